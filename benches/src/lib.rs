@@ -1,0 +1,1 @@
+//! Benchmarks of the posthaste crates beside their peers.

@@ -1,0 +1,1 @@
+//! The posthaste mail server: SMTP in and out, filters, durable storage, IMAP and POP3.

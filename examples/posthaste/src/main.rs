@@ -1,0 +1,2 @@
+//! The `posthaste` program.
+fn main() {}

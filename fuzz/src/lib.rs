@@ -1,0 +1,1 @@
+//! Fuzz targets of the posthaste crates; the committed corpus is replayed by the tests.

@@ -1,0 +1,1 @@
+//! Durable mail storage: Maildir++, mbox and a group-committing spool.

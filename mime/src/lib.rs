@@ -1,0 +1,1 @@
+//! A mail message as byte ranges: structure, headers, decoding, building and editing.

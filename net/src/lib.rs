@@ -1,0 +1,1 @@
+//! Drives the sans-IO mail machines over tokio and rustls: listeners, TLS, resolver.

@@ -1,0 +1,1 @@
+//! POP3: sans-IO server and client machines.

@@ -1,0 +1,1 @@
+//! The procmailrc language: parser and pausable evaluator.

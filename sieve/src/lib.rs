@@ -1,0 +1,1 @@
+//! The Sieve mail filtering language: compiler, pausable runtime, ManageSieve.
