@@ -1,1 +1,21 @@
-//! Drives the sans-IO mail machines over tokio and rustls: listeners, TLS, resolver.
+//! Drives the sans-IO mail machines over tokio and rustls.
+//!
+//! This is the only crate of posthaste that knows sockets, TLS and DNS.
+//!
+//! - [`Conn`]: one connection: a machine, its transport and its input buffer.
+//!   [`Conn::next`] pumps octets until the machine has an event.
+//! - [`Listener`]: accepts connections, with limits in all and per address.
+//! - [`tls`]: certificates, acceptors and connectors.
+//! - [`Resolver`]: MX, address and reverse look-ups.
+
+mod conn;
+mod listener;
+mod machine;
+mod resolver;
+mod stream;
+pub mod tls;
+
+pub use conn::{Conn, ConnError};
+pub use listener::{Listener, ListenerLimits};
+pub use resolver::{Exchange, Resolver, ResolverError};
+pub use stream::Stream;

@@ -1,1 +1,4 @@
-//! The posthaste mail server: SMTP in and out, filters, durable storage, IMAP and POP3.
+//! The posthaste mail server, as a library and one thin program.
+//!
+//! The protocols, the mail formats and the filter languages are the crates
+//! below; here they meet sockets, accounts and a queue.

@@ -1,0 +1,372 @@
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use proto_core::{Misuse, Step};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::machine::Machine;
+use crate::stream::Stream;
+
+/// The least that is asked of the transport at a time: an idle connection
+/// holds no more than this.
+const SMALL_READ: usize = 1024;
+
+/// The most, while a payload streams in.
+const LARGE_READ: usize = 64 * 1024;
+
+/// Reading goes on while output waits to be written, up to this much unread
+/// input: a peer that sends and never reads cannot grow memory further.
+const INPUT_CAP: usize = 256 * 1024;
+
+/// [`Conn::flush_above`] stops waiting when this little is left.
+const LOW_WATER: usize = 64 * 1024;
+
+/// How long the last octets may take after the machine has closed.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// One connection: a machine, its transport, its unread input.
+///
+/// The host runs the loop and nothing is called back:
+///
+/// ```text
+/// while let Some(event) = conn.next().await? {
+///     // act, then answer through conn.machine()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Conn<M> {
+    stream: Stream,
+    machine: M,
+    input: BytesMut,
+    read_size: usize,
+    read_closed: bool,
+}
+
+/// Why a connection ended other than by its machine's `Closed`.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnError {
+    /// The transport failed.
+    #[error("transport: {0}")]
+    Io(#[from] io::Error),
+    /// The machine gave the peer up; its farewell was sent.
+    #[error("protocol: {0}")]
+    Protocol(Box<dyn std::error::Error + Send + Sync>),
+    /// The host called the machine wrongly, or left an event unanswered.
+    #[error("host: {0}")]
+    Misuse(#[from] Misuse),
+    /// Plaintext came behind the agreement to start TLS.
+    #[error("plaintext behind STARTTLS")]
+    Injection,
+    /// The TLS handshake took too long.
+    #[error("TLS handshake timed out")]
+    HandshakeTimeout,
+}
+
+impl<M: Machine> Conn<M> {
+    /// Puts a machine onto a transport.
+    pub fn new(stream: Stream, machine: M) -> Self {
+        Self {
+            stream,
+            machine,
+            input: BytesMut::new(),
+            read_size: SMALL_READ,
+            read_closed: false,
+        }
+    }
+
+    /// The machine, for answers and verbs.
+    pub fn machine(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
+    /// The transport.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Pumps octets until the machine has an event; `None` when it has closed
+    /// and everything was sent.
+    ///
+    /// Cancelling it loses nothing: it can stand in a `select!` beside news
+    /// from elsewhere.
+    ///
+    /// # Errors
+    /// [`ConnError`]; the connection is over.
+    pub async fn next(&mut self) -> Result<Option<M::Event>, ConnError> {
+        loop {
+            match self.machine.poll(&mut self.input, Instant::now()) {
+                Ok(Step::Event(event)) => return Ok(Some(event)),
+                Ok(Step::NeedInput) => self.pump(false).await?,
+                Ok(Step::NeedDrain) => self.pump(true).await?,
+                Ok(Step::NeedAnswer) => {
+                    return Err(Misuse::NotExpected { call: "next" }.into());
+                }
+                Ok(Step::Closed) => {
+                    self.farewell().await;
+                    return Ok(None);
+                }
+                Err(error) => {
+                    self.farewell().await;
+                    return Err(ConnError::Protocol(Box::new(error)));
+                }
+            }
+        }
+    }
+
+    /// Sends what is queued, if it is more than `limit` octets: what a host
+    /// calls between the chunks of a long answer.
+    ///
+    /// Deadlines go on meanwhile: a peer that does not read is given up when
+    /// the machine's own deadline says so.
+    ///
+    /// # Errors
+    /// When the transport fails or the machine's deadline has closed it.
+    pub async fn flush_above(&mut self, limit: usize) -> Result<(), ConnError> {
+        if self.machine.output().len() <= limit {
+            return Ok(());
+        }
+        let target = limit.min(LOW_WATER);
+        let mut last_progress = Instant::now();
+        let mut left = self.machine.output().len();
+        while left > target {
+            self.pump_write(last_progress).await?;
+            let now_left = self.machine.output().len();
+            if now_left < left {
+                last_progress = Instant::now();
+            }
+            left = now_left;
+        }
+        Ok(())
+    }
+
+    /// Sends all that is queued.
+    ///
+    /// # Errors
+    /// When the transport fails.
+    pub async fn flush(&mut self) -> Result<(), ConnError> {
+        self.flush_above(0).await
+    }
+
+    /// The server's side of STARTTLS: sends what is queued (the go-ahead),
+    /// shakes hands, tells the machine.
+    ///
+    /// # Errors
+    /// When the handshake fails or takes longer than 30 s, or the machine
+    /// did not expect it.
+    pub async fn accept_tls(&mut self, acceptor: &TlsAcceptor) -> Result<(), ConnError> {
+        self.flush().await?;
+        self.no_plaintext_left()?;
+        let Stream::Plain(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(Misuse::NotExpected { call: "accept_tls" }.into());
+        };
+        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp))
+            .await
+            .map_err(|_| ConnError::HandshakeTimeout)??;
+        self.stream = Stream::Tls(Box::new(TlsStream::Server(stream)));
+        self.machine.tls_started()?;
+        Ok(())
+    }
+
+    /// The client's side of STARTTLS.
+    ///
+    /// # Errors
+    /// As [`Conn::accept_tls`], and when the server's certificate is refused.
+    pub async fn connect_tls(
+        &mut self,
+        connector: &TlsConnector,
+        name: rustls_pki_types::ServerName<'static>,
+    ) -> Result<(), ConnError> {
+        self.flush().await?;
+        self.no_plaintext_left()?;
+        let Stream::Plain(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(Misuse::NotExpected {
+                call: "connect_tls",
+            }
+            .into());
+        };
+        let stream = tokio::time::timeout(HANDSHAKE, connector.connect(name, tcp))
+            .await
+            .map_err(|_| ConnError::HandshakeTimeout)??;
+        self.stream = Stream::Tls(Box::new(TlsStream::Client(stream)));
+        self.machine.tls_started()?;
+        Ok(())
+    }
+
+    /// Asks the machine to end, sends its farewell, closes.
+    pub async fn shut_down(&mut self) {
+        self.machine.shutdown();
+        self.farewell().await;
+    }
+
+    /// Octets that came in the clear while the go-ahead was being sent would
+    /// be taken for encrypted ones (the STARTTLS injection).
+    fn no_plaintext_left(&self) -> Result<(), ConnError> {
+        if self.input.is_empty() {
+            Ok(())
+        } else {
+            Err(ConnError::Injection)
+        }
+    }
+
+    /// Writes what there is; ends when input came or a deadline passed, or,
+    /// for a machine that wants to be drained, when anything was written.
+    async fn pump(&mut self, drain: bool) -> Result<(), ConnError> {
+        let deadline = self.machine.poll_timeout();
+        let had = self.input.len();
+        if self.input.is_empty() && self.read_size == SMALL_READ {
+            // A payload's large buffer is given back when things calm down.
+            if self.input.capacity() > 2 * SMALL_READ {
+                self.input = BytesMut::new();
+            }
+        }
+        if self.input.capacity() - self.input.len() < SMALL_READ {
+            self.input.reserve(self.read_size);
+        }
+        let Self {
+            stream,
+            machine,
+            input,
+            read_closed,
+            ..
+        } = self;
+        let mut sleep = pin!(async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        });
+        enum Woke {
+            Wrote,
+            Read(usize),
+            Deadline,
+        }
+        let woke = poll_fn(|cx| -> Poll<io::Result<Woke>> {
+            let mut wrote = false;
+            while !machine.output().is_empty() {
+                match pin!(stream.write_buf(machine.output())).poll(cx) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(_)) => wrote = true,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => break,
+                }
+            }
+            if machine.output().is_empty()
+                && let Poll::Ready(Err(error)) = pin!(stream.flush()).poll(cx)
+            {
+                return Poll::Ready(Err(error));
+            }
+            if !*read_closed && input.len() < INPUT_CAP {
+                match pin!(stream.read_buf(input)).poll(cx) {
+                    Poll::Ready(Ok(count)) => return Poll::Ready(Ok(Woke::Read(count))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {}
+                }
+            }
+            if wrote && drain {
+                return Poll::Ready(Ok(Woke::Wrote));
+            }
+            sleep.as_mut().poll(cx).map(|()| Ok(Woke::Deadline))
+        })
+        .await?;
+        match woke {
+            Woke::Wrote => {}
+            Woke::Read(0) => {
+                self.read_closed = true;
+                self.machine.handle_eof();
+            }
+            Woke::Read(count) => {
+                self.read_size = if had + count >= self.input.capacity() {
+                    (self.read_size * 2).min(LARGE_READ)
+                } else if count < SMALL_READ {
+                    SMALL_READ
+                } else {
+                    self.read_size
+                };
+            }
+            Woke::Deadline => self.machine.handle_timeout(Instant::now()),
+        }
+        Ok(())
+    }
+
+    /// Writes once; reads up to the cap meanwhile, so that two full pipes
+    /// never wait for each other.
+    async fn pump_write(&mut self, last_progress: Instant) -> Result<(), ConnError> {
+        /// A peer that takes nothing at all for so long is gone.
+        const STALLED: Duration = Duration::from_secs(300);
+        let closed_before = self.read_closed;
+        let deadline = last_progress + STALLED;
+        if self.input.capacity() - self.input.len() < SMALL_READ {
+            self.input.reserve(self.read_size);
+        }
+        let Self {
+            stream,
+            machine,
+            input,
+            read_closed,
+            ..
+        } = self;
+        let write = poll_fn(|cx| -> Poll<io::Result<()>> {
+            match pin!(stream.write_buf(machine.output())).poll(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(_)) => {
+                    if machine.output().is_empty()
+                        && let Poll::Ready(Err(error)) = pin!(stream.flush()).poll(cx)
+                    {
+                        return Poll::Ready(Err(error));
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
+            }
+            while !*read_closed && input.len() < INPUT_CAP {
+                match pin!(stream.read_buf(input)).poll(cx) {
+                    // Told to the machine by the next `next()`.
+                    Poll::Ready(Ok(0)) => *read_closed = true,
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Pending
+        });
+        tokio::time::timeout_at(deadline.into(), write)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if self.read_closed && !closed_before {
+            self.machine.handle_eof();
+        }
+        Ok(())
+    }
+
+    /// Sends the last octets and closes; nothing can be done about failures.
+    async fn farewell(&mut self) {
+        let goodbye = async {
+            while !self.machine.output().is_empty() {
+                self.stream.write_buf(self.machine.output()).await?;
+            }
+            self.stream.flush().await?;
+            self.stream.shutdown().await?;
+            // Closing a socket with unread input resets it, and the peer may
+            // lose the farewell: read away a bounded rest first.
+            let mut sink = [0; 4096];
+            for _ in 0..64 {
+                if self.read_closed || self.stream.read(&mut sink).await? == 0 {
+                    break;
+                }
+            }
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(FAREWELL, goodbye).await;
+    }
+}
