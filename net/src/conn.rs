@@ -30,6 +30,9 @@ const LOW_WATER: usize = 64 * 1024;
 /// How long the last octets may take after the machine has closed.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// How long the peer may take to close its side after ours was closed.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
@@ -357,8 +360,14 @@ impl<M: Machine> Conn<M> {
             }
             self.stream.flush().await?;
             self.stream.shutdown().await?;
-            // Closing a socket with unread input resets it, and the peer may
-            // lose the farewell: read away a bounded rest first.
+            io::Result::Ok(())
+        };
+        if tokio::time::timeout(FAREWELL, goodbye).await.is_err() {
+            return;
+        }
+        // Closing a socket with unread input resets it, and the peer may lose
+        // the farewell: read away a bounded rest first.
+        let linger = async {
             let mut sink = [0; 4096];
             for _ in 0..64 {
                 if self.read_closed || self.stream.read(&mut sink).await? == 0 {
@@ -367,6 +376,127 @@ impl<M: Machine> Conn<M> {
             }
             io::Result::Ok(())
         };
-        let _ = tokio::time::timeout(FAREWELL, goodbye).await;
+        let _ = tokio::time::timeout(LINGER, linger).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::{Buf, Bytes};
+    use proto_core::Output;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Sends every octet back; wants to be drained above 64 KiB.
+    #[derive(Default)]
+    struct Echo {
+        output: Output,
+        eof: bool,
+        over: bool,
+        deadline: Option<Instant>,
+    }
+
+    impl Machine for Echo {
+        type Event = Bytes;
+        type Error = Infallible;
+
+        fn poll(&mut self, input: &mut BytesMut, _: Instant) -> Result<Step<Bytes>, Infallible> {
+            if self.over || (self.eof && input.is_empty()) {
+                return Ok(Step::Closed);
+            }
+            if self.output.len() > 65_536 {
+                return Ok(Step::NeedDrain);
+            }
+            if input.is_empty() {
+                return Ok(Step::NeedInput);
+            }
+            Ok(Step::Event(input.split().freeze()))
+        }
+        fn output(&mut self) -> &mut Output {
+            &mut self.output
+        }
+        fn poll_timeout(&self) -> Option<Instant> {
+            self.deadline
+        }
+        fn handle_timeout(&mut self, now: Instant) {
+            self.over |= self.deadline.is_some_and(|at| at <= now);
+        }
+        fn handle_eof(&mut self) {
+            self.eof = true;
+        }
+        fn shutdown(&mut self) {
+            self.over = true;
+        }
+        fn tls_started(&mut self) -> Result<(), Misuse> {
+            Ok(())
+        }
+    }
+
+    async fn pair(machine: Echo) -> (Conn<Echo>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepted, peer) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        (
+            Conn::new(Stream::from(accepted.unwrap().0), machine),
+            peer.unwrap(),
+        )
+    }
+
+    async fn echo(mut conn: Conn<Echo>) -> u64 {
+        let mut total = 0;
+        while let Some(chunk) = conn.next().await.unwrap() {
+            total += chunk.len() as u64;
+            conn.machine().output.push(chunk);
+        }
+        total
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_only_sends_is_held_back_and_loses_nothing() {
+        const SIZE: usize = 8 << 20;
+        let (conn, peer) = pair(Echo::default()).await;
+        let server = tokio::spawn(echo(conn));
+        let (mut read, mut write) = peer.into_split();
+        let writer = tokio::spawn(async move {
+            let block: Vec<u8> = (0..251).cycle().take(SIZE).collect();
+            write.write_all(&block).await.unwrap();
+            write.shutdown().await.unwrap();
+        });
+        // Both pipes are full long before the first octet is read back.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut back = Vec::new();
+        read.read_to_end(&mut back).await.unwrap();
+        writer.await.unwrap();
+        assert_eq!(server.await.unwrap(), SIZE as u64);
+        assert!(back.into_iter().eq((0..251).cycle().take(SIZE)));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_closes() {
+        let machine = Echo {
+            deadline: Some(Instant::now() + Duration::from_millis(20)),
+            ..Echo::default()
+        };
+        let (mut conn, _peer) = pair(machine).await;
+        assert!(conn.next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn flushing_reads_meanwhile() {
+        let (mut conn, peer) = pair(Echo::default()).await;
+        let (mut read, mut write) = peer.into_split();
+        let talker = tokio::spawn(async move {
+            write.write_all(&[1; 100_000]).await.unwrap();
+            let mut all = vec![0; 4 << 20];
+            read.read_exact(&mut all).await.unwrap();
+            all.len()
+        });
+        conn.machine().output.push(Bytes::from(vec![7; 4 << 20]));
+        conn.flush().await.unwrap();
+        assert!(!conn.machine().output.has_remaining());
+        assert_eq!(talker.await.unwrap(), 4 << 20);
     }
 }
