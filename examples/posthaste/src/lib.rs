@@ -2,3 +2,5 @@
 //!
 //! The protocols, the mail formats and the filter languages are the crates
 //! below; here they meet sockets, accounts and a queue.
+
+pub mod config;

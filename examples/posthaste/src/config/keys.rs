@@ -1,0 +1,310 @@
+//! The one table of all keys.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::location::{MailLocation, SieveLocation, UserPath};
+use super::types::{
+    AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, RelayHost, Ssl,
+    TlsLevel,
+};
+use super::value::{Fault, Resolve, Value};
+
+/// Whose name a key carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NamedBy {
+    /// Postfix (`postconf(5)`).
+    Postfix,
+    /// Dovecot.
+    Dovecot,
+    /// This server alone has it.
+    Posthaste,
+}
+
+/// What is known of one key.
+#[derive(Debug)]
+pub struct Key {
+    /// As it stands in the file.
+    pub name: &'static str,
+    /// The heading that it stands under.
+    pub group: &'static str,
+    /// Whose name it is.
+    pub named_by: NamedBy,
+    /// What its value is to be.
+    pub expected: &'static str,
+    help: &'static str,
+    show: fn(&Config) -> String,
+    pub(super) read: fn(&mut Config, &Spanned<DeValue<'_>>) -> Result<(), Fault>,
+}
+
+impl Key {
+    /// Its help, one paragraph on one line.
+    #[must_use]
+    pub fn help(&self) -> String {
+        self.help.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Its value in `config`, as TOML.
+    #[must_use]
+    pub fn show(&self, config: &Config) -> String {
+        (self.show)(config)
+    }
+}
+
+macro_rules! keys {
+    ($($group:literal { $(
+        $(#[doc = $help:literal])+
+        [$named_by:ident] $name:ident: $type:ty = $default:expr;
+    )+ })+) => {
+        /// The configuration: a field for each key, and where it came from.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Config {
+            /// The file that it was read from, or would be written to.
+            pub file: PathBuf,
+            /// Where the keys stand that the file sets, in octets.
+            pub(super) set: BTreeMap<&'static str, Range<usize>>,
+            $($( $(#[doc = $help])+ pub $name: $type, )+)+
+        }
+
+        /// All keys, in the order of the written file.
+        pub static KEYS: &[Key] = &[$($( Key {
+            name: stringify!($name),
+            group: $group,
+            named_by: NamedBy::$named_by,
+            expected: <$type as Value>::EXPECTED,
+            help: concat!($($help),+),
+            show: |config| config.$name.show(),
+            read: |config, value| {
+                config.$name = <$type as Value>::read(value)?;
+                Ok(())
+            },
+        }, )+)+];
+
+        impl Config {
+            /// The defaults as they are written, nothing resolved.
+            pub(super) fn unresolved(file: &Path) -> Self {
+                Self {
+                    file: file.to_owned(),
+                    set: BTreeMap::new(),
+                    $($( $name: $default, )+)+
+                }
+            }
+
+            pub(super) fn resolve_values(&mut self, names: &Resolve<'_>) {
+                $($( Value::resolve(&mut self.$name, names); )+)+
+            }
+        }
+    };
+}
+
+keys! {
+    "The host" {
+        /// The name of this host on the Internet. When empty, the system's own
+        /// name, made whole with mydomain.
+        [Postfix] myhostname: String = String::new();
+        /// The domain of this host. When empty, myhostname without its first
+        /// part, or localdomain.
+        [Postfix] mydomain: String = String::new();
+        /// The domain that is put behind addresses without one in mail
+        /// submitted on this host.
+        [Postfix] myorigin: String = text("$myhostname");
+        /// Where everything is kept that the server writes, seen from this
+        /// file's folder. All other relative paths begin there.
+        [Postfix] data_directory: PathBuf = ".".into();
+    }
+    "Listeners" {
+        /// Where mail from other servers comes in; port 25 in production.
+        [Posthaste] listen_smtp: Vec<SocketAddr> = local(2525);
+        /// Where users send their mail, with a login, TLS by STARTTLS; port 587
+        /// in production.
+        [Posthaste] listen_submission: Vec<SocketAddr> = local(2587);
+        /// The same with TLS from the first octet; port 465 in production.
+        [Posthaste] listen_submissions: Vec<SocketAddr> = local(2465);
+        /// IMAP, TLS by STARTTLS; port 143 in production.
+        [Posthaste] listen_imap: Vec<SocketAddr> = local(2143);
+        /// IMAP with TLS from the first octet; port 993 in production.
+        [Posthaste] listen_imaps: Vec<SocketAddr> = local(2993);
+        /// POP3, TLS by STLS; port 110 in production.
+        [Posthaste] listen_pop3: Vec<SocketAddr> = local(2110);
+        /// POP3 with TLS from the first octet; port 995 in production.
+        [Posthaste] listen_pop3s: Vec<SocketAddr> = local(2995);
+        /// ManageSieve, TLS by STARTTLS; port 4190 in production.
+        [Posthaste] listen_managesieve: Vec<SocketAddr> = local(14190);
+        /// How many connections each listener holds at once. More are told to
+        /// come back later.
+        [Dovecot] client_limit: usize = 4096;
+        /// How many connections each listener holds from one address.
+        [Postfix] smtpd_client_connection_count_limit: usize = 50;
+    }
+    "Routing" {
+        /// The domains whose addresses are accounts or aliases here.
+        [Postfix] mydestination: Vec<String> =
+            vec![text("$myhostname"), text("localhost.$mydomain"), text("localhost")];
+        /// The networks whose mail is relayed anywhere without a login.
+        [Postfix] mynetworks: Vec<Network> = loopback();
+        /// The domains that anybody may send mail to through this host, beyond
+        /// the local ones.
+        [Postfix] relay_domains: Vec<String> = Vec::new();
+        /// The host that takes all mail for elsewhere, such as
+        /// "[smtp.example.org]:587". When empty, mail goes to the hosts that
+        /// the DNS names.
+        [Postfix] relayhost: Option<RelayHost> = None;
+        /// Behind this character an address carries an extension: mail for
+        /// ann+lists goes to ann. When empty, there are none.
+        [Postfix] recipient_delimiter: String = text("+");
+        /// Files of aliases for local names, in the grammar of aliases(5).
+        [Postfix] alias_maps: Vec<PathBuf> = vec!["aliases".into()];
+        /// Files of aliases for whole addresses and, with @domain, for all
+        /// others of a domain, in the grammar of virtual(5).
+        [Postfix] virtual_alias_maps: Vec<PathBuf> = vec!["virtual".into()];
+        /// The domains all of whose addresses are in virtual_alias_maps.
+        [Postfix] virtual_alias_domains: Vec<String> = Vec::new();
+        /// The domains whose accounts are named by the whole address:
+        /// ann@example.org is another person than ann@example.com.
+        [Postfix] virtual_mailbox_domains: Vec<String> = Vec::new();
+    }
+    "Receiving" {
+        /// What the server says first.
+        [Postfix] smtpd_banner: String = text("$myhostname ESMTP posthaste");
+        /// The largest message that is taken; 0 is no limit.
+        [Postfix] message_size_limit: u64 = 50 << 20;
+        /// How many recipients a message may have.
+        [Postfix] smtpd_recipient_limit: usize = 1000;
+        /// After so many errors in one session it is ended.
+        [Postfix] smtpd_hard_error_limit: usize = 20;
+        /// How long an error's reply waits once a client has made ten.
+        [Postfix] smtpd_error_sleep_time: Duration = seconds(1);
+    }
+    "TLS" {
+        /// TLS for mail that comes in by SMTP.
+        [Postfix] smtpd_tls_security_level: TlsLevel = TlsLevel::May;
+        /// The certificate with its chain, PEM. The first start makes a
+        /// self-signed one.
+        [Postfix] smtpd_tls_cert_file: PathBuf = "certificate.pem".into();
+        /// Its private key, PEM, readable by the server's user alone.
+        [Postfix] smtpd_tls_key_file: PathBuf = "key.pem".into();
+        /// Whether SMTP takes a login only under TLS.
+        [Postfix] smtpd_tls_auth_only: bool = true;
+        /// TLS in IMAP, POP3 and ManageSieve.
+        [Dovecot] ssl: Ssl = Ssl::Yes;
+        /// The certificate for IMAP, POP3 and ManageSieve. When empty, the one
+        /// for SMTP.
+        [Dovecot] ssl_cert: Option<PathBuf> = None;
+        /// The key of ssl_cert.
+        [Dovecot] ssl_key: Option<PathBuf> = None;
+        /// TLS for mail that goes out.
+        [Postfix] smtp_tls_security_level: ClientTlsLevel = ClientTlsLevel::May;
+    }
+    "Accounts and logins" {
+        /// The accounts and their password hashes, a line each.
+        [Posthaste] users_file: PathBuf = "users".into();
+        /// Each account's home folder, unless users_file names another.
+        [Dovecot] mail_home: UserPath = UserPath::literal("home/%u");
+        /// Whether IMAP, POP3 and ManageSieve refuse passwords without TLS.
+        /// Connections within this host are always safe enough, unless ssl is
+        /// "required".
+        [Dovecot] disable_plaintext_auth: bool = true;
+        /// How long the answer to a wrong password waits.
+        [Dovecot] auth_failure_delay: Duration = seconds(2);
+        /// After so many wrong passwords a connection is closed.
+        [Posthaste] auth_failure_limit: usize = 3;
+        /// How many IMAP, and how many POP3 connections one account holds from
+        /// one address.
+        [Dovecot] mail_max_userip_connections: usize = 10;
+    }
+    "Storage" {
+        /// Where each account's mail lies, and in which format.
+        [Dovecot] mail_location: MailLocation = MailLocation::usual();
+        /// The same in Postfix's way: a path in the home folder, a Maildir when
+        /// it ends with a slash, or else an mbox file. It cannot stand beside
+        /// mail_location.
+        [Postfix] home_mailbox: Option<UserPath> = None;
+        /// The mailboxes that every account has from the start.
+        [Posthaste] mailbox_autocreate: Vec<AutoMailbox> = vec![
+            AutoMailbox::special("Drafts", "\\Drafts"),
+            AutoMailbox::special("Sent", "\\Sent"),
+            AutoMailbox::special("Junk", "\\Junk"),
+            AutoMailbox::special("Trash", "\\Trash"),
+            AutoMailbox::special("Archive", "\\Archive"),
+        ];
+    }
+    "Filters" {
+        /// Which filters run. When empty, a user's Sieve script where there is
+        /// one, or else the .procmailrc; "procmail" or "dovecot-lda" is that
+        /// one alone. Both are built in.
+        [Postfix] mailbox_command: MailboxCommand = MailboxCommand::UserFilter;
+        /// Where a user's Sieve scripts are, and the active one.
+        [Dovecot] sieve: SieveLocation = SieveLocation::usual();
+        /// Scripts, or folders of them, that run before the user's.
+        [Dovecot] sieve_before: Vec<PathBuf> = Vec::new();
+        /// Scripts, or folders of them, that run after the user's.
+        [Dovecot] sieve_after: Vec<PathBuf> = Vec::new();
+        /// The script of users who have none.
+        [Dovecot] sieve_default: Option<PathBuf> = None;
+        /// Whether a .procmailrc in the home folder runs.
+        [Posthaste] procmail: bool = true;
+        /// Where "|command" is a destination.
+        [Postfix] allow_mail_to_commands: Vec<Named> = Vec::new();
+        /// Where "/file" is a destination. Folders that a .procmailrc names in
+        /// the user's own home are always allowed.
+        [Postfix] allow_mail_to_files: Vec<Named> = Vec::new();
+        /// The programs, by their absolute paths, that may be run where
+        /// allow_mail_to_commands permits any.
+        [Posthaste] program_allow: Vec<PathBuf> = Vec::new();
+        /// How long such a program may run.
+        [Postfix] command_time_limit: Duration = seconds(1000);
+    }
+    "The queue" {
+        /// How long a message that cannot be delivered is tried again, before
+        /// it goes back to its sender.
+        [Postfix] maximal_queue_lifetime: Duration = seconds(5 * 86_400);
+        /// The same for bounces, before they are given up.
+        [Postfix] bounce_queue_lifetime: Duration = seconds(5 * 86_400);
+        /// The shortest wait between two attempts.
+        [Postfix] minimal_backoff_time: Duration = seconds(300);
+        /// The longest wait between two attempts.
+        [Postfix] maximal_backoff_time: Duration = seconds(4000);
+        /// How many deliveries go on at once.
+        [Postfix] default_process_limit: usize = 100;
+        /// How many deliveries go to one destination at once.
+        [Postfix] default_destination_concurrency_limit: usize = 20;
+    }
+    "Logs" {
+        /// The shape of log lines.
+        [Posthaste] log_format: LogFormat = LogFormat::Human;
+        /// What is logged: error, warn, info, debug or trace, also for a part
+        /// of the server alone, as in "info,posthaste::queue=debug".
+        [Posthaste] log_level: String = text("info");
+        /// The file that logs go to. When empty, the standard error output.
+        [Dovecot] log_path: Option<PathBuf> = None;
+    }
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn local(port: u16) -> Vec<SocketAddr> {
+    vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]
+}
+
+fn loopback() -> Vec<Network> {
+    [
+        Network::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+        Network::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
