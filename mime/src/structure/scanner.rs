@@ -435,7 +435,7 @@ impl Scanner {
         let Some(index) = self.open.last().copied() else {
             return;
         };
-        let full = self.nodes.len() + 1 >= self.limits.parts;
+        let left = self.limits.parts.saturating_sub(self.nodes.len());
         let deep = u32::try_from(depth).is_ok_and(|depth| depth >= self.limits.depth);
         let is_base64 = self
             .stored(index, ContentField::TransferEncoding)
@@ -454,7 +454,9 @@ impl Scanner {
         if node.opaque || matches!(declared, Declared::Nothing | Declared::Leaf) {
             return;
         }
-        if deep {
+        // A nested message must leave room for the leaf that hides the rest.
+        let needed = if declared == Declared::Message { 2 } else { 1 };
+        if deep || left < needed {
             node.opaque = true;
             self.truncated = true;
             return;
@@ -464,10 +466,6 @@ impl Scanner {
                 node.kind = Kind::Multipart;
                 node.digest = digest;
                 self.boundaries.push(&self.boundary, depth);
-            }
-            Declared::Message if full => {
-                node.opaque = true;
-                self.truncated = true;
             }
             Declared::Message if !is_base64 => {
                 node.kind = Kind::Message;
