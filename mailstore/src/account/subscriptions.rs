@@ -1,0 +1,85 @@
+//! The `subscriptions` file, in both of Dovecot's forms.
+//!
+//! Version 1 has a name to a line, dots between levels; version 2 begins with `V<TAB>2` and has a tab between
+//! levels. Names are modified UTF-7. Version 2 is written.
+
+use std::time::SystemTime;
+
+use super::Shared;
+use crate::error::Error;
+use crate::lock::DotLock;
+use crate::name;
+
+const LIMIT: u64 = 16 << 20;
+
+pub(super) fn read(shared: &Shared) -> Result<Vec<String>, Error> {
+    let content = shared
+        .durable
+        .read_maybe(&shared.root.join("subscriptions"), LIMIT)?;
+    Ok(content.map_or_else(Vec::new, |(content, _)| {
+        parse(&String::from_utf8_lossy(&content))
+    }))
+}
+
+pub(super) fn change(
+    shared: &Shared,
+    name: &str,
+    subscribed: bool,
+    now: SystemTime,
+) -> Result<bool, Error> {
+    let _lock = DotLock::acquire(
+        &shared.durable,
+        shared.root.join("subscriptions.lock"),
+        &shared.host,
+        now,
+    )?;
+    let mut names = read(shared)?;
+    let before = names.len();
+    names.retain(|known| known != name);
+    if (names.len() < before) == subscribed {
+        return Ok(false);
+    }
+    if subscribed {
+        names.push(name.to_owned());
+    }
+    let mut content = "V\t2\n\n".to_owned();
+    for name in &names {
+        let levels: Vec<String> = name.split('/').map(name::to_utf7).collect();
+        content.push_str(&levels.join("\t"));
+        content.push('\n');
+    }
+    shared
+        .durable
+        .replace(&shared.root.join("subscriptions"), content.as_bytes())?;
+    Ok(true)
+}
+
+fn parse(content: &str) -> Vec<String> {
+    let (separator, lines) = match content.strip_prefix("V\t2\n") {
+        Some(lines) => ('\t', lines),
+        None => ('.', content),
+    };
+    let level = |level: &str| name::from_utf7(level).unwrap_or_else(|| level.to_owned());
+    lines
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            line.split(separator)
+                .map(level)
+                .collect::<Vec<_>>()
+                .join("/")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn both_forms() {
+        assert_eq!(
+            super::parse("INBOX\nA.B\n&AOk-t&AOk-\n"),
+            ["INBOX", "A/B", "été"]
+        );
+        assert_eq!(super::parse("V\t2\n\nINBOX\nA\tB.c\n"), ["INBOX", "A/B.c"]);
+    }
+}

@@ -1,0 +1,334 @@
+//! What sessions do: flags, expunge, copy, append.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{Entry, Folder, Incoming, name, path_of};
+use crate::durable::Durable;
+use crate::error::Error;
+use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
+use crate::lock::DotLock;
+use crate::mailbox::Stored;
+use crate::table::Message;
+
+/// A message that is to be put into a folder.
+pub(crate) struct Item {
+    pub(crate) source: Source,
+    /// With its sizes.
+    pub(crate) base: String,
+    pub(crate) flags: Flags,
+    pub(crate) keywords: Keywords,
+    pub(crate) internal_date: SystemTime,
+    pub(crate) size: Option<u64>,
+}
+
+/// Where its octets are.
+pub(crate) enum Source {
+    /// Sealed in `tmp`.
+    Incoming(Incoming),
+    /// In another folder.
+    Link(PathBuf),
+}
+
+/// A message to be copied.
+pub(crate) struct Original {
+    pub(crate) path: PathBuf,
+    /// Size on the disk, when the name tells it and it is true.
+    pub(crate) disk_size: Option<u64>,
+    pub(crate) message: Message,
+}
+
+/// A message whose file is in `cur`.
+struct Placed {
+    name: Vec<u8>,
+    flags: Flags,
+    keywords: Keywords,
+    internal_date: SystemTime,
+    size: Option<u64>,
+}
+
+impl Folder {
+    /// The letters of these keywords; made if need be, unless `known_only`.
+    pub(crate) fn keywords(
+        &mut self,
+        names: &[String],
+        known_only: bool,
+        now: SystemTime,
+    ) -> Result<Keywords, Error> {
+        let mut keywords = Keywords::default();
+        if names.is_empty() {
+            return Ok(keywords);
+        }
+        if !known_only {
+            self.keywords
+                .add(&self.shared.durable, names, &self.shared.host, now)?;
+            self.table.set_keyword_names(&self.keywords.names);
+        }
+        for (index, known) in self.keywords.names.iter().enumerate() {
+            if names.iter().any(|name| name.eq_ignore_ascii_case(known)) {
+                keywords.set(index);
+            }
+        }
+        Ok(keywords)
+    }
+
+    pub(crate) fn set_flags(
+        &mut self,
+        uids: &[u32],
+        change: &FlagChange,
+        unchanged_since: Option<u64>,
+        now: SystemTime,
+    ) -> Result<Stored, Error> {
+        let named = self.keywords(&change.keywords, change.mode == FlagMode::Remove, now)?;
+        self.reserve_modseq()?;
+        let seen = self.cur_is_seen();
+        let mut stored = Stored::default();
+        let mut modseq = None;
+        let renamed = self.rename_all(
+            uids,
+            change,
+            named,
+            unchanged_since,
+            now,
+            &mut stored,
+            &mut modseq,
+        );
+        if seen {
+            self.stamp_own_change();
+        }
+        if modseq.is_some() {
+            self.durable().sync_dir(&self.cur)?;
+        }
+        renamed?;
+        stored.highest_modseq = self.table.view().highest_modseq;
+        Ok(stored)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the loop of set_flags, apart so that an error still syncs"
+    )]
+    fn rename_all(
+        &mut self,
+        uids: &[u32],
+        change: &FlagChange,
+        named: Keywords,
+        unchanged_since: Option<u64>,
+        now: SystemTime,
+        stored: &mut Stored,
+        modseq: &mut Option<u64>,
+    ) -> Result<(), Error> {
+        for &uid in uids {
+            let Some(message) = self.table.message(uid) else {
+                continue;
+            };
+            if unchanged_since
+                .is_some_and(|limit| message.modseq > limit && Some(message.modseq) != *modseq)
+            {
+                stored.modified.push(uid);
+                continue;
+            }
+            let renamed = self.with_file(uid, now, |folder, entry, path| {
+                let (flags, keywords) = name::flags(&entry.name);
+                let (flags, keywords) = change.apply(flags, keywords, named);
+                let to = name::with_flags(&entry.name, flags, keywords);
+                if *to == *entry.name && !entry.in_new {
+                    return Ok(None);
+                }
+                folder.durable().rename(path, &path_of(&folder.cur, &to))?;
+                Ok(Some((to, flags, keywords)))
+            });
+            let (to, flags, keywords) = match renamed {
+                Ok(Some(renamed)) => renamed,
+                Ok(None) | Err(Error::NoSuchMessage(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            self.files.insert(
+                uid,
+                Entry {
+                    name: to.into(),
+                    in_new: false,
+                },
+            );
+            let modseq = *modseq.get_or_insert_with(|| self.table.next_modseq());
+            self.table.update(uid, |message| {
+                message.flags = flags;
+                message.keywords = keywords;
+                message.modseq = modseq;
+            });
+            stored.changed.push(uid);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn expunge(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
+        self.reserve_modseq()?;
+        let seen = self.cur_is_seen();
+        let mut gone = Vec::new();
+        let mut failed = None;
+        for &uid in uids {
+            if !self.files.contains_key(&uid) {
+                continue;
+            }
+            let removed = self.with_file(uid, now, |folder, _, path| {
+                // Not `remove`, which takes a missing name for done: it may have another name by now.
+                folder.durable().stat(path)?;
+                folder.durable().remove(path)
+            });
+            match removed {
+                Ok(_) => gone.push(uid),
+                Err(Error::NoSuchMessage(_)) => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if seen {
+            self.stamp_own_change();
+        }
+        let gone = if gone.is_empty() {
+            gone
+        } else {
+            self.forget(&gone)?
+        };
+        if !gone.is_empty() {
+            self.durable().sync_dir(&self.cur)?;
+        }
+        failed.map_or(Ok(gone), Err)
+    }
+
+    /// Puts messages into the folder, all or none: into `cur`, then on the disk, then with UIDs in this order.
+    pub(crate) fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
+        let _lock = self.lock_unchanged_list(now)?;
+        let seen = self.cur_is_seen();
+        let mut placed: Vec<Placed> = Vec::with_capacity(items.len());
+        let result = self.place_locked(items, &mut placed);
+        if result.is_err() {
+            for placed in &placed {
+                // Not acknowledged; what cannot be removed becomes a message of its own.
+                let _ = self.durable().remove(&path_of(&self.cur, &placed.name));
+            }
+        }
+        if seen {
+            self.stamp_own_change();
+        }
+        result
+    }
+
+    /// The list's lock, with everything known that other programs put into the list before.
+    fn lock_unchanged_list(&mut self, now: SystemTime) -> Result<DotLock, Error> {
+        for _ in 0..100 {
+            let lock = self.lock_list(now)?;
+            let stat = self.durable().stat_maybe(&self.list_path())?;
+            if stat.is_some() && stat == self.list_seen && !self.list_suspect {
+                return Ok(lock);
+            }
+            drop(lock);
+            self.refresh(now, true)?;
+        }
+        Err(Error::Locked {
+            path: self.list_path(),
+        })
+    }
+
+    fn place_locked(
+        &mut self,
+        items: Vec<Item>,
+        placed: &mut Vec<Placed>,
+    ) -> Result<Vec<u32>, Error> {
+        self.reserve_modseq()?;
+        for item in items {
+            let name = name::with_flags(item.base.as_bytes(), item.flags, item.keywords);
+            let to = path_of(&self.cur, &name);
+            match item.source {
+                Source::Incoming(mut incoming) => incoming.rename_to(&to)?,
+                Source::Link(from) => self.durable().link(&from, &to)?,
+            }
+            let (flags, keywords) = (item.flags, item.keywords);
+            placed.push(Placed {
+                name,
+                flags,
+                keywords,
+                internal_date: item.internal_date,
+                size: item.size,
+            });
+        }
+        self.durable().sync_dir(&self.cur)?;
+        let bases: Vec<Box<[u8]>> = placed
+            .iter()
+            .map(|placed| name::base(&placed.name).into())
+            .collect();
+        self.assign(&bases)?;
+        let modseq = self.table.next_modseq();
+        let mut uids = Vec::with_capacity(placed.len());
+        let mut messages = Vec::with_capacity(placed.len());
+        for (placed, base) in placed.iter().zip(&bases) {
+            let uid = self.list.uid(base).ok_or(Error::NoUidsLeft)?;
+            uids.push(uid);
+            self.files.insert(
+                uid,
+                Entry {
+                    name: placed.name.as_slice().into(),
+                    in_new: false,
+                },
+            );
+            self.table.add_recent(uid);
+            messages.push(Message {
+                uid,
+                flags: placed.flags,
+                keywords: placed.keywords,
+                modseq,
+                internal_date: placed.internal_date,
+                size: placed.size,
+            });
+        }
+        self.table.insert(messages);
+        Ok(uids)
+    }
+
+    /// What a copy of these messages needs; those that are gone are left out.
+    pub(crate) fn originals(
+        &mut self,
+        uids: &[u32],
+        now: SystemTime,
+    ) -> Result<Vec<Original>, Error> {
+        let mut originals = Vec::with_capacity(uids.len());
+        for &uid in uids {
+            let found = self.with_file(uid, now, |folder, entry, path| {
+                let stat = folder.durable().stat(path)?;
+                Ok((
+                    path.to_owned(),
+                    name::size(&entry.name, b'S').filter(|&size| size == stat.len),
+                ))
+            });
+            let (path, disk_size) = match found {
+                Ok(found) => found,
+                Err(Error::NoSuchMessage(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(message) = self.table.message(uid) else {
+                continue;
+            };
+            originals.push(Original {
+                path,
+                disk_size,
+                message: message.clone(),
+            });
+        }
+        Ok(originals)
+    }
+}
+
+/// Whether a delivery with this base has been made, whatever became of its flags.
+pub(crate) fn has_delivery(durable: &Durable, folder: &Path, base: &str) -> Result<bool, Error> {
+    let mut there = false;
+    // A message moves from `new` to `cur`, so this order misses none.
+    for directory in ["new", "cur"] {
+        durable.readdir(&folder.join(directory), |file_name, _| {
+            there |= name::unique(file_name.as_bytes()) == base.as_bytes();
+        })?;
+    }
+    Ok(there)
+}

@@ -1,0 +1,280 @@
+//! What other programs did: new files, renamed flags, deletions.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::{Entry, Folder, name, path_of};
+use crate::error::Error;
+use crate::table::Message;
+
+/// A directory's modification time, when its names were read last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    modified: SystemTime,
+    /// The time was old enough then that no later change can have left it the same.
+    settled: bool,
+}
+
+/// Coarsest modification time of the file systems there are.
+const GRANULARITY: Duration = Duration::from_secs(2);
+
+impl Stamp {
+    fn new(modified: SystemTime, now: SystemTime) -> Self {
+        Self {
+            modified,
+            settled: far(modified, now),
+        }
+    }
+}
+
+fn far(modified: SystemTime, now: SystemTime) -> bool {
+    let distance = now
+        .duration_since(modified)
+        .unwrap_or_else(|error| error.duration());
+    distance > GRANULARITY
+}
+
+/// Files by their base.
+type Found = HashMap<Box<[u8]>, Entry>;
+
+impl Folder {
+    /// Brings the table up to what is on the disk; `force` reads the directories whatever their times say.
+    pub(crate) fn refresh(&mut self, now: SystemTime, force: bool) -> Result<(), Error> {
+        self.keywords.refresh(&self.shared.durable)?;
+        self.table.set_keyword_names(&self.keywords.names);
+        let force = self.reread_list(now)? || force || self.list_suspect;
+        let new_modified = self.durable().stat(&self.new)?.modified;
+        let cur_modified = self.durable().stat(&self.cur)?.modified;
+        let scan_new = force
+            || self.new_stamp
+                != Some(Stamp {
+                    modified: new_modified,
+                    settled: true,
+                });
+        let scan_cur = force
+            || self.cur_stamp.is_none_or(|stamp| {
+                stamp.modified != cur_modified || (!stamp.settled && far(cur_modified, now))
+            });
+        if !scan_new && !scan_cur {
+            return Ok(());
+        }
+        let mut found = Found::new();
+        if scan_new {
+            self.scan(&self.new, true, &mut found)?;
+        }
+        if scan_cur {
+            self.scan(&self.cur, false, &mut found)?;
+        }
+        if scan_cur {
+            self.remove_missing(&mut found)?;
+        }
+        self.update_known(&mut found)?;
+        let moved = self.add_unknown(found, now)?;
+        self.new_stamp = Some(Stamp::new(new_modified, now));
+        if scan_cur {
+            self.cur_stamp = Some(Stamp::new(cur_modified, now));
+        }
+        if moved {
+            // The renames made here are known; a change of another's beside them is found once time has settled.
+            self.stamp_own_change();
+        }
+        Ok(())
+    }
+
+    /// Takes the time that our own change left in `cur` as seen, to be looked at once more when it has settled.
+    pub(super) fn stamp_own_change(&mut self) {
+        self.cur_stamp = self.durable().stat(&self.cur).ok().map(|stat| Stamp {
+            modified: stat.modified,
+            settled: false,
+        });
+    }
+
+    /// Whether `cur` is as it was left, so that a change made now may be taken as seen.
+    pub(super) fn cur_is_seen(&self) -> bool {
+        self.durable().stat(&self.cur).is_ok_and(|stat| {
+            self.cur_stamp
+                .is_some_and(|stamp| stamp.modified == stat.modified)
+        })
+    }
+
+    fn scan(&self, directory: &Path, in_new: bool, found: &mut Found) -> Result<(), Error> {
+        self.durable().readdir(directory, |file_name, _| {
+            let name = file_name.as_bytes();
+            if name.first().is_some_and(|&first| first != b'.') {
+                // A name in both is one that moved while this looked; the later place, `cur`, counts.
+                found.insert(
+                    name::base(name).into(),
+                    Entry {
+                        name: name.into(),
+                        in_new,
+                    },
+                );
+            }
+        })
+    }
+
+    /// Expunges messages that are gone. A file that is renamed while a directory is read may be in neither
+    /// answer, so a message must be missing twice.
+    fn remove_missing(&mut self, found: &mut Found) -> Result<(), Error> {
+        let missing = |files: &std::collections::BTreeMap<u32, Entry>, found: &Found| -> Vec<u32> {
+            let gone = files
+                .iter()
+                .filter(|(_, entry)| !found.contains_key(name::base(&entry.name)));
+            gone.map(|(&uid, _)| uid).collect()
+        };
+        if missing(&self.files, found).is_empty() {
+            return Ok(());
+        }
+        self.scan(&self.new, true, found)?;
+        self.scan(&self.cur, false, found)?;
+        let gone = missing(&self.files, found);
+        if !gone.is_empty() {
+            self.forget(&gone)?;
+        }
+        Ok(())
+    }
+
+    /// Takes messages out of the table; their files are gone.
+    pub(super) fn forget(&mut self, gone: &[u32]) -> Result<Vec<u32>, Error> {
+        self.reserve_modseq()?;
+        for uid in gone {
+            if let Some(entry) = self.files.remove(uid) {
+                self.list.forget(name::base(&entry.name));
+            }
+        }
+        Ok(self.table.remove(gone))
+    }
+
+    /// Takes over names that changed, and leaves only the messages that are not in the table yet.
+    fn update_known(&mut self, found: &mut Found) -> Result<(), Error> {
+        let mut changed = Vec::new();
+        for (&uid, entry) in &mut self.files {
+            let Some(now) = found.remove(name::base(&entry.name)) else {
+                continue;
+            };
+            if now.name != entry.name || now.in_new != entry.in_new {
+                changed.push((uid, name::flags(&now.name)));
+                *entry = now;
+            }
+        }
+        changed.retain(|(uid, (flags, keywords))| {
+            self.table
+                .message(*uid)
+                .is_some_and(|known| (known.flags, known.keywords) != (*flags, *keywords))
+        });
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.reserve_modseq()?;
+        let modseq = self.table.next_modseq();
+        for (uid, (flags, keywords)) in changed {
+            self.table.update(uid, |message| {
+                message.flags = flags;
+                message.keywords = keywords;
+                message.modseq = modseq;
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives UIDs to messages that have none, moves those in `new` to `cur` and puts all into the table. True
+    /// when something was moved.
+    fn add_unknown(&mut self, mut found: Found, now: SystemTime) -> Result<bool, Error> {
+        if found.is_empty() && !self.list_suspect {
+            return Ok(false);
+        }
+        let first = self.cur_stamp.is_none() && self.files.is_empty();
+        let shown = self.table.view().uid_next;
+        let mut fresh: Vec<Box<[u8]>> = Vec::new();
+        for base in found.keys() {
+            match self.list.uid(base) {
+                // A UID that was shown as gone does not come back; neither does one that was passed over.
+                Some(uid) if uid < shown && !first => {}
+                Some(_) => continue,
+                None => {}
+            }
+            fresh.push(base.clone());
+        }
+        if !fresh.is_empty() || self.list_suspect {
+            fresh.sort_unstable_by(|a, b| name::arrival(a).cmp(&name::arrival(b)));
+            let _lock = self.lock_list(now)?;
+            if self.reread_list(now)? {
+                // Another program gave UIDs just now, perhaps to these files.
+                fresh.retain(|base| self.list.uid(base).is_none_or(|uid| uid < shown && !first));
+            }
+            self.assign(&fresh)?;
+        }
+        if !first {
+            self.reserve_modseq()?;
+        }
+        let modseq = if first {
+            self.table.view().highest_modseq
+        } else {
+            self.table.next_modseq()
+        };
+        let mut moved = false;
+        let mut messages = Vec::with_capacity(found.len());
+        for (base, mut entry) in found.drain() {
+            let Some(uid) = self.list.uid(&base) else {
+                continue;
+            };
+            let recent = entry.in_new;
+            if entry.in_new {
+                moved |= self.move_to_cur(&mut entry)?;
+            }
+            // Renamed or removed again in this moment: the next look finds out.
+            let Some(stat) = self.durable().stat_maybe(&self.entry_path(&entry))? else {
+                continue;
+            };
+            let (flags, keywords) = name::flags(&entry.name);
+            let size = name::size(&entry.name, b'W').or_else(|| self.list.wire_size(&base));
+            messages.push(Message {
+                uid,
+                flags,
+                keywords,
+                modseq,
+                internal_date: stat.modified,
+                size,
+            });
+            self.files.insert(uid, entry);
+            if recent {
+                self.table.add_recent(uid);
+            }
+        }
+        self.table.insert(messages);
+        Ok(moved)
+    }
+
+    /// A folder that may not be written to is served from `new`.
+    fn move_to_cur(&self, entry: &mut Entry) -> Result<bool, Error> {
+        let mut to = entry.name.to_vec();
+        if !to.contains(&b':') {
+            to.extend_from_slice(b":2,");
+        }
+        match self
+            .durable()
+            .rename(&path_of(&self.new, &entry.name), &path_of(&self.cur, &to))
+        {
+            Ok(()) => {
+                *entry = Entry {
+                    name: to.into(),
+                    in_new: false,
+                };
+                Ok(true)
+            }
+            Err(Error::Io { source, .. })
+                if matches!(
+                    source.kind(),
+                    std::io::ErrorKind::NotFound
+                        | std::io::ErrorKind::PermissionDenied
+                        | std::io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

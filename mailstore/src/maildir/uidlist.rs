@@ -1,0 +1,234 @@
+//! `dovecot-uidlist` version 3: which base has which UID.
+
+use std::collections::HashMap;
+
+/// The list as it stands in the file.
+#[derive(Debug, Default)]
+pub(crate) struct UidList {
+    pub(crate) uid_validity: u32,
+    pub(crate) uid_next: u32,
+    /// Header fields of others (the mailbox GUID among them), kept as they are.
+    header: Vec<String>,
+    records: HashMap<Box<[u8]>, Record>,
+    /// Whether lines may be added behind the file's end: it is ours to read and ends with a line end.
+    pub(crate) appendable: bool,
+    /// Lines in the file.
+    lines: usize,
+}
+
+#[derive(Debug)]
+struct Record {
+    uid: u32,
+    /// Fields of others between UID and name.
+    fields: Box<str>,
+}
+
+impl UidList {
+    pub(crate) fn new(uid_validity: u32, uid_next: u32) -> Self {
+        Self {
+            uid_validity,
+            uid_next,
+            ..Self::default()
+        }
+    }
+
+    /// Reads the file; `None` when its header is no version 3 (or Courier's version 1) header.
+    ///
+    /// A last line without line end is one that a crash cut; it was never acknowledged and is passed over, as is
+    /// any line that is not in the form.
+    pub(crate) fn parse(content: &[u8]) -> Option<Self> {
+        let mut lines = content.split_inclusive(|&octet| octet == b'\n');
+        let header = std::str::from_utf8(lines.next()?.strip_suffix(b"\n")?).ok()?;
+        let mut list = Self {
+            appendable: true,
+            ..Self::default()
+        };
+        let mut words = header.split(' ');
+        match words.next()? {
+            "3" => {
+                for word in words {
+                    match word.split_at_checked(1) {
+                        Some(("V", number)) => list.uid_validity = number.parse().ok()?,
+                        Some(("N", number)) => list.uid_next = number.parse().ok()?,
+                        _ if word.is_empty() => {}
+                        _ => list.header.push(word.to_owned()),
+                    }
+                }
+            }
+            "1" => {
+                list.uid_validity = words.next()?.parse().ok()?;
+                list.uid_next = words.next()?.parse().ok()?;
+                list.appendable = false;
+            }
+            _ => return None,
+        }
+        if list.uid_validity == 0 {
+            return None;
+        }
+        list.uid_next = list.uid_next.max(1);
+        let version_1 = !list.appendable;
+        let mut last = 0;
+        for line in lines {
+            let Some(line) = line.strip_suffix(b"\n") else {
+                list.appendable = false;
+                break;
+            };
+            list.lines += 1;
+            match parse_record(line, version_1) {
+                Some((uid, fields, base)) if uid > last => {
+                    last = uid;
+                    list.uid_next = list.uid_next.max(uid.saturating_add(1));
+                    list.records.insert(
+                        base.into(),
+                        Record {
+                            uid,
+                            fields: fields.into(),
+                        },
+                    );
+                }
+                _ => list.appendable = false,
+            }
+        }
+        Some(list)
+    }
+
+    pub(crate) fn uid(&self, base: &[u8]) -> Option<u32> {
+        self.records.get(base).map(|record| record.uid)
+    }
+
+    /// The `W` field: size in wire form, for names that do not tell it.
+    pub(crate) fn wire_size(&self, base: &[u8]) -> Option<u64> {
+        let record = self.records.get(base)?;
+        record
+            .fields
+            .split(' ')
+            .find_map(|field| field.strip_prefix('W')?.parse().ok())
+    }
+
+    /// Gives the next UID to a base and adds its line to `out`; `None` when none is left.
+    pub(crate) fn assign(&mut self, base: &[u8], out: &mut Vec<u8>) -> Option<u32> {
+        let uid = self.uid_next;
+        self.uid_next = uid.checked_add(1)?;
+        write_record(uid, "", base, out);
+        self.records.insert(
+            base.into(),
+            Record {
+                uid,
+                fields: "".into(),
+            },
+        );
+        self.lines += 1;
+        Some(uid)
+    }
+
+    pub(crate) fn forget(&mut self, base: &[u8]) {
+        self.records.remove(base);
+    }
+
+    /// Whether most of the file's lines are of messages that are gone.
+    pub(crate) fn wasteful(&self) -> bool {
+        self.lines > 64 && self.lines > self.records.len().saturating_mul(2)
+    }
+
+    /// The whole file anew.
+    pub(crate) fn write(&mut self) -> Vec<u8> {
+        let mut out = format!("3 V{} N{}", self.uid_validity, self.uid_next).into_bytes();
+        for field in &self.header {
+            out.push(b' ');
+            out.extend_from_slice(field.as_bytes());
+        }
+        out.push(b'\n');
+        let mut records: Vec<_> = self.records.iter().collect();
+        records.sort_unstable_by_key(|(_, record)| record.uid);
+        for (base, record) in &records {
+            write_record(record.uid, &record.fields, base, &mut out);
+        }
+        self.lines = records.len();
+        self.appendable = true;
+        out
+    }
+}
+
+/// `UID [fields] :base`, with the flags that a name may carry left off.
+fn parse_record(line: &[u8], version_1: bool) -> Option<(u32, &str, &[u8])> {
+    let space = memchr::memchr(b' ', line)?;
+    let (uid, rest) = line.split_at_checked(space)?;
+    let uid: u32 = std::str::from_utf8(uid).ok()?.parse().ok()?;
+    let rest = rest.get(1..)?;
+    let (fields, name) = if version_1 {
+        ("", rest)
+    } else if let Some(name) = rest.strip_prefix(b":") {
+        ("", name)
+    } else {
+        let at = memchr::memmem::find(rest, b" :")?;
+        let (fields, name) = rest.split_at_checked(at)?;
+        (std::str::from_utf8(fields).ok()?, name.get(2..)?)
+    };
+    let base = super::name::base(name);
+    (uid > 0 && !base.is_empty()).then_some((uid, fields, base))
+}
+
+fn write_record(uid: u32, fields: &str, base: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(uid.to_string().as_bytes());
+    out.push(b' ');
+    if !fields.is_empty() {
+        out.extend_from_slice(fields.as_bytes());
+        out.push(b' ');
+    }
+    out.push(b':');
+    out.extend_from_slice(base);
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dovecots_own() {
+        let file = b"3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n\
+            25006 :1276528487.M364837P9451.kurkku,S=1355,W=1394:2,\n\
+            25017 W2481 :1276533073.M242911P3632.kurkku:2,F\n";
+        let mut list = UidList::parse(file).unwrap();
+        assert!(list.appendable);
+        assert_eq!((list.uid_validity, list.uid_next), (1_275_660_208, 25022));
+        assert_eq!(list.uid(b"1276533073.M242911P3632.kurkku"), Some(25017));
+        assert_eq!(
+            list.wire_size(b"1276533073.M242911P3632.kurkku"),
+            Some(2481)
+        );
+        assert_eq!(
+            list.write(),
+            b"3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n\
+            25006 :1276528487.M364837P9451.kurkku,S=1355,W=1394\n\
+            25017 W2481 :1276533073.M242911P3632.kurkku\n"
+        );
+        let mut lines = Vec::new();
+        assert_eq!(list.assign(b"x,S=1", &mut lines), Some(25022));
+        assert_eq!(lines, b"25022 :x,S=1\n");
+    }
+
+    #[test]
+    fn cut_and_broken_lines() {
+        let list = UidList::parse(b"3 V9 N3\n7 :a\n8 :b").unwrap();
+        assert!(!list.appendable);
+        assert_eq!(
+            (list.uid(b"a"), list.uid(b"b"), list.uid_next),
+            (Some(7), None, 8)
+        );
+        let list = UidList::parse(b"3 V9 N30\n7 :a\n5 :late\nx y\n9 :c\n").unwrap();
+        assert!(!list.appendable);
+        assert_eq!(
+            (list.uid(b"late"), list.uid(b"c"), list.uid_next),
+            (None, Some(9), 30)
+        );
+        for bad in [&b""[..], b"3 V0 N1\n", b"2 V1\n", b"3 V1 N1"] {
+            assert!(UidList::parse(bad).is_none());
+        }
+        let courier = UidList::parse(b"1 99 12\n4 x:2,S\n").unwrap();
+        assert_eq!(
+            (courier.uid_validity, courier.uid(b"x"), courier.appendable),
+            (99, Some(4), false)
+        );
+    }
+}

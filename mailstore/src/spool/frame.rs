@@ -1,0 +1,279 @@
+//! Octets of the log: frames, each with its checksums, and the records in them. `docs/format.md` has the table.
+
+use super::QueueId;
+
+/// First octets of a segment, with its number behind them.
+pub(super) const SEGMENT_MAGIC: &[u8; 8] = b"PHSPOOL1";
+pub(super) const SEGMENT_HEADER: u64 = 16;
+const FRAME_MAGIC: u32 = 0x5246_4850;
+pub(super) const FRAME_HEADER: usize = 20;
+/// A frame's body at most.
+pub(super) const BODY_LIMIT: usize = 16 << 20;
+
+const ACCEPT: u8 = 1;
+const STATE: u8 = 2;
+const REMOVE: u8 = 3;
+const VOID: u8 = 4;
+
+pub(super) fn segment_header(number: u64) -> Vec<u8> {
+    let mut out = SEGMENT_MAGIC.to_vec();
+    out.extend_from_slice(&number.to_le_bytes());
+    out
+}
+
+/// One change as it stands in the log; places are counted from the start of the frame's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record<'a> {
+    /// A message, with the state it has now. Without content, that is in a file of its own.
+    Accept {
+        id: QueueId,
+        size: u64,
+        envelope: &'a [u8],
+        state: &'a [u8],
+        content: Option<&'a [u8]>,
+    },
+    /// New state of a message.
+    State { id: QueueId, state: &'a [u8] },
+    /// The message is done.
+    Remove { id: QueueId },
+    /// What a segment holds from this place on was refused to its callers.
+    Void { segment: u64, from: u64 },
+}
+
+fn put_id(id: QueueId, out: &mut Vec<u8>) {
+    out.extend_from_slice(&id.micros.to_le_bytes());
+    out.extend_from_slice(&id.epoch.to_le_bytes());
+}
+
+/// A length; what is too long for it is refused before, by [`BODY_LIMIT`].
+fn put_len(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+impl Record<'_> {
+    /// Adds the record to a frame's body.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Accept {
+                id,
+                size,
+                envelope,
+                state,
+                content,
+            } => {
+                out.push(ACCEPT);
+                put_id(*id, out);
+                out.extend_from_slice(&size.to_le_bytes());
+                out.push(u8::from(content.is_some()));
+                put_len(envelope, out);
+                put_len(state, out);
+                put_len(content.unwrap_or_default(), out);
+                out.extend_from_slice(envelope);
+                out.extend_from_slice(state);
+                out.extend_from_slice(content.unwrap_or_default());
+            }
+            Self::State { id, state } => {
+                out.push(STATE);
+                put_id(*id, out);
+                put_len(state, out);
+                out.extend_from_slice(state);
+            }
+            Self::Remove { id } => {
+                out.push(REMOVE);
+                put_id(*id, out);
+            }
+            Self::Void { segment, from } => {
+                out.push(VOID);
+                out.extend_from_slice(&segment.to_le_bytes());
+                out.extend_from_slice(&from.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Reads integers and slices off the front.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*array)
+    }
+
+    fn len(&mut self) -> Option<usize> {
+        usize::try_from(u32::from_le_bytes(self.array()?)).ok()
+    }
+
+    fn id(&mut self) -> Option<QueueId> {
+        Some(QueueId {
+            micros: u64::from_le_bytes(self.array()?),
+            epoch: u32::from_le_bytes(self.array()?),
+        })
+    }
+}
+
+/// The records of a body whose checksum was right; `None` when they do not fill it exactly.
+pub(super) fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
+    let mut cursor = Cursor(body);
+    let mut records = Vec::new();
+    while !cursor.0.is_empty() {
+        let [kind] = cursor.array()?;
+        records.push(match kind {
+            ACCEPT => {
+                let id = cursor.id()?;
+                let size = u64::from_le_bytes(cursor.array()?);
+                let [inline] = cursor.array()?;
+                let (envelope, state, content) = (cursor.len()?, cursor.len()?, cursor.len()?);
+                let (envelope, state) = (cursor.bytes(envelope)?, cursor.bytes(state)?);
+                let content = cursor.bytes(content)?;
+                Record::Accept {
+                    id,
+                    size,
+                    envelope,
+                    state,
+                    content: (inline == 1).then_some(content),
+                }
+            }
+            STATE => {
+                let id = cursor.id()?;
+                let len = cursor.len()?;
+                Record::State {
+                    id,
+                    state: cursor.bytes(len)?,
+                }
+            }
+            REMOVE => Record::Remove { id: cursor.id()? },
+            VOID => Record::Void {
+                segment: u64::from_le_bytes(cursor.array()?),
+                from: u64::from_le_bytes(cursor.array()?),
+            },
+            _ => return None,
+        });
+    }
+    Some(records)
+}
+
+/// Adds a frame to a write: magic, length of the body, checksum of the body, place of the frame in its segment,
+/// checksum of the header and the segment's number.
+pub(super) fn write_frame(segment: u64, at: u64, body: &[u8], out: &mut Vec<u8>) {
+    let mut header = Vec::with_capacity(FRAME_HEADER);
+    header.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
+    put_len(body, &mut header);
+    header.extend_from_slice(
+        &u32::try_from(at & 0xFFFF_FFFF)
+            .unwrap_or_default()
+            .to_le_bytes(),
+    );
+    header.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+    let checksum = header_checksum(&header, segment);
+    header.extend_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(&header);
+    out.extend_from_slice(body);
+}
+
+fn header_checksum(header: &[u8], segment: u64) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&segment.to_le_bytes());
+    hasher.update(header);
+    hasher.finalize()
+}
+
+/// What stands at a place of a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Frame<'a> {
+    /// A frame whose checksums are right.
+    Good(&'a [u8]),
+    /// The header is right, so its length can be trusted; the body is not.
+    Damaged(usize),
+    /// No frame: the end of what was written, or a torn write.
+    End,
+}
+
+pub(super) fn frame(segment: u64, at: u64, content: &[u8]) -> Frame<'_> {
+    let parse = || {
+        let (header, rest) = content.split_at_checked(FRAME_HEADER)?;
+        let mut cursor = Cursor(header);
+        let magic = u32::from_le_bytes(cursor.array()?);
+        let len = cursor.len()?;
+        let place = u32::from_le_bytes(cursor.array()?);
+        let body_checksum = u32::from_le_bytes(cursor.array()?);
+        let checksum = u32::from_le_bytes(cursor.array()?);
+        let good = magic == FRAME_MAGIC
+            && u64::from(place) == at & 0xFFFF_FFFF
+            && len <= BODY_LIMIT
+            && checksum == header_checksum(header.get(..FRAME_HEADER - 4)?, segment);
+        if !good {
+            return None;
+        }
+        Some(match rest.get(..len) {
+            Some(body) if crc32fast::hash(body) == body_checksum => Frame::Good(body),
+            _ => Frame::Damaged(len),
+        })
+    };
+    parse().unwrap_or(Frame::End)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_and_records_are_read_back() {
+        let id = QueueId {
+            micros: 7,
+            epoch: 9,
+        };
+        let all = [
+            Record::Accept {
+                id,
+                size: 3,
+                envelope: b"env",
+                state: b"",
+                content: Some(b"abc"),
+            },
+            Record::Accept {
+                id,
+                size: 1 << 40,
+                envelope: b"env",
+                state: b"s",
+                content: None,
+            },
+            Record::State {
+                id,
+                state: b"later",
+            },
+            Record::Remove { id },
+            Record::Void {
+                segment: 4,
+                from: 99,
+            },
+        ];
+        let mut body = Vec::new();
+        for record in &all {
+            record.write(&mut body);
+        }
+        assert_eq!(records(&body).unwrap(), all);
+        assert!(records(&body[..body.len() - 1]).is_none());
+        let mut out = Vec::new();
+        write_frame(3, 16, &body, &mut out);
+        assert_eq!(frame(3, 16, &out), Frame::Good(&body));
+        assert_eq!(frame(4, 16, &out), Frame::End);
+        assert_eq!(frame(3, 17, &out), Frame::End);
+        assert_eq!(
+            frame(3, 16, &out[..out.len() - 1]),
+            Frame::Damaged(body.len())
+        );
+        for at in 0..out.len() {
+            let mut bad = out.clone();
+            bad[at] ^= 1;
+            assert_ne!(frame(3, 16, &bad), Frame::Good(&body), "flipped octet {at}");
+        }
+    }
+}

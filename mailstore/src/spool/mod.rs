@@ -1,0 +1,318 @@
+//! Messages that were accepted and are not yet delivered.
+//!
+//! | State | What is on the disk | Who moves it on |
+//! |---|---|---|
+//! | arriving | nothing, or a file in `big` that no record names | [`Incoming::commit`] → pending; drop → gone |
+//! | pending | an Accept record, and the newest State record | [`Spool::claim`] → claimed |
+//! | claimed | the same | [`Spool::unclaim`], restart → pending; [`Batch::update`] → claimed with new state; [`Batch::remove`] → gone |
+//! | gone | a Remove record behind the others, until the segments before it are deleted | nobody |
+//!
+//! A batch is one frame of the log and so all or nothing. Frames of callers that wait at the same time are
+//! written and synced together by one thread.
+
+mod commit;
+mod frame;
+mod id;
+mod incoming;
+mod index;
+mod open;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+pub use id::{ParseQueueIdError, QueueId};
+pub use incoming::{Batch, Incoming};
+
+use crate::durable::{Durable, Fs, RealFs, read_full_at};
+use crate::error::{Error, IoContext};
+use crate::wire::{Extent, Form, Reader};
+use incoming::Job;
+use index::{Index, Place};
+
+/// Where a spool is and how it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolConfig {
+    /// The spool's directory; made when it is missing.
+    pub root: PathBuf,
+    /// A segment of the log is ended when it is longer. 16 MiB unless told.
+    pub segment_octets: u64,
+    /// A message of more octets gets a file of its own and is not held in memory. 128 KiB unless told; at most
+    /// 4 MiB.
+    pub inline_octets: usize,
+}
+
+impl SpoolConfig {
+    /// The usual sizes.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            segment_octets: 16 << 20,
+            inline_octets: 128 << 10,
+        }
+    }
+}
+
+/// A message of the spool, without its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Its name.
+    pub id: QueueId,
+    /// What the caller gave with it.
+    pub envelope: Vec<u8>,
+    /// What the last update said; empty before.
+    pub state: Vec<u8>,
+    /// Octets of content.
+    pub size: u64,
+}
+
+/// The spool: accepted messages in a log of segments. Cloning shares it; the last clone to go ends its thread,
+/// after everything handed in is on the disk.
+#[derive(Clone)]
+pub struct Spool {
+    inner: Arc<Inner>,
+    _committer: Arc<Committer>,
+}
+
+struct Inner {
+    durable: Durable,
+    config: SpoolConfig,
+    epoch: u32,
+    /// Held locked as long as the spool is open.
+    _lock: Box<dyn crate::durable::File>,
+    index: Mutex<Index>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    last_micros: Mutex<u64>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    closed: bool,
+}
+
+struct Committer {
+    inner: Arc<Inner>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        lock(&self.inner.queue).closed = true;
+        self.inner.wake.notify_all();
+        if let Some(thread) = lock(&self.thread).take()
+            && thread.thread().id() != thread::current().id()
+        {
+            // A panic of the thread has been told by its hook; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Spool {
+    /// Opens the spool and gives every message that is pending, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another process has it open; the disk fails.
+    pub fn open(config: SpoolConfig) -> Result<(Self, Vec<Pending>), Error> {
+        Self::open_with_fs(config, Arc::new(RealFs))
+    }
+
+    /// Opens the spool over another file system.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_fs(
+        config: SpoolConfig,
+        fs: Arc<dyn Fs>,
+    ) -> Result<(Self, Vec<Pending>), Error> {
+        let (inner, writer) = open::open(config, Durable::new(fs))?;
+        let inner = Arc::new(inner);
+        let spool = {
+            let thread = thread::Builder::new().name("spool".to_owned()).spawn({
+                let inner = Arc::clone(&inner);
+                move || commit::run(&inner, writer)
+            });
+            let thread = thread.at("start the thread of", &inner.config.root)?;
+            let committer = Committer {
+                inner: Arc::clone(&inner),
+                thread: Mutex::new(Some(thread)),
+            };
+            Self {
+                inner,
+                _committer: Arc::new(committer),
+            }
+        };
+        let pending = spool
+            .pending()
+            .into_iter()
+            .map(|id| spool.load(id))
+            .collect::<Result<_, _>>()?;
+        Ok((spool, pending))
+    }
+
+    /// Begins a message. Dropping it leaves nothing behind.
+    pub fn begin(&self, now: SystemTime) -> Incoming {
+        let micros = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO)
+            .as_micros();
+        let micros = {
+            let mut last = lock(&self.inner.last_micros);
+            *last = u64::try_from(micros).unwrap_or(0).max(*last + 1);
+            *last
+        };
+        Incoming::new(
+            Arc::clone(&self.inner),
+            QueueId {
+                micros,
+                epoch: self.inner.epoch,
+            },
+        )
+    }
+
+    /// Does all of a batch or nothing, and calls `done` once that is on the disk. `done` runs on the spool's
+    /// thread and must not block: it should only wake somebody.
+    pub fn submit(&self, batch: Batch, done: impl FnOnce(Result<(), Error>) + Send + 'static) {
+        self.inner.submit(batch, Box::new(done));
+    }
+
+    /// Does all of a batch or nothing, and waits for the disk.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchQueueId`] or [`Error::NotClaimed`] for a message that the batch must not change,
+    /// [`Error::TooLarge`], or the disk fails; nothing of the batch is done then.
+    pub fn commit(&self, batch: Batch) -> Result<(), Error> {
+        self.inner.commit(batch)
+    }
+
+    /// Ids of all pending and claimed messages, oldest first.
+    pub fn pending(&self) -> Vec<QueueId> {
+        let mut ids: Vec<QueueId> = lock(&self.inner.index).entries.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// A message's envelope and state.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchQueueId`], or the disk fails.
+    pub fn load(&self, id: QueueId) -> Result<Pending, Error> {
+        let entry = *lock(&self.inner.index)
+            .entries
+            .get(&id)
+            .ok_or(Error::NoSuchQueueId(id))?;
+        Ok(Pending {
+            id,
+            envelope: self.inner.read(entry.envelope)?,
+            state: self.inner.read(entry.state)?,
+            size: entry.size,
+        })
+    }
+
+    /// A message's content. It stays readable when the message is removed meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchQueueId`], or the disk fails.
+    pub fn reader(&self, id: QueueId) -> Result<Reader, Error> {
+        let index = lock(&self.inner.index);
+        let entry = *index.entries.get(&id).ok_or(Error::NoSuchQueueId(id))?;
+        let (file, start) = match entry.content {
+            Some(place) => {
+                let segment = index
+                    .segments
+                    .get(&place.segment)
+                    .ok_or(Error::NoSuchQueueId(id))?;
+                (Arc::clone(&segment.file), place.at)
+            }
+            None => (
+                Arc::from(self.inner.durable.open(&self.inner.big_path(id))?),
+                0,
+            ),
+        };
+        let extent = Extent {
+            start,
+            end: start + entry.size,
+            form: Form::Wire,
+        };
+        Ok(Reader::new(file, vec![extent], entry.size))
+    }
+
+    /// Takes a pending message for the caller alone; false when it is claimed already or gone. Claims end with
+    /// the process.
+    pub fn claim(&self, id: QueueId) -> bool {
+        match lock(&self.inner.index).entries.get_mut(&id) {
+            Some(entry) if !entry.claimed => {
+                entry.claimed = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives a claimed message back.
+    pub fn unclaim(&self, id: QueueId) {
+        if let Some(entry) = lock(&self.inner.index).entries.get_mut(&id) {
+            entry.claimed = false;
+        }
+    }
+}
+
+impl Inner {
+    fn big_path(&self, id: QueueId) -> PathBuf {
+        self.config.root.join("big").join(id.to_string())
+    }
+
+    fn submit(&self, batch: Batch, done: Box<dyn FnOnce(Result<(), Error>) + Send>) {
+        let job = match batch.seal(&self.durable) {
+            Ok(sealed) => Job { sealed, done },
+            Err(error) => return done(Err(error)),
+        };
+        let mut queue = lock(&self.queue);
+        if queue.closed {
+            drop(queue);
+            return (job.done)(Err(Error::Closed));
+        }
+        queue.jobs.push(job);
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), Error> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.submit(
+            batch,
+            Box::new(move |result| {
+                // The receiver waits below, for as long as this can run.
+                let _ = sender.send(result);
+            }),
+        );
+        receiver.recv().unwrap_or(Err(Error::Closed))
+    }
+
+    fn read(&self, place: Place) -> Result<Vec<u8>, Error> {
+        let (file, path) = {
+            let index = lock(&self.index);
+            let Some(segment) = index.segments.get(&place.segment) else {
+                return Err(Error::Closed);
+            };
+            (Arc::clone(&segment.file), segment.path.clone())
+        };
+        let len = usize::try_from(place.len).unwrap_or_default();
+        let mut content = vec![0; len];
+        if read_full_at(&*file, &mut content, place.at).at("read", &path)? < len {
+            return Err(Error::Corrupt {
+                path,
+                at: place.at,
+                what: "the segment has been cut",
+            });
+        }
+        Ok(content)
+    }
+}
