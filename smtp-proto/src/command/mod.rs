@@ -1,0 +1,401 @@
+//! Commands, a file per verb (RFC 5321 §4.1.1 and the extensions).
+
+mod auth;
+mod bdat;
+mod burl;
+mod etrn;
+mod hello;
+mod lookup;
+mod mail;
+mod proxy;
+mod rcpt;
+
+use std::fmt;
+
+pub use auth::AuthStart;
+pub use bdat::Bdat;
+pub use burl::Burl;
+pub use etrn::Etrn;
+pub use hello::{Hello, HelloVerb};
+pub use lookup::Lookup;
+pub use mail::{Body, ByMode, DeliverBy, Hold, Mail, MailAuth, Mtrk, Ret};
+pub use proxy::{Attribute, ProxyAttributes};
+pub use rcpt::{Notify, NotifyOn, Orcpt, Rcpt, Rrvs};
+
+use crate::address::Lenient;
+use crate::error::{ParseError, ParseErrorKind};
+
+/// A command line, understood.
+///
+/// ```
+/// use smtp_proto::{Command, Lenient};
+///
+/// let line = b"MAIL FROM:<a@example.org> SIZE=1000 BODY=8BITMIME";
+/// let Command::Mail(mail) = Command::parse(line, &Lenient::default())? else {
+///     panic!()
+/// };
+/// assert_eq!(mail.size, Some(1000));
+/// assert_eq!(mail.to_string(), "MAIL FROM:<a@example.org> SIZE=1000 BODY=8BITMIME");
+/// # Ok::<(), smtp_proto::ParseError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// EHLO, HELO or LHLO.
+    Hello(Hello),
+    /// MAIL: a transaction begins.
+    Mail(Mail),
+    /// RCPT: one recipient more.
+    Rcpt(Rcpt),
+    /// DATA: the message follows, dot-stuffed.
+    Data,
+    /// BDAT: a chunk of the message follows, counted (RFC 3030).
+    Bdat(Bdat),
+    /// BURL: the message is elsewhere (RFC 4468).
+    Burl(Burl),
+    /// RSET: the transaction is dropped.
+    Rset,
+    /// VRFY: is this a mailbox?
+    Vrfy(Lookup),
+    /// EXPN: who is on this list?
+    Expn(Lookup),
+    /// HELP, perhaps about something.
+    Help(Option<Box<str>>),
+    /// NOOP
+    Noop,
+    /// QUIT
+    Quit,
+    /// STARTTLS (RFC 3207)
+    StartTls,
+    /// AUTH (RFC 4954)
+    Auth(AuthStart),
+    /// ETRN (RFC 1985)
+    Etrn(Etrn),
+    /// XCLIENT: a proxy tells who is behind it, for access control.
+    Xclient(ProxyAttributes),
+    /// XFORWARD: a relay tells where a message came from, for logs.
+    Xforward(ProxyAttributes),
+}
+
+/// A command's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is its own name")]
+pub enum Verb {
+    Helo,
+    Ehlo,
+    Lhlo,
+    Mail,
+    Rcpt,
+    Data,
+    Bdat,
+    Burl,
+    Rset,
+    Vrfy,
+    Expn,
+    Help,
+    Noop,
+    Quit,
+    StartTls,
+    Auth,
+    Etrn,
+    Xclient,
+    Xforward,
+}
+
+impl Verb {
+    /// As it is sent.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Helo => "HELO",
+            Self::Ehlo => "EHLO",
+            Self::Lhlo => "LHLO",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::Bdat => "BDAT",
+            Self::Burl => "BURL",
+            Self::Rset => "RSET",
+            Self::Vrfy => "VRFY",
+            Self::Expn => "EXPN",
+            Self::Help => "HELP",
+            Self::Noop => "NOOP",
+            Self::Quit => "QUIT",
+            Self::StartTls => "STARTTLS",
+            Self::Auth => "AUTH",
+            Self::Etrn => "ETRN",
+            Self::Xclient => "XCLIENT",
+            Self::Xforward => "XFORWARD",
+        }
+    }
+
+    /// The verb at the front of a line and the offset of what follows it.
+    #[must_use]
+    pub fn parse_prefix(line: &[u8]) -> Option<(Self, usize)> {
+        let len = line
+            .iter()
+            .position(|octet| !octet.is_ascii_alphabetic())
+            .unwrap_or(line.len());
+        if !matches!(line.get(len), None | Some(b' ')) {
+            return None;
+        }
+        let mut upper = [0; 8];
+        let target = upper.get_mut(..len)?;
+        for (to, from) in target.iter_mut().zip(line) {
+            *to = from.to_ascii_uppercase();
+        }
+        let verb = match &upper {
+            b"HELO\0\0\0\0" => Self::Helo,
+            b"EHLO\0\0\0\0" => Self::Ehlo,
+            b"LHLO\0\0\0\0" => Self::Lhlo,
+            b"MAIL\0\0\0\0" => Self::Mail,
+            b"RCPT\0\0\0\0" => Self::Rcpt,
+            b"DATA\0\0\0\0" => Self::Data,
+            b"BDAT\0\0\0\0" => Self::Bdat,
+            b"BURL\0\0\0\0" => Self::Burl,
+            b"RSET\0\0\0\0" => Self::Rset,
+            b"VRFY\0\0\0\0" => Self::Vrfy,
+            b"EXPN\0\0\0\0" => Self::Expn,
+            b"HELP\0\0\0\0" => Self::Help,
+            b"NOOP\0\0\0\0" => Self::Noop,
+            b"QUIT\0\0\0\0" => Self::Quit,
+            b"STARTTLS" => Self::StartTls,
+            b"AUTH\0\0\0\0" => Self::Auth,
+            b"ETRN\0\0\0\0" => Self::Etrn,
+            b"XCLIENT\0" => Self::Xclient,
+            b"XFORWARD" => Self::Xforward,
+            _ => return None,
+        };
+        Some((verb, len))
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Command {
+    /// Understands a line without its line end.
+    ///
+    /// Spaces at its end are tolerated (RFC 5321 §4.1.1).
+    ///
+    /// # Errors
+    /// [`ParseError`] with what is wrong and the offset in the line.
+    pub fn parse(line: &[u8], lenient: &Lenient) -> Result<Self, ParseError> {
+        let (verb, at) = Verb::parse_prefix(line)
+            .ok_or_else(|| ParseError::new(ParseErrorKind::UnknownCommand, 0))?;
+        Self::parse_arguments(verb, line, at, lenient)
+    }
+
+    /// Understands what follows the verb, which ends at `at`.
+    pub(crate) fn parse_arguments(
+        verb: Verb,
+        line: &[u8],
+        at: usize,
+        lenient: &Lenient,
+    ) -> Result<Self, ParseError> {
+        let line = line.trim_ascii_end();
+        let mut at = at;
+        while line.get(at) == Some(&b' ') {
+            at += 1;
+        }
+        let text = line.get(at..).unwrap_or_default();
+        let bare = |command: Self| match text {
+            [] => Ok(command),
+            _ => Err(ParseError::new(ParseErrorKind::UnexpectedArgument, at)),
+        };
+        match verb {
+            Verb::Helo => Hello::parse(HelloVerb::Helo, text, at, lenient).map(Self::Hello),
+            Verb::Ehlo => Hello::parse(HelloVerb::Ehlo, text, at, lenient).map(Self::Hello),
+            Verb::Lhlo => Hello::parse(HelloVerb::Lhlo, text, at, lenient).map(Self::Hello),
+            Verb::Mail => Mail::parse(text, at, lenient).map(Self::Mail),
+            Verb::Rcpt => Rcpt::parse(text, at, lenient).map(Self::Rcpt),
+            Verb::Data => bare(Self::Data),
+            Verb::Bdat => Bdat::parse(text, at).map(Self::Bdat),
+            Verb::Burl => Burl::parse(text, at).map(Self::Burl),
+            Verb::Rset => bare(Self::Rset),
+            Verb::Vrfy => Lookup::parse(text, at).map(Self::Vrfy),
+            Verb::Expn => Lookup::parse(text, at).map(Self::Expn),
+            Verb::Help => match text {
+                [] => Ok(Self::Help(None)),
+                _ => printable(text, at).map(|text| Self::Help(Some(text.into()))),
+            },
+            // RFC 5321 §4.1.1.9: a parameter of NOOP is ignored.
+            Verb::Noop => printable(text, at).map(|_| Self::Noop),
+            Verb::Quit => bare(Self::Quit),
+            Verb::StartTls => bare(Self::StartTls),
+            Verb::Auth => AuthStart::parse(text, at).map(Self::Auth),
+            Verb::Etrn => Etrn::parse(text, at).map(Self::Etrn),
+            Verb::Xclient => ProxyAttributes::parse(text, at).map(Self::Xclient),
+            Verb::Xforward => ProxyAttributes::parse(text, at).map(Self::Xforward),
+        }
+    }
+
+    /// The command's name.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Hello(hello) => hello.verb.into(),
+            Self::Mail(_) => Verb::Mail,
+            Self::Rcpt(_) => Verb::Rcpt,
+            Self::Data => Verb::Data,
+            Self::Bdat(_) => Verb::Bdat,
+            Self::Burl(_) => Verb::Burl,
+            Self::Rset => Verb::Rset,
+            Self::Vrfy(_) => Verb::Vrfy,
+            Self::Expn(_) => Verb::Expn,
+            Self::Help(_) => Verb::Help,
+            Self::Noop => Verb::Noop,
+            Self::Quit => Verb::Quit,
+            Self::StartTls => Verb::StartTls,
+            Self::Auth(_) => Verb::Auth,
+            Self::Etrn(_) => Verb::Etrn,
+            Self::Xclient(_) => Verb::Xclient,
+            Self::Xforward(_) => Verb::Xforward,
+        }
+    }
+}
+
+/// The line without its CRLF. AUTH's initial response is shown: never log it.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hello(hello) => hello.fmt(f),
+            Self::Mail(mail) => mail.fmt(f),
+            Self::Rcpt(rcpt) => rcpt.fmt(f),
+            Self::Bdat(bdat) => bdat.fmt(f),
+            Self::Burl(burl) => burl.fmt(f),
+            Self::Vrfy(lookup) => write!(f, "VRFY {lookup}"),
+            Self::Expn(lookup) => write!(f, "EXPN {lookup}"),
+            Self::Help(Some(about)) => write!(f, "HELP {about}"),
+            Self::Auth(auth) => auth.fmt(f),
+            Self::Etrn(etrn) => etrn.fmt(f),
+            Self::Xclient(attributes) => write!(f, "XCLIENT{attributes}"),
+            Self::Xforward(attributes) => write!(f, "XFORWARD{attributes}"),
+            Self::Data
+            | Self::Rset
+            | Self::Help(None)
+            | Self::Noop
+            | Self::Quit
+            | Self::StartTls => self.verb().fmt(f),
+        }
+    }
+}
+
+/// Text without control octets.
+fn printable(text: &[u8], at: usize) -> Result<&str, ParseError> {
+    let fault = |offset| ParseError::new(ParseErrorKind::Octet, at + offset);
+    let text = std::str::from_utf8(text).map_err(|error| fault(error.valid_up_to()))?;
+    match text.bytes().position(|octet| octet < b' ' || octet == 127) {
+        Some(offset) => Err(fault(offset)),
+        None => Ok(text),
+    }
+}
+
+/// Takes `FROM:` or `TO:` off the front, in any case of letters; answers the
+/// path and its offset.
+fn after_colon<'a>(
+    text: &'a [u8],
+    at: usize,
+    word: &str,
+    lenient: &Lenient,
+) -> Result<(&'a [u8], usize), ParseError> {
+    let fits = text
+        .get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
+    if !fits {
+        return Err(ParseError::new(ParseErrorKind::Argument, at));
+    }
+    let mut skip = word.len();
+    while lenient.space_after_colon && text.get(skip) == Some(&b' ') {
+        skip += 1;
+    }
+    Ok((text.get(skip..).unwrap_or_default(), at + skip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, ParseErrorKind> {
+        Command::parse(line.as_bytes(), &Lenient::default()).map_err(|error| error.kind)
+    }
+
+    #[test]
+    fn shown_as_written() {
+        for line in [
+            "HELO example.org",
+            "EHLO [192.0.2.1]",
+            "LHLO example.org",
+            "DATA",
+            "BDAT 1000",
+            "BDAT 0 LAST",
+            "BURL imap://a@b/c LAST",
+            "RSET",
+            "VRFY Smith",
+            "EXPN list SMTPUTF8",
+            "HELP",
+            "HELP mail",
+            "NOOP",
+            "QUIT",
+            "STARTTLS",
+            "AUTH PLAIN",
+            "AUTH PLAIN =",
+            "AUTH PLAIN AGEAYg==",
+            "ETRN example.org",
+            "ETRN @example.org",
+            "ETRN #queue",
+            "XCLIENT NAME=a.example ADDR=192.0.2.1",
+            "XFORWARD NAME=[UNAVAILABLE] HELO=a+2Bb",
+        ] {
+            assert_eq!(
+                parse(line).map(|command| command.to_string()),
+                Ok(line.to_owned())
+            );
+            let lower = line.to_ascii_lowercase();
+            if !line.starts_with("AUTH PLAIN A") && !line.contains("+2B") {
+                assert_eq!(parse(&lower).unwrap().verb(), parse(line).unwrap().verb());
+            }
+            assert_eq!(parse(&format!("{line} ")), parse(line), "trailing space");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        use ParseErrorKind as K;
+        for (line, kind) in [
+            ("", K::UnknownCommand),
+            (" NOOP", K::UnknownCommand),
+            ("FOO", K::UnknownCommand),
+            ("NOOPX", K::UnknownCommand),
+            ("DATA\tx", K::UnknownCommand),
+            ("STARTTLSX", K::UnknownCommand),
+            ("MAILFROM:<a@b>", K::UnknownCommand),
+            ("DATA foo", K::UnexpectedArgument),
+            ("RSET foo", K::UnexpectedArgument),
+            ("QUIT now", K::UnexpectedArgument),
+            ("STARTTLS x", K::UnexpectedArgument),
+            ("NOOP a\0b", K::Octet),
+            ("HELO", K::Argument),
+            ("EHLO a b", K::Domain),
+            ("EHLO [1.2.3]", K::AddressLiteral),
+            ("VRFY", K::Argument),
+            ("BDAT", K::Argument),
+            ("BDAT x", K::Argument),
+            ("BDAT 1 FIRST", K::Argument),
+            ("BDAT 18446744073709551616", K::Argument),
+            ("AUTH", K::Argument),
+            ("AUTH PLAIN !", K::Base64),
+            ("AUTH PLAIN AGEAYg", K::Base64),
+            ("AUTH PLAIN AA== x", K::Base64),
+            ("ETRN", K::Argument),
+            ("XCLIENT", K::Argument),
+            ("XCLIENT NAME", K::ParameterValue),
+        ] {
+            assert_eq!(parse(line), Err(kind), "{line:?}");
+        }
+    }
+}

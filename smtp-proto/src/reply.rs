@@ -1,0 +1,461 @@
+//! Replies (RFC 5321 §4.2, RFC 2034, RFC 3463).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::BytesMut;
+
+use crate::error::{ParseError, ParseErrorKind};
+
+/// Octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5).
+const LINE_MAX: usize = 512;
+
+/// An enhanced status code, `class.subject.detail` (RFC 3463).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnhancedCode {
+    /// 2 success, 4 persistent transient failure, 5 permanent failure.
+    pub class: u8,
+    /// What it is about: 1 address, 2 mailbox, 3 system, 4 network,
+    /// 5 protocol, 6 content, 7 security.
+    pub subject: u16,
+    /// What of it.
+    pub detail: u16,
+}
+
+impl EnhancedCode {
+    /// `class.subject.detail`
+    #[must_use]
+    pub const fn new(class: u8, subject: u16, detail: u16) -> Self {
+        Self {
+            class,
+            subject,
+            detail,
+        }
+    }
+
+    /// Reads the code at the front of `text`; answers what follows its space.
+    #[must_use]
+    pub fn parse_prefix(text: &str) -> Option<(Self, &str)> {
+        let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let mut parts = code.split('.');
+        let (class, subject, detail) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || !matches!(class, "2" | "4" | "5") {
+            return None;
+        }
+        let number = |digits: &str| {
+            let plain = (1..=3).contains(&digits.len())
+                && digits.bytes().all(|digit| digit.is_ascii_digit());
+            plain.then(|| digits.parse::<u16>().ok()).flatten()
+        };
+        let class = class.parse().ok()?;
+        Some((Self::new(class, number(subject)?, number(detail)?), rest))
+    }
+}
+
+impl From<[u16; 3]> for EnhancedCode {
+    fn from([class, subject, detail]: [u16; 3]) -> Self {
+        Self::new(u8::try_from(class).unwrap_or(u8::MAX), subject, detail)
+    }
+}
+
+impl fmt::Display for EnhancedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+/// What a reply's first digit says (RFC 5321 §4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// 2yz: done.
+    Positive,
+    /// 3yz: go on.
+    Intermediate,
+    /// 4yz: not now; the same command may succeed later.
+    Transient,
+    /// 5yz: not ever, as it was put.
+    Permanent,
+}
+
+/// A reply: code, enhanced code, one or more lines of text.
+///
+/// ```
+/// use smtp_proto::Reply;
+///
+/// let reply = Reply::new(550, [5, 1, 1], "<b@example.org>: no such user");
+/// assert_eq!(reply.to_string(), "550 5.1.1 <b@example.org>: no such user");
+/// assert_eq!(Reply::bare(354, "End data").to_string(), "354 End data");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    code: u16,
+    enhanced: Option<EnhancedCode>,
+    text: Cow<'static, str>,
+}
+
+impl Reply {
+    /// A reply with an enhanced code. Lines of `text` are parted by `\n`.
+    #[must_use]
+    pub fn new(
+        code: u16,
+        enhanced: impl Into<EnhancedCode>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            code,
+            enhanced: Some(enhanced.into()),
+            text: text.into(),
+        }
+    }
+
+    /// A reply without an enhanced code: greetings, EHLO, 3yz.
+    #[must_use]
+    pub fn bare(code: u16, text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            enhanced: None,
+            text: text.into(),
+        }
+    }
+
+    /// The code of three digits.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The enhanced code, where there is one.
+    #[must_use]
+    pub fn enhanced(&self) -> Option<EnhancedCode> {
+        self.enhanced
+    }
+
+    /// The text, lines parted by `\n`, without the codes.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The lines of text.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split('\n')
+    }
+
+    /// What the code's first digit says; nothing for a code that is none.
+    #[must_use]
+    pub fn severity(&self) -> Option<Severity> {
+        match self.code {
+            200..=299 => Some(Severity::Positive),
+            300..=399 => Some(Severity::Intermediate),
+            400..=499 => Some(Severity::Transient),
+            500..=599 => Some(Severity::Permanent),
+            _ => None,
+        }
+    }
+
+    /// Whether the code is 2yz.
+    #[must_use]
+    pub fn is_positive(&self) -> bool {
+        self.severity() == Some(Severity::Positive)
+    }
+
+    /// Whether the code is 4yz.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.severity() == Some(Severity::Transient)
+    }
+
+    /// Whether the code is 5yz.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.severity() == Some(Severity::Permanent)
+    }
+
+    /// Appends the reply as it goes over the wire.
+    ///
+    /// Whatever the text holds, each line ends in CRLF, has its code, and is
+    /// at most 512 octets long: longer ones are folded, control characters
+    /// become spaces.
+    pub fn encode(&self, out: &mut BytesMut) {
+        self.encode_with(self.enhanced, out);
+    }
+
+    pub(crate) fn encode_with(&self, enhanced: Option<EnhancedCode>, out: &mut BytesMut) {
+        let code = three_digits(self.code);
+        let enhanced = Prefix::new(enhanced);
+        let room = LINE_MAX - 2 - 4 - enhanced.text().len();
+        let mut lines = self.text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            let mut rest = line.strip_suffix('\r').unwrap_or(line);
+            loop {
+                let (now, later) = fold(rest, room);
+                let last = later.is_empty() && lines.peek().is_none();
+                out.extend_from_slice(&code);
+                out.extend_from_slice(if last { b" " } else { b"-" });
+                out.extend_from_slice(enhanced.text());
+                if now.bytes().any(|octet| octet < b' ' || octet == 127) {
+                    out.extend(now.bytes().map(|octet| match octet {
+                        0..=31 | 127 => b' ',
+                        other => other,
+                    }));
+                } else {
+                    out.extend_from_slice(now.as_bytes());
+                }
+                out.extend_from_slice(b"\r\n");
+                if later.is_empty() {
+                    break;
+                }
+                rest = later;
+            }
+        }
+    }
+}
+
+/// On one line, as a log shows it.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03}", self.code)?;
+        if let Some(enhanced) = self.enhanced {
+            write!(f, " {enhanced}")?;
+        }
+        for line in self.lines() {
+            write!(f, " {}", line.trim_end_matches('\r'))?;
+        }
+        Ok(())
+    }
+}
+
+fn three_digits(code: u16) -> [u8; 3] {
+    let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or_default();
+    [digit(code / 100), digit(code / 10), digit(code)]
+}
+
+/// An enhanced code and its space, written without allocating.
+struct Prefix {
+    octets: [u8; 16],
+    len: usize,
+}
+
+impl Prefix {
+    fn new(enhanced: Option<EnhancedCode>) -> Self {
+        let mut prefix = Self {
+            octets: [0; 16],
+            len: 0,
+        };
+        if let Some(EnhancedCode {
+            class,
+            subject,
+            detail,
+        }) = enhanced
+        {
+            prefix.number(u16::from(class));
+            prefix.push(b'.');
+            prefix.number(subject);
+            prefix.push(b'.');
+            prefix.number(detail);
+            prefix.push(b' ');
+        }
+        prefix
+    }
+
+    fn push(&mut self, octet: u8) {
+        if let Some(slot) = self.octets.get_mut(self.len) {
+            *slot = octet;
+            self.len += 1;
+        }
+    }
+
+    fn number(&mut self, value: u16) {
+        // Three digits at the most (RFC 3463 §2).
+        let [hundreds, tens, ones] = three_digits(value.min(999));
+        if value >= 100 {
+            self.push(hundreds);
+        }
+        if value >= 10 {
+            self.push(tens);
+        }
+        self.push(ones);
+    }
+
+    fn text(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Cuts what fits off the front, at a space if there is one.
+fn fold(line: &str, room: usize) -> (&str, &str) {
+    if line.len() <= room {
+        return (line, "");
+    }
+    let end = (0..=room)
+        .rev()
+        .find(|&at| line.is_char_boundary(at))
+        .unwrap_or(0);
+    let (fits, _) = line.split_at(end);
+    match fits.rfind(' ') {
+        Some(space) if space > 0 => {
+            let (now, later) = line.split_at(space);
+            (now, later.strip_prefix(' ').unwrap_or(later))
+        }
+        _ => line.split_at(end.max(1)),
+    }
+}
+
+/// Puts a reply together from the lines that a server sends.
+///
+/// Tolerates what real servers do: a code with nothing behind it, other
+/// enhanced codes on later lines, octets that are no UTF-8 (shown as U+FFFD).
+/// Lines with differing codes are refused (RFC 5321 §4.2.1).
+///
+/// ```
+/// use smtp_proto::ReplyParser;
+///
+/// let mut parser = ReplyParser::default();
+/// assert_eq!(parser.line(b"250-2.1.0 one")?, None);
+/// let reply = parser.line(b"250 2.1.0 two")?.unwrap();
+/// assert_eq!((reply.code(), reply.text()), (250, "one\ntwo"));
+/// # Ok::<(), smtp_proto::ParseError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ReplyParser {
+    begun: Option<(u16, Option<EnhancedCode>)>,
+    text: String,
+}
+
+impl ReplyParser {
+    /// Takes a line without its CRLF; answers the reply at its last line.
+    ///
+    /// # Errors
+    /// When the line does not begin with a code from 200 to 599 and a space,
+    /// a hyphen or nothing, or with another code than the lines before.
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, ParseError> {
+        let fault = |at| ParseError::new(ParseErrorKind::ReplyCode, at);
+        let (code, rest) = match line {
+            [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+                let value = |digit: &u8| u16::from(digit - b'0');
+                (value(a) * 100 + value(b) * 10 + value(c), rest)
+            }
+            _ => return Err(fault(0)),
+        };
+        let (last, text) = match rest.split_first() {
+            None => (true, rest),
+            Some((b' ', text)) => (true, text),
+            Some((b'-', text)) => (false, text),
+            Some(_) => return Err(fault(3)),
+        };
+        let text = String::from_utf8_lossy(text);
+        // RFC 2034 §4: the class is the code's first digit.
+        let enhanced = EnhancedCode::parse_prefix(&text)
+            .filter(|(enhanced, _)| u16::from(enhanced.class) == code / 100);
+        let text = enhanced.map_or(&*text, |(_, rest)| rest);
+        let enhanced = enhanced.map(|(enhanced, _)| enhanced);
+        match &mut self.begun {
+            None => self.begun = Some((code, enhanced)),
+            Some((begun, _)) if *begun != code => return Err(fault(0)),
+            Some((_, first)) => {
+                *first = first.or(enhanced);
+                self.text.push('\n');
+            }
+        }
+        self.text.push_str(text);
+        if !last {
+            return Ok(None);
+        }
+        let enhanced = self.begun.take().and_then(|(_, enhanced)| enhanced);
+        Ok(Some(Reply {
+            code,
+            enhanced,
+            text: std::mem::take(&mut self.text).into(),
+        }))
+    }
+
+    /// Octets of text held so far: what a client's limit is checked against.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether no line of a reply was taken in yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.begun.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(reply: &Reply) -> String {
+        let mut out = BytesMut::new();
+        reply.encode(&mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn encodes() {
+        assert_eq!(wire(&Reply::new(250, [2, 1, 0], "Ok")), "250 2.1.0 Ok\r\n");
+        assert_eq!(wire(&Reply::bare(250, "a\nb")), "250-a\r\n250 b\r\n");
+        assert_eq!(wire(&Reply::bare(250, "a\r\nb")), "250-a\r\n250 b\r\n");
+        assert_eq!(wire(&Reply::bare(250, "")), "250 \r\n");
+        assert_eq!(wire(&Reply::bare(250, "a\rb\0")), "250 a b \r\n");
+        assert_eq!(
+            wire(&Reply::new(550, [5, 7, 512], "x")),
+            "550 5.7.512 x\r\n"
+        );
+    }
+
+    #[test]
+    fn folds_long_lines() {
+        for text in ["word ".repeat(300), "ü".repeat(900), "x".repeat(1500)] {
+            let all = wire(&Reply::new(550, [5, 1, 1], text));
+            let lines: Vec<&str> = all.split_inclusive("\r\n").collect();
+            assert!(lines.len() > 2);
+            for (index, line) in lines.iter().enumerate() {
+                let mark = if index + 1 == lines.len() { ' ' } else { '-' };
+                assert!(line.len() <= 512);
+                assert!(line.starts_with(&format!("550{mark}5.1.1 ")), "{line}");
+            }
+        }
+    }
+
+    fn parse(lines: &[&str]) -> Result<Option<Reply>, ParseError> {
+        let mut parser = ReplyParser::default();
+        let mut last = Ok(None);
+        for line in lines {
+            last = parser.line(line.as_bytes());
+        }
+        last
+    }
+
+    #[test]
+    fn parses() {
+        assert_eq!(
+            parse(&["250 2.1.0 Ok"]),
+            Ok(Some(Reply::new(250, [2, 1, 0], "Ok")))
+        );
+        assert_eq!(parse(&["250"]), Ok(Some(Reply::bare(250, ""))));
+        assert_eq!(
+            parse(&["250 5.1.0 x"]),
+            Ok(Some(Reply::bare(250, "5.1.0 x")))
+        );
+        assert_eq!(
+            parse(&["220 1.2.3.4 hi"]),
+            Ok(Some(Reply::bare(220, "1.2.3.4 hi")))
+        );
+        assert_eq!(parse(&["250-a", "250"]), Ok(Some(Reply::bare(250, "a\n"))));
+        assert_eq!(parse(&["250-a"]), Ok(None));
+        for bad in [
+            &["250-a", "251 b"][..],
+            &["25"],
+            &["2500 a"],
+            &["150 a"],
+            &["650 a"],
+            &["abc"],
+            &[""],
+            &[" 250 a"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

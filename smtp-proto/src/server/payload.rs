@@ -1,0 +1,283 @@
+//! A message as it comes in, by DATA or by BDAT.
+
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use memchr::{memchr, memchr2};
+use proto_core::{BareNewline, DotDecoder, DotFault, DotStep, Step};
+
+use super::{Asked, Event, Fault, Mode, Rejected, Server, State, Timer, Transaction};
+use crate::command::{Bdat, Body, Verb};
+use crate::reply::Reply;
+
+/// The octets of one DATA or one BDAT.
+#[derive(Debug)]
+pub(super) struct Stream {
+    framing: Framing,
+    /// Why the message is refused at its end; what comes is thrown away.
+    refusal: Option<(Fault, Reply)>,
+    /// How long the machine still waits for octets: spent by waiting, earned
+    /// by octets at the least rate.
+    patience: Duration,
+    waiting_since: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Framing {
+    Dots(DotDecoder),
+    Chunk {
+        chunk: Bdat,
+        left: u64,
+    },
+    /// A chunk that was already answered.
+    Discard {
+        left: u64,
+    },
+}
+
+impl Stream {
+    pub(super) fn dots(policy: BareNewline, patience: Duration) -> Self {
+        Self::new(Framing::Dots(DotDecoder::new(policy)), patience)
+    }
+
+    pub(super) fn chunk(chunk: Bdat, patience: Duration) -> Self {
+        let left = chunk.size;
+        Self::new(Framing::Chunk { chunk, left }, patience)
+    }
+
+    /// Throws away `left` octets.
+    pub(super) fn discarding(left: u64) -> Self {
+        Self::new(Framing::Discard { left }, Duration::from_secs(180))
+    }
+
+    fn new(framing: Framing, patience: Duration) -> Self {
+        Self {
+            framing,
+            refusal: None,
+            patience,
+            waiting_since: None,
+        }
+    }
+
+    fn verb(&self) -> Verb {
+        match self.framing {
+            Framing::Dots(_) => Verb::Data,
+            Framing::Chunk { .. } | Framing::Discard { .. } => Verb::Bdat,
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn payload(&mut self, input: &mut BytesMut, now: Instant) -> Option<Step<Event>> {
+        let State::Payload(stream) = &mut self.state else {
+            return None;
+        };
+        let before = input.len();
+        let limit = self.config.limits.chunk.clamp(1, 64 << 10);
+        let taken = match &mut stream.framing {
+            Framing::Dots(decoder) => match decoder.step(input, limit) {
+                DotStep::Chunk(chunk) => {
+                    let fault = decoder.fault().or_else(|| {
+                        let at = self.transaction.as_ref().map_or(0, |tx| tx.received);
+                        nul(&chunk, at).filter(|_| self.config.bare_newline == BareNewline::Reject)
+                    });
+                    Some((chunk, fault))
+                }
+                DotStep::NeedInput => None,
+                DotStep::End => {
+                    self.deadlines.clear(Timer::Payload);
+                    return self.message_end();
+                }
+            },
+            Framing::Chunk { left: 0, chunk } => {
+                let chunk = *chunk;
+                self.deadlines.clear(Timer::Payload);
+                return self.chunk_end(chunk);
+            }
+            Framing::Discard { left: 0 } => {
+                self.deadlines.clear(Timer::Payload);
+                self.ready();
+                return None;
+            }
+            Framing::Chunk { left, .. } | Framing::Discard { left } => {
+                let ready = input.len().min(limit);
+                let take = usize::try_from(*left).map_or(ready, |left| left.min(ready));
+                *left -= take as u64;
+                let octets = input.split_to(take).freeze();
+                let strict = self.config.bare_newline == BareNewline::Reject;
+                let fault = match &mut self.transaction {
+                    Some(tx) if strict && tx.body != Some(Body::BinaryMime) => {
+                        bare_octet(tx, &octets)
+                    }
+                    _ => None,
+                };
+                (take > 0).then_some((octets, fault))
+            }
+        };
+        let Some((octets, fault)) = taken else {
+            if stream.waiting_since.is_none() && !self.eof {
+                stream.waiting_since = Some(now);
+                let at = now + stream.patience;
+                self.deadlines.set(Timer::Payload, at);
+            }
+            return self.starve(input, Timer::Payload, now);
+        };
+        let moved = before - input.len();
+        stream.earn(moved, now, &self.config.timeouts);
+        self.deadlines.clear(Timer::Payload);
+        // A chunk that is only thrown away has no transaction.
+        let transaction = self.transaction.as_mut()?;
+        transaction.received = transaction.received.saturating_add(octets.len() as u64);
+        let refused = stream.refusal.is_some();
+        if let Some(fault) = fault {
+            // Whichever is seen first depends on how the octets were cut; the
+            // reply must not.
+            stream.refusal = Some((Fault::Octet(fault), bad_octet(fault)));
+        } else if !refused && transaction.received > self.config.limits.message_size {
+            stream.refusal = Some((Fault::MessageTooLarge, too_large()));
+        }
+        if refused {
+            return None;
+        }
+        if stream.refusal.is_some() {
+            return Some(Step::Event(Event::Reset));
+        }
+        Some(Step::Event(Event::Payload(octets)))
+    }
+
+    /// End of data, or of the last chunk.
+    fn message_end(&mut self) -> Option<Step<Event>> {
+        let State::Payload(stream) = &mut self.state else {
+            return None;
+        };
+        let verb = stream.verb();
+        let replies = match self.config.mode {
+            Mode::Smtp => 1,
+            Mode::Lmtp => self.recipients().max(1),
+        };
+        let State::Payload(stream) = &mut self.state else {
+            return None;
+        };
+        let Some((fault, reply)) = stream.refusal.take() else {
+            self.state = State::Answer(Asked::PayloadEnd(replies));
+            return Some(Step::Event(Event::PayloadEnd));
+        };
+        for _ in 0..replies {
+            self.send(&reply);
+        }
+        self.transaction = None;
+        self.ready();
+        Some(Step::Event(Event::Rejected(Rejected {
+            verb: Some(verb),
+            fault,
+            reply,
+        })))
+    }
+
+    fn chunk_end(&mut self, chunk: Bdat) -> Option<Step<Event>> {
+        let State::Payload(stream) = &mut self.state else {
+            return None;
+        };
+        if chunk.last {
+            let open_cr = self.transaction.as_ref().is_some_and(|tx| tx.open_cr);
+            if open_cr && stream.refusal.is_none() {
+                let at = self.transaction.as_ref().map_or(0, |tx| tx.received);
+                let fault = DotFault {
+                    octet: b'\r',
+                    at: at.saturating_sub(1),
+                };
+                stream.refusal = Some((Fault::Octet(fault), bad_octet(fault)));
+                self.pending = self.message_end().and_then(|step| match step {
+                    Step::Event(event) => Some(event),
+                    _ => None,
+                });
+                return Some(Step::Event(Event::Reset));
+            }
+            return self.message_end();
+        }
+        match stream.refusal.take() {
+            None => {
+                let reply = format!("{} octets received", chunk.size);
+                self.send(&Reply::new(250, [2, 0, 0], reply));
+                self.ready();
+                None
+            }
+            Some((fault, reply)) => {
+                self.send(&reply);
+                self.transaction = None;
+                self.ready();
+                Some(Step::Event(Event::Rejected(Rejected {
+                    verb: Some(Verb::Bdat),
+                    fault,
+                    reply,
+                })))
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Octets have come: the time waited is spent, the least rate is earned.
+    fn earn(&mut self, octets: usize, now: Instant, timeouts: &super::Timeouts) {
+        if let Some(since) = self.waiting_since.take() {
+            self.patience = self
+                .patience
+                .saturating_sub(now.saturating_duration_since(since));
+        }
+        let rate = f64::from(timeouts.data_rate.max(1));
+        let earned = Duration::from_secs_f64(octets as f64 / rate);
+        self.patience = self
+            .patience
+            .saturating_add(earned)
+            .min(timeouts.data_block);
+    }
+}
+
+fn too_large() -> Reply {
+    Reply::new(552, [5, 3, 4], "Error: message file too big")
+}
+
+fn bad_octet(fault: DotFault) -> Reply {
+    let text = match fault.octet {
+        b'\r' => "Error: bare <CR> in the message",
+        b'\n' => "Error: bare <LF> in the message",
+        _ => "Error: NUL in the message",
+    };
+    Reply::new(550, [5, 6, 11], text)
+}
+
+fn nul(chunk: &[u8], at: u64) -> Option<DotFault> {
+    let found = memchr(0, chunk)?;
+    Some(DotFault {
+        octet: 0,
+        at: at + found as u64,
+    })
+}
+
+/// A chunk need not end where a line does; within, only CRLF ends lines.
+fn bare_octet(transaction: &mut Transaction, chunk: &[u8]) -> Option<DotFault> {
+    let fault = |octet, found: usize| {
+        let at = transaction.received + found as u64;
+        Some(DotFault { octet, at })
+    };
+    if transaction.open_cr && chunk.first().is_some_and(|&first| first != b'\n') {
+        let at = transaction.received.saturating_sub(1);
+        return Some(DotFault { octet: b'\r', at });
+    }
+    let mut at = usize::from(transaction.open_cr);
+    let mut open_cr = transaction.open_cr && chunk.is_empty();
+    while let Some(found) = memchr2(b'\r', b'\n', chunk.get(at..).unwrap_or_default()) {
+        match chunk.get(at + found..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => at += found + 2,
+            [b'\r'] => {
+                open_cr = true;
+                break;
+            }
+            [octet, ..] => return fault(*octet, at + found),
+            [] => break,
+        }
+    }
+    let found = nul(chunk, transaction.received);
+    transaction.open_cr = open_cr;
+    found
+}
