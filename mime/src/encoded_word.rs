@@ -168,6 +168,12 @@ const WORD_OCTETS: usize = 75;
 /// assert_eq!(mime::encoded_word::encode("Grüße"), "=?UTF-8?Q?Gr=C3=BC=C3=9Fe?=");
 /// ```
 pub fn encode(text: &str) -> String {
+    encode_behind(text, 0)
+}
+
+/// As [`encode`], with the first word short enough for a line that has so many octets already.
+pub(crate) fn encode_behind(text: &str, column: usize) -> String {
+    let mut limit = WORD_OCTETS.saturating_sub(column).max(WORD_OCTETS / 2);
     let quoted: usize = text.bytes().map(q_len).sum();
     let base64 = text.len().div_ceil(3) * 6 < quoted;
     let frame = "=?UTF-8?Q??=".len();
@@ -185,7 +191,7 @@ pub fn encode(text: &str) -> String {
                 let bytes = character.encode_utf8(&mut buffer).bytes();
                 length + bytes.map(q_len).sum::<usize>()
             };
-            if next + frame > WORD_OCTETS {
+            if next + frame > limit {
                 break;
             }
             octets += size;
@@ -195,6 +201,7 @@ pub fn encode(text: &str) -> String {
             break;
         };
         rest = tail;
+        limit = WORD_OCTETS;
         if !out.is_empty() {
             out.push(' ');
         }

@@ -27,8 +27,10 @@
 //! 2045, 2046, 2047, 2183, 2231, 5322 (with its obsolete forms), 6532; sections after 3501 and 9051.
 
 pub mod address;
+pub mod build;
 pub mod charset;
 mod date;
+mod edit;
 pub mod encoded_word;
 mod header;
 pub mod message_id;
@@ -40,6 +42,7 @@ pub mod transfer;
 
 pub use address::{Address, Mailbox};
 pub use date::Date;
+pub use edit::HeaderEdit;
 pub use header::{Field, Headers, unfold};
 pub use param::{ContentType, Disposition, Parameter, ParameterIter, Parameters};
 pub use section::{Located, Section, SectionText, select_fields};
