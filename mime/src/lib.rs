@@ -38,6 +38,7 @@ mod param;
 mod section;
 mod span;
 mod structure;
+pub mod text;
 pub mod transfer;
 
 pub use address::{Address, Mailbox};
