@@ -1,1 +1,72 @@
 //! The procmailrc language: parser and pausable evaluator.
+//!
+//! procmail reads an rcfile and does what it says at once. This crate only decides: an
+//! [`Evaluator`] is stepped, asks its host for one [`Effect`] after another (deliver to a folder,
+//! run a program, take a lock, append to the log) and goes on with the [`Reply`]. It does no I/O,
+//! starts no process and holds no privilege; a host that answers [`Ran::refused`] to every
+//! [`Effect::Run`] has turned programs off.
+//!
+//! ```
+//! use procmail_rules::{Config, Effect, Evaluator, FolderKind, RcFile, Reply, Step};
+//!
+//! let config = Config {
+//!     rcfiles: vec![RcFile::text("rc", ":0\n* ^Subject: \\/[a-z]+\nlists/$MATCH/\n")],
+//!     ..Config::default()
+//! };
+//! let mut run = Evaluator::new(config, b"Subject: rust and mail\n\nhello\n");
+//! let mut delivered = Vec::new();
+//! let outcome = loop {
+//!     let reply = match run.step()? {
+//!         Step::Ask(Effect::Folder { wanted, .. }) => Reply::Folder(wanted.unwrap_or(FolderKind::Mbox)),
+//!         Step::Ask(Effect::Deliver(delivery)) => {
+//!             delivered.push((delivery.folder.clone(), delivery.content));
+//!             Reply::Delivered { file: delivery.folder }
+//!         }
+//!         Step::Ask(_) => Reply::Done,
+//!         Step::NeedAnswer => unreachable!("every effect is answered"),
+//!         Step::Done(outcome) => break outcome,
+//!     };
+//!     run.answer(reply)?;
+//! };
+//! assert_eq!(outcome.exit, 0);
+//! assert_eq!(delivered, [(b"lists/rust".to_vec(), b"Subject: rust and mail\n\nhello\n".to_vec())]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What differs from procmail
+//!
+//! The language is that of procmail 3.22 with Debian's changes (`3.23pre`), faults included
+//! where rcfiles may rely on them. These are not kept:
+//!
+//! | procmail | here |
+//! | --- | --- |
+//! | an empty LOCKEXT makes the lock the folder itself, and unlocking deletes the mail | no such lock is taken |
+//! | an empty UMASK makes every new folder open to everybody | the old one stays |
+//! | `NAME = \| command` damages the name | it is a capture |
+//! | a backquote in a `$` condition ends the joining of folded fields | it does not |
+//! | some expressions hang or crash the compiler, `+\/` can make MATCH too long | neither |
+//! | rcfiles that include or switch to themselves never end | [`Limits`] |
+//!
+//! The octets written are procmail's: see [`format`].
+
+mod config;
+mod effect;
+mod error;
+mod eval;
+pub mod format;
+mod limits;
+mod message;
+mod number;
+mod regex;
+mod variable;
+
+pub use config::{Config, RcFile};
+pub use effect::{
+    Command, Delivery, Effect, End, FolderKind, LockTry, Log, Outcome, Output, Purpose, Ran, Reply,
+    Run, Status, Step,
+};
+pub use error::{Error, Limit, Misuse};
+pub use eval::Evaluator;
+pub use limits::Limits;
+pub use regex::RegexCache;
+pub use variable::Environment;

@@ -1,0 +1,453 @@
+//! Conditions: prefixes, the three final forms, and scores.
+
+use std::sync::Arc;
+
+use super::Machine;
+use super::expand::Mode;
+use super::program::exit_status;
+use super::recipe::Flags;
+use super::source::{Source, is_blank, is_name, is_name_start, join_lines};
+use crate::effect::{Output, Purpose};
+use crate::error::Error;
+use crate::message::Message;
+use crate::number;
+use crate::regex::{Haystack, Regex, frame};
+
+/// Scores do not leave these bounds.
+const MAXIMUM: f64 = 2_147_483_647.0;
+const MINIMUM: f64 = -2_147_483_647.0;
+
+/// The sum of a recipe's weighted conditions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    weighted: bool,
+    sum: f64,
+}
+
+impl Tally {
+    /// Does the recipe match, as far as weights are concerned?
+    pub(super) fn is_positive(self) -> bool {
+        !self.weighted || self.sum > 0.0
+    }
+
+    /// `$=`
+    pub(super) fn score(self) -> i64 {
+        if self.sum > 0.0 && self.sum < 1.0 {
+            1
+        } else {
+            truncated(self.sum)
+        }
+    }
+
+    fn is_open(self) -> bool {
+        self.sum > MINIMUM && self.sum < MAXIMUM
+    }
+
+    fn limit(&mut self) {
+        self.sum = if self.sum.is_nan() {
+            0.0
+        } else {
+            self.sum.clamp(MINIMUM, MAXIMUM)
+        };
+    }
+}
+
+/// Toward zero; the bounds of scores fit.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the cast saturates, and scores are bounded"
+)]
+fn truncated(value: f64) -> i64 {
+    value as i64
+}
+
+/// Where a condition looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Area {
+    /// What the flags say.
+    Flags,
+    Header,
+    Body,
+    Both,
+    Variable(Vec<u8>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Weight {
+    weight: f64,
+    exponent: f64,
+}
+
+/// A condition without its prefixes.
+struct Test {
+    flags: Flags,
+    area: Area,
+    negated: bool,
+    weight: Option<Weight>,
+    text: Vec<u8>,
+}
+
+impl Machine {
+    /// Evaluates one condition; false fails the recipe.
+    pub(super) async fn condition(
+        &mut self,
+        flags: Flags,
+        line: &[u8],
+        tally: &mut Tally,
+    ) -> Result<bool, Error> {
+        let mut test = Test {
+            flags,
+            area: Area::Flags,
+            negated: false,
+            weight: None,
+            text: line.to_vec(),
+        };
+        loop {
+            let start = test
+                .text
+                .iter()
+                .position(|byte| !is_blank(*byte))
+                .unwrap_or(test.text.len());
+            test.text.drain(..start);
+            match test.text.first().copied() {
+                Some(b'!') => {
+                    test.negated = !test.negated;
+                    test.text.drain(..1);
+                }
+                Some(b'$') => {
+                    let joined = join_lines(test.text.get(1..).unwrap_or(&[]));
+                    let mut source = Source::line_text(&joined);
+                    let words = self.expand(&mut source, Mode::Quoted, 0).await?;
+                    if self.take_overflow() {
+                        self.trace_quoted(b"No match on", &words.last_name)?;
+                        return Ok(false);
+                    }
+                    test.text = words.joined(b' ');
+                }
+                _ if test.take_weight() || test.take_area() => {}
+                _ => break,
+            }
+        }
+        if test.weight.is_some() {
+            tally.weighted = true;
+            if tally.sum >= MAXIMUM {
+                return Ok(true);
+            }
+        }
+        match test.text.first() {
+            Some(b'?') => self.program_condition(&test, tally).await,
+            Some(b'<' | b'>') => self.size_condition(&test, tally).await,
+            _ => self.regex_condition(&test, tally),
+        }
+    }
+
+    /// A text given a frame where it needs one of its own.
+    fn area_text(&self, test: &Test) -> Option<Vec<u8>> {
+        match &test.area {
+            Area::Variable(name) => Some(frame(self.value(name).unwrap_or(&[]))),
+            _ => None,
+        }
+    }
+
+    fn regex_condition(&mut self, test: &Test, tally: &mut Tally) -> Result<bool, Error> {
+        let text = join_lines(&test.text);
+        let fold = !test.flags.distinguish_case;
+        let regex = self.config.regexes.get(&text, fold, &self.config.limits)?;
+        if regex.unbalanced() {
+            self.log_quoted(b"Invalid regexp", &text)?;
+        }
+        let message = Arc::clone(&self.message);
+        let own = self.area_text(test);
+        let haystack = test.haystack(&message, own.as_deref());
+        self.port
+            .count_regex(regex.states(), haystack.bytes().len())?;
+        let before = *tally;
+        let holds = match test.weight {
+            None => self.search(&regex, haystack, test)? != test.negated,
+            Some(weight) if test.negated => {
+                if weight.weight != 0.0 && !self.search(&regex, haystack, test)? {
+                    tally.sum += weight.weight;
+                }
+                true
+            }
+            Some(weight) => {
+                self.count(&regex, haystack, test, weight, tally)?;
+                true
+            }
+        };
+        self.conclude(test, regex.text(), before, tally, holds)
+    }
+
+    /// Searches, and sets MATCH if something is found.
+    fn search(
+        &mut self,
+        regex: &Regex,
+        haystack: Haystack<'_>,
+        test: &Test,
+    ) -> Result<bool, Error> {
+        let Some(found) = regex.find(haystack) else {
+            return Ok(false);
+        };
+        self.set_match(
+            found.matched.and_then(|range| haystack.bytes().get(range)),
+            test,
+        )?;
+        Ok(true)
+    }
+
+    fn set_match(&mut self, text: Option<&[u8]>, test: &Test) -> Result<(), Error> {
+        let Some(text) = text else { return Ok(()) };
+        if test.area != Area::Variable(b"MATCH".to_vec()) {
+            self.trace_line(&[b"Assigning \"MATCH=\""])?;
+        }
+        self.trace_quoted(b"Matched", text)?;
+        self.set_value(b"MATCH", text)
+    }
+
+    /// Adds w, wx, wxx and so on for each match.
+    fn count(
+        &mut self,
+        regex: &Regex,
+        haystack: Haystack<'_>,
+        test: &Test,
+        weight: Weight,
+        tally: &mut Tally,
+    ) -> Result<(), Error> {
+        let Weight {
+            mut weight,
+            exponent,
+        } = weight;
+        if weight == 0.0 || !regex.is_match(haystack) {
+            return Ok(());
+        }
+        let mut matches = regex.matches(haystack);
+        while weight != 0.0 && tally.is_open() {
+            let Some((found, empty)) = matches.advance() else {
+                break;
+            };
+            self.set_match(
+                found.matched.and_then(|range| haystack.bytes().get(range)),
+                test,
+            )?;
+            let added = weight;
+            tally.sum += weight;
+            weight *= exponent;
+            if empty {
+                if exponent > 0.0 && exponent < 1.0 {
+                    tally.sum += weight / (1.0 - exponent);
+                } else if exponent >= 1.0 && weight != 0.0 {
+                    tally.sum += MAXIMUM.copysign(weight);
+                }
+                break;
+            }
+            if weight.abs() < added.abs() && added.abs() < 1.0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn size_condition(&mut self, test: &Test, tally: &mut Tally) -> Result<bool, Error> {
+        let joined = join_lines(&test.text);
+        let mut source = Source::line_text(&joined);
+        let words = self.expand(&mut source, Mode::Quoted, 0).await?;
+        if self.take_overflow() {
+            return Ok(false);
+        }
+        let text = words.joined(b' ');
+        let after = text.get(1..).unwrap_or(&[]);
+        let (limit, used) = number::integer(after, 10);
+        let rest = after.get(used..).unwrap_or(&[]);
+        let rest = rest
+            .get(rest.iter().take_while(|byte| is_blank(**byte)).count()..)
+            .unwrap_or(&[]);
+        self.skipped(rest)?;
+        let message = Arc::clone(&self.message);
+        let own = self.area_text(test);
+        let size = match &test.area {
+            Area::Flags | Area::Both => message.text().len(),
+            Area::Header => message.header().len(),
+            Area::Body => message.body().len(),
+            Area::Variable(_) => own.as_ref().map_or(0, |framed| framed.len() - 2),
+        };
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let less = text.first() == Some(&b'<');
+        let before = *tally;
+        let holds = match test.weight {
+            None => (if less { size < limit } else { size > limit }) != test.negated,
+            Some(Weight { weight, exponent }) => {
+                let (size, limit) = (float(size), float(limit));
+                let (above, below) = if less == test.negated {
+                    (size, limit)
+                } else {
+                    (limit, size)
+                };
+                tally.sum += if below != 0.0 {
+                    weight * (above / below).powf(exponent)
+                } else if above > 0.0 || less == test.negated {
+                    MAXIMUM
+                } else {
+                    MINIMUM
+                };
+                true
+            }
+        };
+        self.conclude(test, &text, before, tally, holds)
+    }
+
+    async fn program_condition(&mut self, test: &Test, tally: &mut Tally) -> Result<bool, Error> {
+        let text = test.text.get(1..).unwrap_or(&[]);
+        let Some(program) = self.command(text).await? else {
+            return Ok(false);
+        };
+        let message = Arc::clone(&self.message);
+        let own = self.area_text(test);
+        let mut input = test.haystack(&message, own.as_deref()).text().to_vec();
+        crate::format::terminate(&mut input);
+        let ran = self
+            .run_program(&program, Purpose::Condition, input, Output::Discard, true)
+            .await?;
+        let code = exit_status(ran.status);
+        if code != 0 {
+            self.report_quietly(code, &program.name())?;
+        }
+        let before = *tally;
+        let holds = match test.weight {
+            None => (code == 0) != test.negated,
+            Some(_) if code < 0 => {
+                let negated = test.negated;
+                self.conclude(test, &program.text, before, tally, negated)?;
+                return Ok(negated);
+            }
+            Some(Weight { weight, exponent }) if test.negated => {
+                let mut weight = weight;
+                for _ in 0..code {
+                    if weight == 0.0 || !tally.is_open() {
+                        break;
+                    }
+                    tally.sum += weight;
+                    weight *= exponent;
+                }
+                true
+            }
+            Some(Weight { weight, exponent }) => {
+                tally.sum += if code == 0 { weight } else { exponent };
+                true
+            }
+        };
+        self.conclude(test, &program.text, before, tally, holds)
+    }
+
+    /// `Non-zero exitcode`, in VERBOSE only.
+    pub(super) fn report_quietly(&mut self, code: i32, name: &[u8]) -> Result<(), Error> {
+        let code = code.to_string();
+        self.trace_line(&[
+            b"Non-zero exitcode (",
+            code.as_bytes(),
+            b") from \"",
+            name,
+            b"\"",
+        ])
+    }
+
+    /// Writes the trace of a condition; does the recipe still hold?
+    fn conclude(
+        &mut self,
+        test: &Test,
+        text: &[u8],
+        before: Tally,
+        tally: &mut Tally,
+        holds: bool,
+    ) -> Result<bool, Error> {
+        let not = if test.negated { b" !".as_slice() } else { b"" };
+        if test.weight.is_none() {
+            let found = if holds {
+                b"Match on".as_slice()
+            } else {
+                b"No match on"
+            };
+            self.trace_line(&[found, not, b" \"", text, b"\""])?;
+            return Ok(holds);
+        }
+        let points = tally.sum - before.sum;
+        tally.limit();
+        let points = points.clamp(MINIMUM, MAXIMUM);
+        let sum = match tally.sum {
+            sum if sum > 0.0 && sum < 1.0 => "+0".to_owned(),
+            sum => truncated(sum).to_string(),
+        };
+        let numbers = format!("Score: {:7} {sum:>7}", truncated(points));
+        self.trace_line(&[numbers.as_bytes(), not, b" \"", text, b"\""])?;
+        Ok(holds && tally.sum > MINIMUM)
+    }
+}
+
+/// Sizes are far below 2^53.
+#[allow(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+fn float(value: i64) -> f64 {
+    value as f64
+}
+
+impl Test {
+    /// `w^x`
+    fn take_weight(&mut self) -> bool {
+        let Some((weight, used)) = number::float(&self.text) else {
+            return false;
+        };
+        let mut at = used + blanks(&self.text, used);
+        if self.text.get(at) != Some(&b'^') {
+            return false;
+        }
+        at += 1;
+        let Some((exponent, used)) = self.text.get(at..).and_then(number::float) else {
+            return false;
+        };
+        self.weight = Some(Weight { weight, exponent });
+        self.text.drain(..at + used);
+        true
+    }
+
+    /// `NAME ??`
+    fn take_area(&mut self) -> bool {
+        if !self.text.first().is_some_and(|byte| is_name_start(*byte)) {
+            return false;
+        }
+        let length = self.text.iter().take_while(|byte| is_name(**byte)).count();
+        let at = length + blanks(&self.text, length);
+        if !self
+            .text
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(b"??"))
+        {
+            return false;
+        }
+        self.area = match self.text.get(..length).unwrap_or(&[]) {
+            b"H" => Area::Header,
+            b"B" => Area::Body,
+            b"HB" | b"BH" => Area::Both,
+            name => Area::Variable(name.to_vec()),
+        };
+        self.text.drain(..at + 2);
+        true
+    }
+
+    fn haystack<'a>(&self, message: &'a Message, own: Option<&'a [u8]>) -> Haystack<'a> {
+        match (&self.area, own) {
+            (Area::Variable(_), Some(framed)) => Haystack::framed(framed),
+            (Area::Header, _) => message.header_area(),
+            (Area::Body, _) => message.body_area(),
+            (Area::Both, _) => message.whole_area(),
+            _ => match (self.flags.search_header, self.flags.search_body) {
+                (false, true) => message.body_area(),
+                (true, true) => message.whole_area(),
+                _ => message.header_area(),
+            },
+        }
+    }
+}
+
+fn blanks(text: &[u8], from: usize) -> usize {
+    text.get(from..).map_or(0, |rest| {
+        rest.iter().take_while(|byte| is_blank(**byte)).count()
+    })
+}

@@ -1,0 +1,149 @@
+//! The end of a run: last resorts, log abstract, TRAP, exit code.
+
+use std::sync::Arc;
+
+use super::{Machine, Progress};
+use crate::effect::{Effect, End, Outcome, Output, Purpose};
+use crate::error::Error;
+use crate::format::{self, Part};
+use crate::variable::ExitCode;
+
+/// The mail could not be delivered: it bounces, or is tried again.
+const BOUNCED: u8 = 73;
+const REQUEUED: u8 = 75;
+
+impl Machine {
+    /// Delivers to DEFAULT or ORGMAIL if nothing else did, and winds up.
+    pub(super) async fn finish(&mut self) -> Result<Outcome, Error> {
+        if self.progress == Progress::Running {
+            self.last_resort().await?;
+        }
+        self.release_local_lock().await?;
+        let failed = if self.config.requeue {
+            REQUEUED
+        } else {
+            BOUNCED
+        };
+        let (end, pending) = match self.progress {
+            Progress::Delivered => (End::Delivered, 0),
+            Progress::HostMismatch => (End::HostMismatch, 0),
+            Progress::Running => (End::Undelivered, failed),
+        };
+        self.final_abstract(end)?;
+        if end == End::Delivered && self.settings.notify {
+            let service = self.settings.comsat.clone();
+            let folder = self.last_folder.clone();
+            self.ask(Effect::Notify { service, folder }).await?;
+        }
+        let pending = if self.detached { 0 } else { pending };
+        let exit = self.trap(pending).await?;
+        self.release_global_lock().await?;
+        self.flush().await?;
+        Ok(Outcome {
+            exit,
+            end,
+            last_folder: self.last_folder.clone(),
+            environment: Arc::clone(&self.environment),
+        })
+    }
+
+    async fn last_resort(&mut self) -> Result<(), Error> {
+        let default = self.settings.default.clone();
+        let mut delivered = false;
+        if !default.is_empty() {
+            if super::folder::folder_kind(&default).1.is_none()
+                && let Some(lock) = self.folder_lock(&default)?
+            {
+                self.take_local_lock(&lock).await?;
+            }
+            delivered = self.deliver_last(&default).await?;
+            self.release_local_lock().await?;
+        }
+        let orgmail = self.settings.orgmail.clone();
+        if !delivered && !orgmail.is_empty() && orgmail != default {
+            delivered = self.deliver_last(&orgmail).await?;
+        }
+        if delivered {
+            self.progress = Progress::Delivered;
+        }
+        Ok(())
+    }
+
+    async fn deliver_last(&mut self, name: &[u8]) -> Result<bool, Error> {
+        if name.starts_with(b"|") {
+            return self.print(name, Part::Whole, false).await;
+        }
+        self.deliver(std::slice::from_ref(&name.to_vec()), Part::Whole, false)
+            .await
+    }
+
+    /// The abstract of a delivery.
+    pub(super) fn log_abstract(&mut self) -> Result<(), Error> {
+        let folder = self.last_folder.clone();
+        self.write_abstract(&folder, self.last_size)
+    }
+
+    fn write_abstract(&mut self, folder: &[u8], size: usize) -> Result<(), Error> {
+        let message = Arc::clone(&self.message);
+        let lines = format::abstract_lines(message.text(), message.header().len(), folder, size);
+        self.log_raw(&lines)
+    }
+
+    fn final_abstract(&mut self, end: End) -> Result<(), Error> {
+        let wanted = match self.settings.log_abstract {
+            0 => false,
+            value if value > 0 => true,
+            _ => self.logging || self.is_verbose(),
+        };
+        if !wanted {
+            return Ok(());
+        }
+        match end {
+            End::Delivered => self.log_abstract(),
+            End::HostMismatch => self.write_abstract(b"", 0),
+            End::Undelivered => {
+                let folder: &[u8] = match (self.detached, self.config.requeue) {
+                    (true, _) => b"**Lost**",
+                    (_, true) => b"**Requeued**",
+                    _ => b"**Bounced**",
+                };
+                self.write_abstract(folder, self.last_size)
+            }
+        }
+    }
+
+    /// Runs TRAP and works out the exit code.
+    async fn trap(&mut self, pending: u8) -> Result<u8, Error> {
+        let trap = self.settings.trap.clone();
+        let before = self.settings.exit_code;
+        let mut exit = match before {
+            ExitCode::Fixed(code) if code >= 0 => low_octet(code),
+            _ => pending,
+        };
+        if trap.is_empty() {
+            return Ok(exit);
+        }
+        if before == ExitCode::Unset {
+            let code = pending.to_string().into_bytes();
+            self.trace_line(&[b"Assigning \"EXITCODE=", &code, b"\""])?;
+            self.set_value(b"EXITCODE", &code)?;
+        }
+        if let Some(program) = self.command(&trap).await? {
+            let mut input = self.message.text().to_vec();
+            format::terminate(&mut input);
+            let ran = self
+                .run_program(&program, Purpose::Trap, input, Output::Log, true)
+                .await?;
+            let code = super::program::exit_status(ran.status);
+            if before == ExitCode::Open && code != 0 {
+                exit = low_octet(i64::from(code));
+            }
+        }
+        Ok(exit)
+    }
+}
+
+/// Exit codes are octets.
+fn low_octet(code: i64) -> u8 {
+    u8::try_from(code & 0xff).unwrap_or(0)
+}

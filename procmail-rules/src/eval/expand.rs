@@ -1,0 +1,504 @@
+//! Words: quoting, substitution and splitting.
+
+use super::Machine;
+use super::source::{Source, is_name, is_name_start, is_space};
+use crate::effect::{Output, Purpose};
+use crate::error::{Error, Limit};
+
+/// How text is made into words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// One word; substituted text is not split.
+    Single,
+    /// All words of the line; substituted text is split.
+    Line,
+    /// The same, with the line's newline left where it is.
+    Arguments,
+    /// As if the text began inside double quotes; its end is the end.
+    Quoted,
+}
+
+/// Words read from a line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Words {
+    words: Vec<Vec<u8>>,
+    /// The word that ended in the last `"$@"`.
+    arguments_at: Option<usize>,
+    /// The variable substituted last.
+    pub(super) last_name: Vec<u8>,
+}
+
+impl Words {
+    pub(super) fn joined(&self, by: u8) -> Vec<u8> {
+        self.words.join(&by)
+    }
+
+    pub(super) fn words(&self) -> &[Vec<u8>] {
+        &self.words
+    }
+
+    pub(super) fn into_words(self) -> Vec<Vec<u8>> {
+        self.words
+    }
+
+    pub(super) fn arguments_at(&self) -> Option<usize> {
+        self.arguments_at
+    }
+}
+
+/// A `${NAME:-w}` that is open.
+#[derive(Clone, Copy, Debug)]
+struct Brace {
+    /// `w` is used.
+    active: bool,
+}
+
+/// The state of one expansion.
+struct Expansion {
+    mode: Mode,
+    words: Words,
+    word: Vec<u8>,
+    /// The word has begun, if only with empty quotes.
+    begun: bool,
+    /// The brace depth at which a double quote was opened.
+    quote: Option<usize>,
+    braces: Vec<Brace>,
+    /// What the line has room for.
+    room: usize,
+    overflow: bool,
+    /// Nothing is substituted: the line is only read over.
+    inert: bool,
+}
+
+impl Expansion {
+    /// Is the text here used, rather than a `w` that is not?
+    fn is_used(&self) -> bool {
+        self.braces.iter().all(|brace| brace.active)
+    }
+
+    /// Is anything substituted here?
+    fn is_active(&self) -> bool {
+        !self.inert && self.is_used()
+    }
+
+    fn splits(&self) -> bool {
+        matches!(self.mode, Mode::Line | Mode::Arguments) && self.quote.is_none()
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.begun = true;
+        // Literal text is kept even where nothing is substituted: it tells what a recipe is.
+        if !self.is_used() {
+            return;
+        }
+        match self.room.checked_sub(1) {
+            Some(room) => {
+                self.room = room;
+                self.word.push(byte);
+            }
+            None => self.overflow = true,
+        }
+    }
+
+    fn end_word(&mut self) {
+        if self.begun {
+            self.room = self.room.saturating_sub(1);
+            self.words.words.push(std::mem::take(&mut self.word));
+            self.begun = false;
+        }
+    }
+
+    /// Puts in text that is not looked at again, except for blanks that split.
+    fn substitute(&mut self, text: &[u8]) {
+        if self.splits() {
+            for byte in text {
+                if is_space(*byte) {
+                    self.end_word();
+                } else {
+                    self.push(*byte);
+                }
+            }
+        } else {
+            if self.quote.is_some() || !text.is_empty() {
+                self.begun = true;
+            }
+            text.iter().for_each(|byte| self.push(*byte));
+        }
+    }
+}
+
+/// How a `${NAME` goes on.
+enum Alternative {
+    Plain,
+    /// `-`: `w`, if so, stands for the value.
+    Default(bool),
+    /// `+`: `w`, if so, stands alone.
+    Replace(bool),
+    Bad,
+}
+
+impl Machine {
+    /// Has LINEBUF been exceeded since this was last asked?
+    pub(super) fn take_overflow(&mut self) -> bool {
+        std::mem::take(&mut self.overflow)
+    }
+
+    pub(super) fn exceeded(&mut self) -> Result<(), Error> {
+        self.overflow = true;
+        self.log_line(&[b"Exceeded LINEBUF"])?;
+        self.note_overflow()
+    }
+
+    pub(super) fn note_overflow(&mut self) -> Result<(), Error> {
+        self.trace_line(&[b"Assigning \"PROCMAIL_OVERFLOW=yes\""])?;
+        self.set_value(b"PROCMAIL_OVERFLOW", b"yes")
+    }
+
+    /// Reads words from `source`; `used` octets of LINEBUF are taken already.
+    pub(super) async fn expand(
+        &mut self,
+        source: &mut Source,
+        mode: Mode,
+        used: usize,
+    ) -> Result<Words, Error> {
+        let mut state = Expansion {
+            mode,
+            words: Words::default(),
+            word: Vec::new(),
+            begun: mode == Mode::Quoted,
+            quote: (mode == Mode::Quoted).then_some(0),
+            braces: Vec::new(),
+            room: self.settings.linebuf.saturating_sub(used),
+            overflow: false,
+            inert: self.skipping > 0,
+        };
+        loop {
+            let Some(byte) = source.peek() else {
+                if source.is_file() && state.quote.is_some() {
+                    self.log_line(&[b"Unexpected EOL"])?;
+                }
+                break;
+            };
+            source.next();
+            match byte {
+                b'\\' => escape(&mut state, source),
+                b'"' if state.quote == Some(state.braces.len()) => state.quote = None,
+                b'"' if state.quote.is_none() => {
+                    state.begun = true;
+                    state.quote = Some(state.braces.len());
+                }
+                b'}' if state.braces.last().is_some()
+                    && state.quote.is_none_or(|depth| depth < state.braces.len()) =>
+                {
+                    state.braces.pop();
+                }
+                b'$' => self.dollar(&mut state, source)?,
+                b'`' => self.backquote(&mut state, source).await?,
+                _ if state.quote.is_some() => state.push(byte),
+                b'\'' => {
+                    if self.single_quoted(&mut state, source)? {
+                        break;
+                    }
+                }
+                b'\n' if mode == Mode::Quoted => state.push(byte),
+                b'\n' => {
+                    if matches!(mode, Mode::Single | Mode::Arguments) {
+                        source.rewind(source.position() - 1);
+                    }
+                    break;
+                }
+                b' ' | b'\t' if mode == Mode::Single => {
+                    source.rewind(source.position() - 1);
+                    break;
+                }
+                b' ' | b'\t' if mode == Mode::Quoted => {
+                    source.skip_blanks();
+                    if source.peek().is_some() {
+                        state.push(b' ');
+                    }
+                }
+                b' ' | b'\t' => state.end_word(),
+                b'#' if !state.begun && mode != Mode::Quoted => {
+                    source.take_while(|byte| byte != b'\n');
+                    if mode == Mode::Line && source.peek().is_some() {
+                        source.next();
+                    }
+                    break;
+                }
+                _ => state.push(byte),
+            }
+        }
+        state.end_word();
+        if state.overflow {
+            self.exceeded()?;
+        }
+        Ok(state.words)
+    }
+
+    /// Returns whether the text ended inside the quotes.
+    fn single_quoted(&mut self, state: &mut Expansion, source: &mut Source) -> Result<bool, Error> {
+        state.begun = true;
+        loop {
+            match source.next() {
+                Some(b'\'') => return Ok(false),
+                Some(byte) => state.push(byte),
+                None => {
+                    if source.is_file() {
+                        self.log_line(&[b"Unexpected EOL"])?;
+                    }
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// What follows a `$`.
+    fn dollar(&mut self, state: &mut Expansion, source: &mut Source) -> Result<(), Error> {
+        let Some(byte) = source.peek() else {
+            state.push(b'$');
+            return Ok(());
+        };
+        let value = match byte {
+            b'{' => {
+                source.next();
+                return self.braced(state, source);
+            }
+            b'\\' if source.peek_second().is_some_and(is_name_start) => {
+                source.next();
+                let name = source.take_while(is_name).to_vec();
+                if state.is_active() {
+                    state.begun = true;
+                    let quoted = self.disarmed(&name);
+                    quoted.iter().for_each(|byte| state.push(*byte));
+                }
+                state.words.last_name = name;
+                return Ok(());
+            }
+            b'@' => {
+                if state.quote.is_none() {
+                    return Ok(());
+                }
+                source.next();
+                state.begun = true;
+                if state.is_active() {
+                    state.words.arguments_at = Some(state.words.words.len());
+                }
+                return Ok(());
+            }
+            b'0'..=b'9' => {
+                source.next();
+                self.positional(byte)
+            }
+            b'#' => {
+                source.next();
+                self.arguments.len().to_string().into_bytes()
+            }
+            b'$' => {
+                source.next();
+                self.config.pid.to_string().into_bytes()
+            }
+            b'?' => {
+                source.next();
+                self.status.to_string().into_bytes()
+            }
+            b'=' => {
+                source.next();
+                self.score.to_string().into_bytes()
+            }
+            b'-' => {
+                source.next();
+                self.last_folder.clone()
+            }
+            b'_' => {
+                source.next();
+                self.frames
+                    .last()
+                    .map(|frame| frame.name.clone())
+                    .unwrap_or_default()
+            }
+            _ if is_name_start(byte) => {
+                let name = source.take_while(is_name).to_vec();
+                let value = self.value(&name).unwrap_or(&[]).to_vec();
+                state.words.last_name = name;
+                value
+            }
+            _ => {
+                state.push(b'$');
+                return Ok(());
+            }
+        };
+        if state.is_active() {
+            state.substitute(&value);
+        }
+        Ok(())
+    }
+
+    fn positional(&self, digit: u8) -> Vec<u8> {
+        match usize::from(digit - b'0').checked_sub(1) {
+            None => self.config.program.clone(),
+            Some(index) => self.arguments.get(index).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// `$\NAME`: the value with everything that means something in a regex quoted.
+    fn disarmed(&self, name: &[u8]) -> Vec<u8> {
+        let mut out = b"()".to_vec();
+        for byte in self.value(name).unwrap_or(&[]) {
+            if b"(|)*?+.^$[\\".contains(byte) {
+                out.push(b'\\');
+            }
+            out.push(*byte);
+        }
+        out
+    }
+
+    /// What follows `${`.
+    fn braced(&mut self, state: &mut Expansion, source: &mut Source) -> Result<(), Error> {
+        let name = source.take_while(is_name).to_vec();
+        let value = match name.as_slice() {
+            [digit @ b'0'..=b'9'] => {
+                let within = usize::from(*digit - b'0') <= self.arguments.len();
+                within.then(|| self.positional(*digit))
+            }
+            _ => self.value(&name).map(<[u8]>::to_vec),
+        };
+        let digits = name.len() > 1 && name.first().is_some_and(u8::is_ascii_digit);
+        let filled = value.as_ref().is_some_and(|value| !value.is_empty());
+        let alternative = match source.next() {
+            _ if name.is_empty() || digits => Alternative::Bad,
+            Some(b'}') => Alternative::Plain,
+            Some(b'-') => Alternative::Default(value.is_none()),
+            Some(b'+') => Alternative::Replace(value.is_some()),
+            Some(b':') => match source.next() {
+                Some(b'-') => Alternative::Default(!filled),
+                Some(b'+') => Alternative::Replace(filled),
+                _ => Alternative::Bad,
+            },
+            _ => Alternative::Bad,
+        };
+        match alternative {
+            Alternative::Plain => {
+                if state.is_active() {
+                    state.substitute(&value.unwrap_or_default());
+                }
+            }
+            Alternative::Default(active) => {
+                if !active && state.is_active() {
+                    state.substitute(&value.unwrap_or_default());
+                }
+                state.braces.push(Brace { active });
+            }
+            Alternative::Replace(active) => state.braces.push(Brace { active }),
+            Alternative::Bad => {
+                if state.is_active() {
+                    self.log_quoted(b"Bad substitution of", &name)?;
+                }
+            }
+        }
+        state.words.last_name = name;
+        Ok(())
+    }
+
+    /// What follows a backquote: the command, which is run unless nothing is substituted.
+    async fn backquote(&mut self, state: &mut Expansion, source: &mut Source) -> Result<(), Error> {
+        let quoted = state.quote.is_some();
+        let mut command = Vec::new();
+        loop {
+            match source.next() {
+                Some(b'`') => break,
+                Some(b'"') if quoted && source.is_file() => {
+                    source.rewind(source.position() - 1);
+                    break;
+                }
+                Some(b'\\') => match source.peek() {
+                    Some(b'\n') => {
+                        source.next();
+                    }
+                    Some(byte @ (b'\\' | b'$' | b'`')) => {
+                        source.next();
+                        command.push(byte);
+                    }
+                    Some(b'"') if quoted => {
+                        source.next();
+                        command.push(b'"');
+                    }
+                    _ => command.push(b'\\'),
+                },
+                Some(byte) => command.push(byte),
+                None => {
+                    if source.is_file() {
+                        self.log_line(&[b"Unexpected EOL"])?;
+                    }
+                    break;
+                }
+            }
+        }
+        if !state.is_active() {
+            state.begun |= quoted;
+            return Ok(());
+        }
+        if self.expansion_depth() >= self.config.limits.expansion_depth {
+            return Err(Error::limit(Limit::ExpansionDepth));
+        }
+        let room = state.room;
+        let output = Box::pin(self.command_output(&command, room)).await?;
+        state.substitute(&output);
+        Ok(())
+    }
+
+    /// Runs a backquoted command; its output without trailing newlines.
+    async fn command_output(&mut self, text: &[u8], room: usize) -> Result<Vec<u8>, Error> {
+        self.nested += 1;
+        let command = self.command(text).await?;
+        self.nested -= 1;
+        let Some(command) = command else {
+            return Ok(Vec::new());
+        };
+        let mut input = self.message.text().to_vec();
+        crate::format::terminate(&mut input);
+        let limit = self.config.limits.value_size;
+        let ran = self
+            .run_program(
+                &command,
+                Purpose::Substitution,
+                input,
+                Output::Capture(limit),
+                true,
+            )
+            .await?;
+        let mut output = ran.output;
+        while output.last() == Some(&b'\n') {
+            output.pop();
+        }
+        if output.len() > room.saturating_sub(2) {
+            output.truncate(room.saturating_sub(2));
+            self.log_quoted(b"Excessive output quenched from", &command.name())?;
+            self.note_overflow()?;
+        }
+        Ok(output)
+    }
+}
+
+/// What follows a backslash.
+fn escape(state: &mut Expansion, source: &mut Source) {
+    let Some(byte) = source.peek() else {
+        state.push(b'\\');
+        return;
+    };
+    if byte == b'\n' {
+        source.next();
+        return;
+    }
+    let quoted = state.quote.is_some();
+    let takes = if quoted {
+        matches!(byte, b'"' | b'\\' | b'$' | b'`') || byte == b'}' && !state.braces.is_empty()
+    } else {
+        byte != b'#' || !state.begun
+    };
+    if takes {
+        source.next();
+        state.push(byte);
+    } else {
+        state.push(b'\\');
+    }
+}

@@ -1,0 +1,262 @@
+//! Delivery to folders.
+
+use super::Machine;
+use crate::effect::{Delivery, Effect, FolderKind, Reply};
+use crate::error::Error;
+use crate::format::{self, Part};
+
+/// A folder ready to be delivered to.
+struct Target {
+    path: Vec<u8>,
+    kind: FolderKind,
+}
+
+/// Splits a folder name into the bare name and the kind its suffix asks for.
+pub(crate) fn folder_kind(name: &[u8]) -> (&[u8], Option<FolderKind>) {
+    let (bare, kind) = match name {
+        [_, .., b'/', b'.'] => (name.get(..name.len() - 2), FolderKind::Mh),
+        [_, .., b'/'] => (name.get(..name.len() - 1), FolderKind::Maildir),
+        _ => return (name, None),
+    };
+    let mut bare = bare.unwrap_or(name);
+    while let [rest @ .., b'/'] = bare {
+        if rest.is_empty() {
+            break;
+        }
+        bare = rest;
+    }
+    (bare, Some(kind))
+}
+
+impl Machine {
+    /// The part of the message an action is given.
+    pub(super) fn part(&self, part: Part) -> &[u8] {
+        match part {
+            Part::Whole => self.message.text(),
+            Part::Header => self.message.header(),
+            Part::Body => self.message.body(),
+        }
+    }
+
+    pub(super) fn set_last_folder(&mut self, name: &[u8]) -> Result<(), Error> {
+        self.trace_line(&[b"Assigning \"LASTFOLDER=", name, b"\""])?;
+        self.set_value(b"LASTFOLDER", name)?;
+        name.clone_into(&mut self.last_folder);
+        Ok(())
+    }
+
+    /// Writes to standard output, like a lone `|`.
+    pub(super) async fn print(
+        &mut self,
+        name: &[u8],
+        part: Part,
+        raw: bool,
+    ) -> Result<bool, Error> {
+        let mut content = self.part(part).to_vec();
+        if !raw {
+            format::terminate(&mut content);
+        }
+        self.last_size = content.len();
+        self.set_last_folder(name)?;
+        let printed = self.ask(Effect::Print { content }).await? == Reply::Done;
+        if !printed {
+            self.log_quoted(b"Error while writing to", name)?;
+        }
+        Ok(printed)
+    }
+
+    /// Delivers to the folders named; the first decides whether there can be more.
+    pub(super) async fn deliver(
+        &mut self,
+        names: &[Vec<u8>],
+        part: Part,
+        raw: bool,
+    ) -> Result<bool, Error> {
+        let Some((first, more)) = names.split_first() else {
+            return self.deliver_nowhere();
+        };
+        if first.is_empty() {
+            return self.deliver_nowhere();
+        }
+        if first == b"/dev/null" {
+            if !more.is_empty() {
+                let rest = more.join(&b' ');
+                self.skipped(&rest)?;
+            }
+            self.last_size = self.part(part).len();
+            self.set_last_folder(first)?;
+            return Ok(true);
+        }
+        let Some(target) = self.prepare(first).await? else {
+            return Ok(false);
+        };
+        if target.kind == FolderKind::Mbox {
+            let rest = more.join(&b' ');
+            self.skipped(&rest)?;
+            return self.append(target.path, part, raw).await;
+        }
+        self.deliver_file(target, more, part, raw).await
+    }
+
+    fn deliver_nowhere(&mut self) -> Result<bool, Error> {
+        self.log_quoted(b"Error while writing to", b"")?;
+        Ok(false)
+    }
+
+    /// Finds out what a folder is, and makes it if its name asks for a directory.
+    async fn prepare(&mut self, name: &[u8]) -> Result<Option<Target>, Error> {
+        let (path, wanted) = folder_kind(name);
+        let path = path.to_vec();
+        let effect = Effect::Folder {
+            path: path.clone(),
+            wanted,
+        };
+        match self.ask(effect).await? {
+            Reply::Folder(kind) => Ok(Some(Target { path, kind })),
+            _ => {
+                self.log_quoted(b"Unable to treat as directory", &path)?;
+                Ok(Some(Target {
+                    path,
+                    kind: FolderKind::Mbox,
+                }))
+            }
+        }
+    }
+
+    /// Appends to an mbox.
+    async fn append(&mut self, path: Vec<u8>, part: Part, raw: bool) -> Result<bool, Error> {
+        let content = if raw {
+            self.part(part).to_vec()
+        } else {
+            self.mbox_content(part)
+        };
+        self.set_last_folder(&path)?;
+        self.trace_quoted(b"Opening", &path)?;
+        self.trace_line(&[b"Acquiring kernel-lock"])?;
+        let size = content.len();
+        let delivery = Delivery {
+            folder: path.clone(),
+            kind: FolderKind::Mbox,
+            content,
+            prefix: Vec::new(),
+            timeout: self.timeout(),
+        };
+        if let Reply::Delivered { .. } = self.ask(Effect::Deliver(delivery)).await? {
+            self.last_size = size;
+            return Ok(true);
+        }
+        self.log_quoted(b"Error while writing to", &path)?;
+        Ok(false)
+    }
+
+    fn mbox_content(&self, part: Part) -> Vec<u8> {
+        let header_length = if part == Part::Body {
+            0
+        } else {
+            self.message.header().len()
+        };
+        let mut text = self.part(part).to_vec();
+        let mut shield = 0;
+        if part != Part::Body && !self.config.ignore_content_length {
+            let field = text.get(..header_length).and_then(format::content_length);
+            if let Some(field) = field {
+                let body = self.message.body();
+                let length = body.len() - usize::from(format::ends_empty(body));
+                shield = format::correct_content_length(&mut text, &field, length);
+            }
+        }
+        format::mbox(&text, header_length, shield)
+    }
+
+    /// What goes into a file of its own.
+    fn file_content(&self, kind: FolderKind, part: Part, raw: bool) -> Vec<u8> {
+        let text = self.part(part);
+        if kind == FolderKind::Maildir {
+            let envelope = if part == Part::Body {
+                0
+            } else {
+                format::envelope_length(text)
+            };
+            return text.get(envelope..).unwrap_or(&[]).to_vec();
+        }
+        let mut content = text.to_vec();
+        if !raw {
+            format::terminate(&mut content);
+        }
+        content
+    }
+
+    async fn deliver_file(
+        &mut self,
+        target: Target,
+        more: &[Vec<u8>],
+        part: Part,
+        raw: bool,
+    ) -> Result<bool, Error> {
+        let content = self.file_content(target.kind, part, raw);
+        let size = content.len();
+        let delivery = Delivery {
+            folder: target.path.clone(),
+            kind: target.kind,
+            content,
+            prefix: self.settings.message_prefix.clone(),
+            timeout: self.timeout(),
+        };
+        let Reply::Delivered { file } = self.ask(Effect::Deliver(delivery)).await? else {
+            self.log_quoted(b"Error while writing to", &target.path)?;
+            return Ok(false);
+        };
+        self.last_size = size;
+        self.set_last_folder(&file)?;
+        let mut files = vec![file.clone()];
+        for name in more {
+            if let Some(linked) = self.link(&file, name).await? {
+                files.push(linked);
+            }
+        }
+        if files.len() > 1 {
+            self.last_folder = files.join(&b' ');
+            let all = self.last_folder.clone();
+            self.set_value(b"LASTFOLDER", &all)?;
+        }
+        Ok(true)
+    }
+
+    /// Links a delivered file into one more directory, which is made if it is missing.
+    async fn link(&mut self, file: &[u8], name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let (path, wanted) = folder_kind(name);
+        let wanted = Some(wanted.unwrap_or(FolderKind::Directory));
+        let folder = path.to_vec();
+        let kind = match self
+            .ask(Effect::Folder {
+                path: folder.clone(),
+                wanted,
+            })
+            .await?
+        {
+            Reply::Folder(kind) if kind != FolderKind::Mbox => kind,
+            _ => {
+                self.log_quoted(b"Unable to treat as directory", path)?;
+                self.skipped(path)?;
+                return Ok(None);
+            }
+        };
+        let prefix = self.settings.message_prefix.clone();
+        let effect = Effect::Link {
+            file: file.to_vec(),
+            folder,
+            kind,
+            prefix,
+        };
+        match self.ask(effect).await? {
+            Reply::Delivered { file } => {
+                self.trace_quoted(b"Linking to", &file)?;
+                Ok(Some(file))
+            }
+            _ => {
+                self.log_quoted(b"Couldn't make link to", path)?;
+                Ok(None)
+            }
+        }
+    }
+}

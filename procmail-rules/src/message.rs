@@ -1,0 +1,116 @@
+//! The message, and the areas of it that conditions search.
+
+use std::sync::OnceLock;
+
+use crate::regex::{Haystack, frame};
+
+/// The message as procmail sees it: octets, and where the header ends.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// The text with a newline before and after it.
+    framed: Vec<u8>,
+    /// Octets of the header with its empty line.
+    header_length: usize,
+    header: OnceLock<Vec<u8>>,
+    whole: OnceLock<Option<Vec<u8>>>,
+}
+
+const EMPTY: &[u8] = b"\n\n";
+
+impl Message {
+    pub(crate) fn new(text: &[u8]) -> Self {
+        Self {
+            framed: frame(text),
+            header_length: header_length(text),
+            header: OnceLock::new(),
+            whole: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        Haystack::framed(&self.framed).text()
+    }
+
+    pub(crate) fn header(&self) -> &[u8] {
+        self.text().get(..self.header_length).unwrap_or(&[])
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        self.text().get(self.header_length..).unwrap_or(&[])
+    }
+
+    /// The header with folded fields joined.
+    pub(crate) fn header_area(&self) -> Haystack<'_> {
+        Haystack::framed(self.header.get_or_init(|| {
+            let mut area = frame(self.header());
+            unfold(&mut area, self.header_length);
+            area
+        }))
+    }
+
+    /// The body, which is never joined. Its imaginary first newline is the one before it.
+    pub(crate) fn body_area(&self) -> Haystack<'_> {
+        if self.header_length == self.text().len() {
+            return Haystack::framed(EMPTY);
+        }
+        Haystack::framed(self.framed.get(self.header_length..).unwrap_or(EMPTY))
+    }
+
+    /// Header and body, the header's folded fields joined.
+    pub(crate) fn whole_area(&self) -> Haystack<'_> {
+        let joined = self.whole.get_or_init(|| {
+            is_folded(self.header()).then(|| {
+                let mut area = self.framed.clone();
+                unfold(&mut area, self.header_length);
+                area
+            })
+        });
+        Haystack::framed(joined.as_deref().unwrap_or(&self.framed))
+    }
+}
+
+/// Octets through the empty line that ends the header; leading newlines do not end it.
+fn header_length(text: &[u8]) -> usize {
+    let start = text
+        .iter()
+        .position(|byte| *byte != b'\n')
+        .unwrap_or(text.len());
+    let rest = text.get(start..).unwrap_or(&[]);
+    memchr::memmem::find(rest, b"\n\n").map_or(text.len(), |at| start + at + 2)
+}
+
+fn is_folded(header: &[u8]) -> bool {
+    header
+        .windows(2)
+        .any(|pair| matches!(pair, b"\n " | b"\n\t"))
+}
+
+/// In a framed area, turns each newline of the header that is followed by a blank into a space.
+fn unfold(area: &mut [u8], header_length: usize) {
+    for at in 1..header_length {
+        if area.get(at) == Some(&b'\n')
+            && matches!(area.get(at + 1), Some(b' ' | b'\t'))
+            && let Some(byte) = area.get_mut(at)
+        {
+            *byte = b' ';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas() {
+        let message = Message::new(b"A: b\n\tc\nD: e\n\n body\n");
+        assert_eq!(message.header(), b"A: b\n\tc\nD: e\n\n");
+        assert_eq!(message.header_area().text(), b"A: b \tc\nD: e\n\n");
+        assert_eq!(message.body_area().bytes(), b"\n body\n\n");
+        assert_eq!(message.whole_area().text(), b"A: b \tc\nD: e\n\n body\n");
+        let header_only = Message::new(b"A: b");
+        assert_eq!(header_only.body(), b"");
+        assert_eq!(header_only.body_area().bytes(), b"\n\n");
+        assert_eq!(Message::new(b"\n\nA: b\n\nx").header(), b"\n\nA: b\n\n");
+    }
+}

@@ -1,0 +1,105 @@
+//! The same expression for `regex-automata`, which needs no more than syntax over octets.
+
+use std::fmt::Write;
+
+use regex_automata::hybrid::dfa::DFA;
+use regex_automata::nfa::thompson;
+use regex_automata::util::syntax;
+use regex_automata::{MatchKind, meta};
+
+use super::ast::{ByteSet, Node, Repeat};
+use super::count::Counter;
+
+fn octets() -> syntax::Config {
+    syntax::Config::new()
+        .unicode(false)
+        .utf8(false)
+        .nest_limit(10_000)
+}
+
+/// An engine that tells whether there is a match.
+pub(super) fn presence(tree: &Node) -> Option<meta::Regex> {
+    meta::Builder::new()
+        .syntax(octets())
+        .configure(
+            meta::Config::new()
+                .utf8_empty(false)
+                .nfa_size_limit(Some(64 << 20)),
+        )
+        .build(&pattern(tree))
+        .ok()
+}
+
+/// An engine that tells the first position where a match ends.
+pub(super) fn counter(tree: &Node) -> Option<Counter> {
+    let dfa = DFA::builder()
+        .syntax(octets())
+        .thompson(
+            thompson::Config::new()
+                .utf8(false)
+                .nfa_size_limit(Some(64 << 20)),
+        )
+        .configure(
+            DFA::config()
+                .match_kind(MatchKind::All)
+                .skip_cache_capacity_check(true),
+        )
+        .build(&pattern(tree))
+        .ok()?;
+    Some(Counter::new(dfa))
+}
+
+fn pattern(tree: &Node) -> String {
+    let mut out = String::new();
+    write_node(&mut out, tree);
+    out
+}
+
+/// Writing to a `String` cannot fail, so the results are dropped.
+fn write_node(out: &mut String, node: &Node) {
+    match node {
+        Node::Set(set) => write_set(out, set),
+        Node::Mark => {}
+        Node::Anchor { last: false } => out.push_str(r"(?:\A\n)"),
+        // Nothing follows, so consuming the imaginary last newline makes no difference here.
+        Node::Anchor { last: true } => out.push_str(r"(?:\A\n|\n\z)"),
+        Node::Repeat(inner, repeat) => {
+            out.push_str("(?:");
+            write_node(out, inner);
+            out.push_str(match repeat {
+                Repeat::Star => ")*",
+                Repeat::Plus => ")+",
+                Repeat::Optional => ")?",
+            });
+        }
+        Node::Sequence(pieces) => pieces.iter().for_each(|piece| write_node(out, piece)),
+        Node::Alternatives(branches) => {
+            for (index, branch) in branches.iter().enumerate() {
+                out.push_str(if index == 0 { "(?:" } else { "|" });
+                write_node(out, branch);
+            }
+            out.push(')');
+        }
+    }
+}
+
+fn write_set(out: &mut String, set: &ByteSet) {
+    out.push('[');
+    let mut start: Option<u16> = None;
+    for value in 0..=256_u16 {
+        let inside = u8::try_from(value).is_ok_and(|byte| set.contains(byte));
+        match start {
+            None if inside => start = Some(value),
+            Some(first) if !inside => {
+                let _ = write!(out, r"\x{:02x}-\x{:02x}", first, value - 1);
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    if out.ends_with('[') {
+        // The empty class: matches nothing.
+        out.push_str(r"^\x00-\xff");
+    }
+    out.push(']');
+}
