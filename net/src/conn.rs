@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use proto_core::{Misuse, Step};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::machine::Machine;
 use crate::stream::Stream;
@@ -34,7 +34,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(30);
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// One connection: a machine, its transport, its unread input.
 ///
@@ -172,10 +172,7 @@ impl<M: Machine> Conn<M> {
         let Stream::Plain(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(Misuse::NotExpected { call: "accept_tls" }.into());
         };
-        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp))
-            .await
-            .map_err(|_| ConnError::HandshakeTimeout)??;
-        self.stream = Stream::Tls(Box::new(TlsStream::Server(stream)));
+        self.stream = Stream::accept_tls(tcp, acceptor).await?;
         self.machine.tls_started()?;
         Ok(())
     }
@@ -197,10 +194,7 @@ impl<M: Machine> Conn<M> {
             }
             .into());
         };
-        let stream = tokio::time::timeout(HANDSHAKE, connector.connect(name, tcp))
-            .await
-            .map_err(|_| ConnError::HandshakeTimeout)??;
-        self.stream = Stream::Tls(Box::new(TlsStream::Client(stream)));
+        self.stream = Stream::connect_tls(tcp, connector, name).await?;
         self.machine.tls_started()?;
         Ok(())
     }

@@ -24,7 +24,6 @@ pub trait Machine {
     fn tls_started(&mut self) -> Result<(), Misuse>;
 }
 
-#[allow(unused_macros, reason = "the machines come with their crates")]
 macro_rules! machine {
     ($($machine:ty, $event:ty, $error:ty;)*) => {$(
         impl Machine for $machine {
@@ -59,5 +58,8 @@ macro_rules! machine {
         }
     )*};
 }
-#[allow(unused_imports, reason = "the machines come with their crates")]
-pub(crate) use machine;
+
+machine! {
+    smtp_proto::Server, smtp_proto::Event, smtp_proto::Error;
+    pop3_proto::Server, pop3_proto::Event, pop3_proto::ServerError;
+}

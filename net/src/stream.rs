@@ -3,9 +3,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::conn::{ConnError, HANDSHAKE};
 
 /// A transport: TCP, or TLS over it.
 #[derive(Debug)]
@@ -19,6 +22,32 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Shakes hands as a server, for services with implicit TLS (RFC 8314).
+    ///
+    /// # Errors
+    /// When the handshake fails or takes longer than 30 s.
+    pub async fn accept_tls(socket: TcpStream, acceptor: &TlsAcceptor) -> Result<Self, ConnError> {
+        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(socket))
+            .await
+            .map_err(|_| ConnError::HandshakeTimeout)??;
+        Ok(Self::Tls(Box::new(TlsStream::Server(stream))))
+    }
+
+    /// Shakes hands as a client, for services with implicit TLS.
+    ///
+    /// # Errors
+    /// As [`Stream::accept_tls`], and when the server's certificate is refused.
+    pub async fn connect_tls(
+        socket: TcpStream,
+        connector: &TlsConnector,
+        name: ServerName<'static>,
+    ) -> Result<Self, ConnError> {
+        let stream = tokio::time::timeout(HANDSHAKE, connector.connect(name, socket))
+            .await
+            .map_err(|_| ConnError::HandshakeTimeout)??;
+        Ok(Self::Tls(Box::new(TlsStream::Client(stream))))
+    }
+
     /// Whether octets are encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {

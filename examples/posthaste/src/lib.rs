@@ -2,5 +2,11 @@
 //!
 //! The protocols, the mail formats and the filter languages are the crates
 //! below; here they meet sockets, accounts and a queue.
+//!
+//! Sessions and deliveries reach mail through two seams alone, [`store`] and
+//! [`queue`]. What implements them knows paths and files; nothing above does.
 
+pub mod blocking;
 pub mod config;
+pub mod queue;
+pub mod store;

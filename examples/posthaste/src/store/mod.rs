@@ -1,0 +1,269 @@
+//! The seam between sessions and mail: accounts, mailboxes, messages.
+//!
+//! The traits are runtime-neutral: every future is `Send` and none of them
+//! says what it waits for. [`LocalStore`] runs `mailstore` on threads of its
+//! own; another implementation may stand beside it.
+
+mod local;
+mod reader;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+pub use local::{AccountPlace, LocalStore};
+pub use mailstore::{Changes, FlagChange, FlagMode, Flags, Message, Snapshot};
+pub(crate) use reader::LocalReader;
+
+/// A future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The answer of every call of this seam.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such mailbox.
+    #[error("no such mailbox: {0}")]
+    NoMailbox(String),
+    /// There is a mailbox of this name already.
+    #[error("mailbox exists: {0}")]
+    Exists(String),
+    /// No mailbox can have this name.
+    #[error("{name}: {reason}")]
+    Name {
+        /// The name that was asked for.
+        name: String,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// The message was expunged meanwhile.
+    #[error("message {0} is gone")]
+    Gone(u32),
+    /// The account's room is used up.
+    #[error("quota exceeded")]
+    Quota,
+    /// The storage failed; trying again later may help.
+    #[error("{0}")]
+    Storage(String),
+}
+
+/// All accounts' mail.
+pub trait MailStore: Send + Sync + 'static {
+    /// The account of a user who is known to exist; made at the first use.
+    fn account<'a>(&'a self, user: &'a str) -> BoxFuture<'a, StoreResult<Arc<dyn Account>>>;
+}
+
+/// One user's mailboxes. Names are UTF-8 with `/` between levels; `INBOX` is
+/// always there.
+pub trait Account: Send + Sync + 'static {
+    /// Every mailbox, in the order of names.
+    fn mailboxes(&self) -> BoxFuture<'_, StoreResult<Vec<MailboxInfo>>>;
+
+    /// The names that the user has subscribed to, existing or not.
+    fn subscriptions(&self) -> BoxFuture<'_, StoreResult<Vec<String>>>;
+
+    /// Makes a mailbox, and what is missing above it.
+    fn create<'a>(
+        &'a self,
+        name: &'a str,
+        special_use: Option<&'a str>,
+    ) -> BoxFuture<'a, StoreResult<()>>;
+
+    /// Deletes a mailbox with its messages; those below it stay.
+    fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<()>>;
+
+    /// Renames a mailbox and those below it; renaming INBOX moves its
+    /// messages to a new mailbox (RFC 9051 §6.3.6).
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, StoreResult<()>>;
+
+    /// Subscribes or unsubscribes; unsubscribing what is not subscribed is
+    /// no error.
+    fn subscribe<'a>(&'a self, name: &'a str, subscribed: bool) -> BoxFuture<'a, StoreResult<()>>;
+
+    /// Opens a mailbox; all sessions share it.
+    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<Arc<dyn Mailbox>>>;
+
+    /// Whether there is a mailbox of this name that can be opened.
+    fn exists<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<bool>>;
+
+    /// Begins a delivery into a mailbox: a message that arrives once, however
+    /// often it is delivered under the same id.
+    fn deliver<'a>(
+        &'a self,
+        name: &'a str,
+        id: DeliveryId,
+    ) -> BoxFuture<'a, StoreResult<Box<dyn Appender>>>;
+
+    /// A filter script or rc file of the user's, if there is one.
+    fn script<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<Option<Bytes>>>;
+}
+
+/// What LIST says of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxInfo {
+    /// The name.
+    pub name: String,
+    /// Whether it can be opened: a level that only holds others cannot.
+    pub selectable: bool,
+    /// `\Sent`, `\Trash` … (RFC 6154), if it has such a use.
+    pub special_use: Option<String>,
+}
+
+/// One mailbox, shared by every session of the process.
+pub trait Mailbox: Send + Sync + 'static {
+    /// The mailbox's name.
+    fn name(&self) -> &str;
+
+    /// What is there now, news from other processes included.
+    fn snapshot(&self) -> BoxFuture<'_, StoreResult<Snapshot>>;
+
+    /// What changed after `modseq`.
+    fn changes_since(&self, modseq: u64) -> BoxFuture<'_, StoreResult<Changes>>;
+
+    /// Completes when something has changed after `modseq`. Cancelling it
+    /// loses nothing.
+    fn watch(&self, modseq: u64) -> BoxFuture<'_, ()>;
+
+    /// Takes the `\Recent` marks: the UIDs that no session was told of yet.
+    fn take_recent(&self) -> BoxFuture<'_, StoreResult<Vec<u32>>>;
+
+    /// The wire sizes (RFC822.SIZE) of these messages, in the same order;
+    /// those that are gone are left out of neither side: they give
+    /// [`StoreError::Gone`].
+    fn sizes(&self, uids: Vec<u32>) -> BoxFuture<'_, StoreResult<Vec<u64>>>;
+
+    /// Opens a message for reading in wire form (CRLF).
+    fn read(&self, uid: u32) -> BoxFuture<'_, StoreResult<Box<dyn MessageReader>>>;
+
+    /// Begins a message; nothing is seen of it before its commit.
+    fn append(&self) -> BoxFuture<'_, StoreResult<Box<dyn Appender>>>;
+
+    /// Changes flags; answers the UIDs that were changed by others after
+    /// `unchanged_since` and were therefore left alone (RFC 7162 §3.1.3).
+    fn set_flags(
+        &self,
+        uids: Vec<u32>,
+        change: FlagChange,
+        unchanged_since: Option<u64>,
+    ) -> BoxFuture<'_, StoreResult<Vec<u32>>>;
+
+    /// Removes messages for good; those already gone are no error.
+    fn expunge(&self, uids: Vec<u32>) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// Copies messages into another mailbox of the same account, all or none.
+    fn copy<'a>(&'a self, uids: Vec<u32>, to: &'a str) -> BoxFuture<'a, StoreResult<Copied>>;
+
+    /// Moves messages into another mailbox of the same account.
+    fn move_to<'a>(&'a self, uids: Vec<u32>, to: &'a str) -> BoxFuture<'a, StoreResult<Copied>>;
+}
+
+/// What COPYUID says (RFC 9051 §7.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// UIDVALIDITY of the target.
+    pub uid_validity: u32,
+    /// Source and target UID of each message, in the order of copying.
+    pub uids: Vec<(u32, u32)>,
+}
+
+/// A message being read, in wire form.
+pub trait MessageReader: Send {
+    /// Octets in all.
+    fn size(&self) -> u64;
+
+    /// The next octets, 64 KiB at most at a time; `None` at the end.
+    fn next(&mut self) -> BoxFuture<'_, StoreResult<Option<Bytes>>>;
+
+    /// Passes over this many octets.
+    fn skip(&mut self, octets: u64) -> BoxFuture<'_, StoreResult<()>>;
+}
+
+/// Reads a message whole; for those known to be small.
+///
+/// # Errors
+/// When the store fails, or the message is longer than `limit` octets.
+pub async fn read_whole(reader: &mut dyn MessageReader, limit: u64) -> StoreResult<Bytes> {
+    if reader.size() > limit {
+        return Err(StoreError::Storage(format!(
+            "message of {} octets is over the limit of {limit}",
+            reader.size()
+        )));
+    }
+    let Some(first) = reader.next().await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() as u64 >= reader.size() {
+        return Ok(first);
+    }
+    let mut whole = bytes::BytesMut::with_capacity(usize::try_from(reader.size()).unwrap_or(0));
+    whole.extend_from_slice(&first);
+    while let Some(chunk) = reader.next().await? {
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+/// A message being appended; dropped before its commit, it never was.
+pub trait Appender: Send {
+    /// The next octets, in wire form.
+    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// Makes the message durable, then visible. A delivery's UID is not known
+    /// yet.
+    fn commit<'a>(
+        self: Box<Self>,
+        message: NewMessage,
+    ) -> BoxFuture<'a, StoreResult<Option<Appended>>>
+    where
+        Self: 'a;
+}
+
+/// What is said of a message when it is committed.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords.
+    pub keywords: Vec<String>,
+    /// INTERNALDATE.
+    pub internal_date: SystemTime,
+}
+
+impl NewMessage {
+    /// A message without flags.
+    #[must_use]
+    pub fn at(internal_date: SystemTime) -> Self {
+        Self {
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+            internal_date,
+        }
+    }
+}
+
+/// The id of one delivery into one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryId {
+    /// Letters, digits and `-` only; unique for message and recipient.
+    pub id: String,
+    /// When the message was accepted; the same on every try.
+    pub arrived: SystemTime,
+    /// Whether an earlier try may have succeeded without being recorded.
+    pub maybe_delivered: bool,
+}
+
+/// What APPENDUID says (RFC 9051 §7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// UIDVALIDITY of the mailbox.
+    pub uid_validity: u32,
+    /// The message's UID.
+    pub uid: u32,
+}

@@ -1,0 +1,359 @@
+//! A server of its own for each test, on free ports, in a folder of its own.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+pub const DOMAIN: &str = "example.org";
+pub const PASSWORD: &str = "correct horse";
+
+/// A running server; ended when dropped.
+pub struct Server {
+    pub folder: tempfile::TempDir,
+    pub ports: Ports,
+    child: Option<Child>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    pub smtp: u16,
+    pub submission: u16,
+    pub submissions: u16,
+    pub imap: u16,
+    pub imaps: u16,
+    pub pop3: u16,
+    pub pop3s: u16,
+    pub managesieve: u16,
+}
+
+impl Ports {
+    /// Ports that were free a moment ago.
+    fn free() -> Self {
+        let held: Vec<TcpListener> = (0..8)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let port = |n: usize| held[n].local_addr().unwrap().port();
+        Self {
+            smtp: port(0),
+            submission: port(1),
+            submissions: port(2),
+            imap: port(3),
+            imaps: port(4),
+            pop3: port(5),
+            pop3s: port(6),
+            managesieve: port(7),
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server with the users `alice` and `bob` and more configuration.
+    pub fn start(more: &str) -> Self {
+        let mut server = Self::prepare(more);
+        server.run();
+        server
+    }
+
+    /// Everything but the running process.
+    pub fn prepare(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ports = Ports::free();
+        let at = |port: u16| format!("[\"127.0.0.1:{port}\"]");
+        let mut config = format!(
+            "myhostname = \"mx.{DOMAIN}\"\nmydestination = [\"{DOMAIN}\", \"localhost\"]\n\
+             auth_failure_delay = \"10ms\"\n\
+             listen_smtp = {}\nlisten_submission = {}\nlisten_submissions = {}\n\
+             listen_imap = {}\nlisten_imaps = {}\nlisten_pop3 = {}\nlisten_pop3s = {}\n\
+             listen_managesieve = {}\n",
+            at(ports.smtp),
+            at(ports.submission),
+            at(ports.submissions),
+            at(ports.imap),
+            at(ports.imaps),
+            at(ports.pop3),
+            at(ports.pop3s),
+            at(ports.managesieve),
+        );
+        config.push_str(more);
+        fs::write(folder.path().join("posthaste.toml"), config).unwrap();
+        let server = Self {
+            folder,
+            ports,
+            child: None,
+        };
+        for user in ["alice", "bob"] {
+            let output = server.command_with_input(&["user", "add", user], format!("{PASSWORD}\n"));
+            assert!(output.status.success(), "{output:?}");
+        }
+        server
+    }
+
+    /// Starts the process and waits until it listens.
+    pub fn run(&mut self) {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("stderr.log"))
+            .unwrap();
+        let child = self
+            .command(&["serve"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        for port in [self.ports.smtp, self.ports.imap, self.ports.pop3] {
+            self.wait_for(port);
+        }
+    }
+
+    fn wait_for(&mut self, port: u16) {
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if let Some(child) = &mut self.child
+                && let Some(status) = child.try_wait().unwrap()
+            {
+                panic!("the server ended: {status}\n{}", self.log());
+            }
+            let waited = start.elapsed();
+            assert!(
+                waited < Duration::from_secs(30),
+                "no server\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+        command
+            .arg("--data")
+            .arg(self.folder.path())
+            .args(arguments);
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    pub fn command_with_input(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_ref())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM; waits for a clean end.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().unwrap();
+        let id = child.id().to_string();
+        Command::new("kill").arg(id).status().unwrap();
+        assert!(child.wait().unwrap().success(), "{}", self.log());
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr.log")).unwrap_or_default()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A user's home folder.
+    pub fn home(&self, user: &str) -> PathBuf {
+        self.path(&format!("home/{user}"))
+    }
+
+    /// Waits until `done` is true of the server's state.
+    pub fn wait_until(&self, what: &str, done: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            let waited = start.elapsed();
+            assert!(
+                waited < Duration::from_secs(60),
+                "waited in vain: {what}\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends a message without a login and without TLS.
+    pub fn send(&self, from: &str, to: &str, message: &str) {
+        let mut smtp = Talk::connect(self.ports.smtp);
+        smtp.expect("220");
+        smtp.say("EHLO test.example");
+        smtp.expect("250");
+        smtp.say(&format!("MAIL FROM:<{from}>"));
+        smtp.expect("250");
+        smtp.say(&format!("RCPT TO:<{to}>"));
+        smtp.expect("250");
+        smtp.say("DATA");
+        smtp.expect("354");
+        let stuffed = message.replace("\r\n.", "\r\n..");
+        smtp.say(&format!("{stuffed}\r\n."));
+        smtp.expect("250");
+        smtp.say("QUIT");
+        smtp.expect("221");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.len().saturating_sub(4000);
+            eprintln!("the server's log:\n{}", &log[from..]);
+        }
+    }
+}
+
+/// A line-by-line conversation in the clear.
+pub struct Talk {
+    pub reader: BufReader<TcpStream>,
+}
+
+impl Talk {
+    pub fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            reader: BufReader::new(stream),
+        }
+    }
+
+    pub fn say(&mut self, line: &str) {
+        self.send(format!("{line}\r\n").as_bytes());
+    }
+
+    pub fn send(&mut self, octets: &[u8]) {
+        self.reader.get_mut().write_all(octets).unwrap();
+    }
+
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line).unwrap();
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+
+    /// Reads a reply (all its lines); the code must be this.
+    pub fn expect(&mut self, code: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let line = self.line();
+            assert!(line.starts_with(code), "expected {code}, got {all}{line:?}");
+            all.push_str(&line);
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return all;
+            }
+            all.push('\n');
+        }
+    }
+
+    /// Reads lines up to the one that starts with `tag`.
+    pub fn until(&mut self, tag: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line();
+            let last = line.starts_with(tag) || line.is_empty();
+            lines.push(line);
+            if last {
+                return lines;
+            }
+        }
+    }
+
+    /// Whether the server has closed the connection.
+    pub fn closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        self.reader.read_to_end(&mut rest).is_ok()
+    }
+}
+
+/// Whether the tests against Debian's programs are to run: in CI they must.
+pub fn interop() -> bool {
+    std::env::var_os("POSTHASTE_INTEROP").is_some_and(|value| value == "1")
+}
+
+/// Runs a program to its end; fails with its output.
+pub fn run(command: &mut Command) -> String {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{text}\n{errors}",
+        output.status
+    );
+    text
+}
+
+/// Runs a Python script with the ports as `SMTP`, `IMAP` … in its environment.
+pub fn python(server: &Server, script: &str) -> String {
+    let path = server.path("script.py");
+    fs::write(&path, script).unwrap();
+    let ports = server.ports;
+    run(Command::new("python3")
+        .arg(path)
+        .env("SMTP", ports.smtp.to_string())
+        .env("SUBMISSION", ports.submission.to_string())
+        .env("SUBMISSIONS", ports.submissions.to_string())
+        .env("IMAP", ports.imap.to_string())
+        .env("IMAPS", ports.imaps.to_string())
+        .env("POP3", ports.pop3.to_string())
+        .env("POP3S", ports.pop3s.to_string())
+        .env("MANAGESIEVE", ports.managesieve.to_string())
+        .env("CERTIFICATE", server.path("certificate.pem")))
+}
+
+/// The files of a folder, however many levels below.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                waiting.push(entry.path());
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
