@@ -73,3 +73,43 @@ pub enum ServerError {
     #[error("the payload was aborted")]
     PayloadAborted,
 }
+
+/// Why a client connection is over.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The server refused the connection in its greeting.
+    #[error("refused: {0}")]
+    Refused(crate::Reply),
+    /// A line that is no answer to the command it comes for.
+    #[error("unexpected answer to {command}: {line:?}")]
+    Unexpected {
+        /// The command's keyword, or `greeting`.
+        command: &'static str,
+        /// The beginning of the line.
+        line: String,
+    },
+    /// A line longer than [`ClientConfig::max_line`].
+    ///
+    /// [`ClientConfig::max_line`]: crate::ClientConfig::max_line
+    #[error("line too long")]
+    LineTooLong,
+    /// A line that ends in a bare LF.
+    #[error("line ends in a bare LF")]
+    BareLf,
+    /// The server said something when nothing was asked.
+    #[error("an answer to no command")]
+    Unasked,
+    /// The server sent plaintext behind its answer to STLS, which an attacker
+    /// may have put there to have it read inside of TLS.
+    #[error("plaintext behind the answer to STLS")]
+    OctetsBehindStls,
+    /// The server was silent for [`ClientConfig::timeout`].
+    ///
+    /// [`ClientConfig::timeout`]: crate::ClientConfig::timeout
+    #[error("the server does not answer")]
+    Timeout,
+    /// The server closed the connection while an answer was due.
+    #[error("the server closed the connection")]
+    Eof,
+}

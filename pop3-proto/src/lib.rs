@@ -1,6 +1,6 @@
 //! POP3 (RFC 1939): sans-IO machines for both sides.
 //!
-//! A [`Server`] is a state machine without a socket, a clock or
+//! A [`Server`] or [`Client`] is a state machine without a socket, a clock or
 //! a lock. The host appends what it reads to a buffer and calls `poll`;
 //! [`Step`](proto_core::Step) says what is wanted next; what is to be sent
 //! stands in `output()`.
@@ -71,6 +71,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`Server`], [`Event`], [`Opening`], [`Config`] | the server's side |
+//! | [`Client`], [`ClientEvent`], [`ClientConfig`] | the client's side |
 //! | [`Maildrop`], [`MessageNumber`] | what a session sees of the mail |
 //! | [`Command`], [`ParseError`] | a command line, read and written |
 //! | [`Reply`], [`ResponseCode`] | a response's first line |
@@ -91,6 +92,7 @@
 //! [`Config::allow_bare_lf`]. Passwords are taken under TLS only unless
 //! [`Config::plaintext_without_tls`].
 
+mod client;
 mod command;
 mod config;
 mod error;
@@ -98,9 +100,10 @@ mod maildrop;
 mod reply;
 mod server;
 
+pub use client::{Capabilities, Client, ClientConfig, ClientEvent, Ticket};
 pub use command::{AuthStart, Command};
 pub use config::{Config, Expire, Limits, SaslMechanism, Timeouts};
-pub use error::{ParseError, ParseErrorKind, ServerError};
+pub use error::{ClientError, ParseError, ParseErrorKind, ServerError};
 pub use maildrop::{Maildrop, MaildropError, MessageNumber};
 pub use reply::{Reply, ResponseCode, Status};
 pub use server::{Apop, Event, Login, Opening, Rejected, Retrieve, Server, Update};
