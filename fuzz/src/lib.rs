@@ -1,1 +1,3 @@
 //! Fuzz targets of the posthaste crates; the committed corpus is replayed by the tests.
+
+pub mod pop3;
