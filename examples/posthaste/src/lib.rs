@@ -9,4 +9,5 @@
 pub mod blocking;
 pub mod config;
 pub mod queue;
+pub mod route;
 pub mod store;

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 use super::location::{MailLocation, SieveLocation, UserPath};
 use super::types::{
     AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, RelayHost, Ssl,
-    TlsLevel,
+    TableFile, TlsLevel,
 };
 use super::value::{Fault, Resolve, Value};
 
@@ -160,10 +160,10 @@ keys! {
         /// ann+lists goes to ann. When empty, there are none.
         [Postfix] recipient_delimiter: String = text("+");
         /// Files of aliases for local names, in the grammar of aliases(5).
-        [Postfix] alias_maps: Vec<PathBuf> = vec!["aliases".into()];
+        [Postfix] alias_maps: Vec<TableFile> = vec!["aliases".into()];
         /// Files of aliases for whole addresses and, with @domain, for all
         /// others of a domain, in the grammar of virtual(5).
-        [Postfix] virtual_alias_maps: Vec<PathBuf> = vec!["virtual".into()];
+        [Postfix] virtual_alias_maps: Vec<TableFile> = vec!["virtual".into()];
         /// The domains all of whose addresses are in virtual_alias_maps.
         [Postfix] virtual_alias_domains: Vec<String> = Vec::new();
         /// The domains whose accounts are named by the whole address:

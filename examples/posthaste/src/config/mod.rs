@@ -46,7 +46,7 @@ pub use keys::{Config, KEYS, Key, NamedBy};
 pub use location::{Account, Location, MailLocation, SieveLocation, UnsafePath, UserPath};
 pub use types::{
     AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, RelayHost, Ssl,
-    TlsLevel, is_domain,
+    TableFile, TlsLevel, is_domain,
 };
 pub use write::{commented_toml, reference_markdown};
 

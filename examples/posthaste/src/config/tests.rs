@@ -29,7 +29,7 @@ fn names_and_paths_are_resolved() {
     assert_eq!(config.users_file, Path::new("/srv/data/users"));
     assert_eq!(
         config.alias_maps,
-        [Path::new("/srv/data/aliases"), Path::new("/etc/aliases")]
+        ["/srv/data/aliases".into(), "/etc/aliases".into()]
     );
     assert_eq!(
         config.home_of("ann").unwrap(),

@@ -1,8 +1,9 @@
 //! Types of keys that are more than a text or a number.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use super::value::{Text, words};
+use super::value::{Resolve, Text, words};
 
 words! {
     /// How far TLS is asked for or offered.
@@ -194,6 +195,41 @@ impl Text for RelayHost {
     }
 }
 
+/// A file of aliases. Postfix's `hash:/etc/aliases` names the same text file
+/// as `/etc/aliases`: the index beside it is not needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFile(pub PathBuf);
+
+impl From<&str> for TableFile {
+    fn from(path: &str) -> Self {
+        Self(path.into())
+    }
+}
+
+impl Text for TableFile {
+    const EXPECTED: &'static str = "a path such as \"aliases\" or \"hash:/etc/aliases\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        const TEXT_BEHIND: [&str; 7] = ["texthash", "hash", "btree", "lmdb", "cdb", "dbm", "sdbm"];
+        let path = match text.split_once(':') {
+            Some((kind, path)) if TEXT_BEHIND.contains(&kind) => path,
+            Some((kind, _)) if !kind.contains('/') => {
+                return Err(format!("tables of the type {kind} are not supported"));
+            }
+            _ => text,
+        };
+        PathBuf::from_text(path).map(Self)
+    }
+
+    fn to_text(&self) -> String {
+        self.0.to_text()
+    }
+
+    fn resolve(&mut self, names: &Resolve<'_>) {
+        Text::resolve(&mut self.0, names);
+    }
+}
+
 /// A mailbox that every account has from the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AutoMailbox {
@@ -361,6 +397,20 @@ mod tests {
         }
         for bad in ["", "[a", "[a]587", "a:0", "a:b", "a b", "[]", "a:99999"] {
             assert!(RelayHost::from_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn table_files() {
+        for (text, path) in [
+            ("aliases", "aliases"),
+            ("hash:/etc/aliases", "/etc/aliases"),
+            ("/odd:name", "/odd:name"),
+        ] {
+            assert_eq!(TableFile::from_text(text), Ok(path.into()));
+        }
+        for bad in ["", "hash:", "ldap:/etc/x", "proxy:hash:/etc/aliases"] {
+            assert!(TableFile::from_text(bad).is_err(), "{bad}");
         }
     }
 
