@@ -1,0 +1,203 @@
+//! Capability strings and the set a host offers.
+
+/// Every capability this crate carries out, in the order it is advertised.
+///
+/// A name missing here is refused by `require` (RFC 5228 §2.10.5).
+const NAMES: &[&str] = &[
+    "fileinto",
+    "reject",
+    "ereject",
+    "envelope",
+    "encoded-character",
+    "comparator-i;octet",
+    "comparator-i;ascii-casemap",
+    "comparator-i;ascii-numeric",
+    "comparator-i;unicode-casemap",
+    "copy",
+    "vacation",
+    "vacation-seconds",
+    "variables",
+    "imap4flags",
+    "subaddress",
+    "relational",
+    "body",
+    "date",
+    "index",
+    "environment",
+    "ihave",
+    "mailbox",
+    "mboxmetadata",
+    "servermetadata",
+    "regex",
+    "editheader",
+    "duplicate",
+    "include",
+    "enotify",
+    "special-use",
+    "fcc",
+    "mailboxid",
+    "extlists",
+    "mime",
+    "foreverypart",
+    "extracttext",
+    "replace",
+    "enclose",
+    "spamtest",
+    "spamtestplus",
+    "virustest",
+    "imapsieve",
+    "envelope-dsn",
+    "redirect-dsn",
+    "envelope-deliverby",
+    "redirect-deliverby",
+    "vnd.dovecot.environment",
+    "vnd.dovecot.debug",
+    "vnd.dovecot.pipe",
+    "vnd.dovecot.filter",
+    "vnd.dovecot.execute",
+    "vnd.dovecot.testsuite",
+];
+
+/// Those that let a script start programs or drive a test run: never offered unless the host asks.
+const RESTRICTED: &[&str] = &[
+    "vnd.dovecot.pipe",
+    "vnd.dovecot.filter",
+    "vnd.dovecot.execute",
+    "vnd.dovecot.testsuite",
+];
+
+/// Those that mean something only where the host answers for a store, a list or a scanner.
+const HOSTED: &[&str] = &[
+    "mboxmetadata",
+    "servermetadata",
+    "special-use",
+    "mailboxid",
+    "extlists",
+    "spamtest",
+    "spamtestplus",
+    "virustest",
+    "imapsieve",
+    "envelope-dsn",
+    "redirect-dsn",
+    "envelope-deliverby",
+    "redirect-deliverby",
+];
+
+/// A set of capabilities: what a host offers to scripts.
+///
+/// ```
+/// use sieve::Capabilities;
+/// let offered = Capabilities::default().without("reject");
+/// assert!(offered.contains("fileinto"));
+/// assert!(!offered.contains("reject"));
+/// assert!(!offered.contains("vnd.dovecot.pipe"), "programs must be asked for");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities(u64);
+
+const _: () = assert!(NAMES.len() <= 64, "the set is a 64-bit word");
+
+impl Capabilities {
+    /// The empty set: the base language alone.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(0)
+    }
+
+    /// Everything this crate carries out, programs and the test suite included.
+    #[must_use]
+    pub fn all() -> Self {
+        NAMES.iter().fold(Self::none(), |set, name| set.with(name))
+    }
+
+    /// The set with `name` added; unknown names change nothing.
+    #[must_use]
+    pub fn with(self, name: &str) -> Self {
+        index(name).map_or(self, |bit| Self(self.0 | 1 << bit))
+    }
+
+    /// The set with `name` removed.
+    #[must_use]
+    pub fn without(self, name: &str) -> Self {
+        index(name).map_or(self, |bit| Self(self.0 & !(1 << bit)))
+    }
+
+    /// Whether `name`, which is case-sensitive, is in the set.
+    #[must_use]
+    pub fn contains(self, name: &str) -> bool {
+        index(name).is_some_and(|bit| self.0 & 1 << bit != 0)
+    }
+
+    /// The names in the set, in a fixed order: what ManageSieve advertises as `SIEVE`.
+    pub fn iter(self) -> impl Iterator<Item = &'static str> {
+        NAMES
+            .iter()
+            .copied()
+            .filter(move |name| self.contains(name))
+    }
+
+    /// Whether this crate knows `name` at all.
+    #[must_use]
+    pub fn is_known(name: &str) -> bool {
+        index(name).is_some()
+    }
+
+    /// Adds what `name` brings with it.
+    pub(crate) fn with_implied(self, name: &str) -> Self {
+        let set = self.with(name);
+        match name {
+            "vacation-seconds" => set.with("vacation"),
+            "spamtestplus" => set.with("spamtest"),
+            _ => set,
+        }
+    }
+}
+
+/// All that needs neither programs nor services beyond a plain mail store.
+impl Default for Capabilities {
+    fn default() -> Self {
+        NAMES
+            .iter()
+            .filter(|name| !RESTRICTED.contains(name) && !HOSTED.contains(name))
+            .fold(Self::none(), |set, name| set.with(name))
+    }
+}
+
+impl std::fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl std::fmt::Display for Capabilities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, name) in self.iter().enumerate() {
+            let gap = if at == 0 { "" } else { " " };
+            write!(f, "{gap}{name}")?;
+        }
+        Ok(())
+    }
+}
+
+fn index(name: &str) -> Option<usize> {
+    NAMES.iter().position(|known| *known == name)
+}
+
+/// The known name nearest to a mistyped one.
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
+    crate::check::nearest(name, NAMES.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_case_sensitive_and_unique() {
+        assert!(!Capabilities::all().contains("FileInto"));
+        let mut names = NAMES.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), NAMES.len());
+    }
+}

@@ -1,0 +1,314 @@
+//! Arguments sorted by a signature.
+
+use super::signature::{Kind, Signature, Tag, Tests};
+use super::{Checker, nearest};
+use crate::ast::{Argument, Identifier, Test, Value};
+use crate::diagnostic::DiagnosticKind;
+use crate::position::Span;
+
+/// The arguments of one command or test, known to be of the right number and type.
+pub(super) struct Bound<'t> {
+    pub(super) name: &'static str,
+    pub(super) span: Span,
+    tags: Vec<(&'static Tag, Span, Option<&'t Argument>)>,
+    positional: Vec<Option<&'t Argument>>,
+    pub(super) tests: &'t [Test],
+}
+
+impl<'t> Bound<'t> {
+    pub(super) fn has(&self, tag: &str) -> bool {
+        self.tags.iter().any(|(known, ..)| known.name == tag)
+    }
+
+    pub(super) fn tag_span(&self, tag: &str) -> Option<Span> {
+        self.tags
+            .iter()
+            .find(|(known, ..)| known.name == tag)
+            .map(|&(_, span, _)| span)
+    }
+
+    pub(super) fn tag(&self, tag: &str) -> Option<&'t Argument> {
+        self.tags
+            .iter()
+            .find(|(known, ..)| known.name == tag)
+            .and_then(|(_, _, value)| *value)
+    }
+
+    pub(super) fn number(&self, tag: &str) -> Option<(u64, Span)> {
+        self.tag(tag).and_then(number)
+    }
+
+    /// The tag given out of an exclusive group.
+    pub(super) fn of_group(&self, group: &str) -> Option<(&'static str, Span)> {
+        self.tags
+            .iter()
+            .find(|(known, ..)| known.group == group)
+            .map(|&(known, span, _)| (known.name, span))
+    }
+
+    pub(super) fn all_tags(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        self.tags.iter().map(|&(known, span, _)| (known.name, span))
+    }
+
+    pub(super) fn at(&self, index: usize) -> Option<&'t Argument> {
+        self.positional.get(index).copied().flatten()
+    }
+}
+
+pub(super) fn number(argument: &Argument) -> Option<(u64, Span)> {
+    match argument.value {
+        Value::Number(number) => Some((number, argument.span)),
+        _ => None,
+    }
+}
+
+fn fits(kind: Kind, value: &Value) -> bool {
+    matches!(
+        (kind, value),
+        (Kind::Text | Kind::List, Value::Text(_))
+            | (Kind::List, Value::List(_))
+            | (Kind::Number, Value::Number(_))
+    )
+}
+
+fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Tag(_) => "a tag",
+        Value::Number(_) => "a number",
+        Value::Text(_) => "a string",
+        Value::List(_) => "a string list",
+    }
+}
+
+impl Checker<'_, '_> {
+    /// Sorts arguments by `signature`; `None` after a fault that leaves nothing to lower.
+    pub(super) fn bind<'t>(
+        &mut self,
+        signature: &'static Signature,
+        name: &Identifier,
+        arguments: &'t [Argument],
+        tests: &'t [Test],
+        span: Span,
+    ) -> Option<Bound<'t>> {
+        let before = self.sink.list.len();
+        let mut bound = Bound {
+            name: signature.name,
+            span,
+            tags: Vec::new(),
+            positional: Vec::new(),
+            tests,
+        };
+        let mut positional = Vec::new();
+        let mut rest = arguments.iter().peekable();
+        while let Some(argument) = rest.next() {
+            let Value::Tag(tag) = &argument.value else {
+                positional.push(argument);
+                continue;
+            };
+            let known = signature
+                .tags
+                .iter()
+                .flat_map(|group| group.iter())
+                .find(|known| known.name.eq_ignore_ascii_case(tag));
+            let Some(known) = known else {
+                self.unknown_tag(signature, tag, argument.span);
+                // Its value, if it has one, is not to be counted as positional.
+                if positional.is_empty()
+                    && rest.len() > signature.positional.len()
+                    && !matches!(rest.peek().map(|a| &a.value), Some(Value::Tag(_)))
+                {
+                    rest.next();
+                }
+                continue;
+            };
+            if !positional.is_empty() {
+                self.sink.error_with(
+                    DiagnosticKind::Argument,
+                    argument.span,
+                    format!("the tag `:{tag}` stands behind a positional argument"),
+                    "tags come first (RFC 5228 section 2.6.2)",
+                );
+            }
+            if !known.capability.is_empty() && !self.enabled.contains(known.capability) {
+                self.sink.error_with(
+                    DiagnosticKind::NotRequired,
+                    argument.span,
+                    format!(
+                        "`:{}` needs the capability `{}`",
+                        known.name, known.capability
+                    ),
+                    format!("add require \"{}\"; at the top", known.capability),
+                );
+            }
+            if let Some((other, ..)) = bound.tags.iter().find(|(other, ..)| {
+                other.name == known.name || (!known.group.is_empty() && other.group == known.group)
+            }) {
+                let message = if other.name == known.name {
+                    format!("`:{}` is given twice", known.name)
+                } else {
+                    format!(
+                        "`:{}` and `:{}` exclude each other: one {} only",
+                        other.name, known.name, known.group
+                    )
+                };
+                self.sink
+                    .error(DiagnosticKind::Argument, argument.span, message);
+            }
+            let mut value = None;
+            if let Some(kind) = known.value {
+                match rest.peek() {
+                    Some(next) if fits(kind, &next.value) => value = rest.next(),
+                    next => {
+                        let found = next.map_or("nothing", |next| describe(&next.value));
+                        let span = next.map_or(argument.span, |next| next.span);
+                        let message = format!(
+                            "`:{}` must be followed by {}, found {found}",
+                            known.name,
+                            kind.name()
+                        );
+                        if next.is_some_and(|next| !matches!(next.value, Value::Tag(_))) {
+                            rest.next();
+                        }
+                        self.sink.error(DiagnosticKind::Argument, span, message);
+                        continue;
+                    }
+                }
+            }
+            bound.tags.push((known, argument.span, value));
+        }
+        self.bind_positional(signature, name, &positional, &mut bound);
+        self.check_tests(signature, name, tests);
+        // Tags that only lack their capability are bound all the same; any fault spoils the script anyway.
+        (self.sink.list.len() == before || bound.positional.len() == signature.positional.len())
+            .then_some(bound)
+    }
+
+    fn bind_positional<'t>(
+        &mut self,
+        signature: &'static Signature,
+        name: &Identifier,
+        given: &[&'t Argument],
+        bound: &mut Bound<'t>,
+    ) {
+        let wanted = signature.positional;
+        let missing = wanted.len().saturating_sub(given.len());
+        if given.len() > wanted.len() {
+            if let Some(extra) = given.get(wanted.len()) {
+                self.sink.error(
+                    DiagnosticKind::Argument,
+                    extra.span,
+                    format!(
+                        "`{}` takes {}, this is one more",
+                        name.text,
+                        count(wanted.len())
+                    ),
+                );
+            }
+        } else if missing > signature.optional {
+            let lacks = wanted
+                .get(given.len().max(if signature.at_back {
+                    0
+                } else {
+                    signature.optional
+                }))
+                .or(wanted.last());
+            self.sink.error_with(
+                DiagnosticKind::Argument,
+                name.span,
+                format!(
+                    "`{}` lacks an argument: {}",
+                    name.text,
+                    lacks.map_or("", |kind| kind.name())
+                ),
+                format!("it takes {}", count(wanted.len())),
+            );
+            return;
+        }
+        let at_back = signature.at_back;
+        if !at_back {
+            bound.positional.extend(std::iter::repeat_n(None, missing));
+        }
+        let kinds = if at_back {
+            wanted
+        } else {
+            wanted.get(missing..).unwrap_or_default()
+        };
+        for (kind, argument) in kinds.iter().zip(given) {
+            if fits(*kind, &argument.value) {
+                bound.positional.push(Some(argument));
+            } else {
+                self.sink.error(
+                    DiagnosticKind::Argument,
+                    argument.span,
+                    format!(
+                        "`{}` expects {} here, not {}",
+                        name.text,
+                        kind.name(),
+                        describe(&argument.value)
+                    ),
+                );
+                bound.positional.push(None);
+                bound.positional.truncate(wanted.len().saturating_sub(1));
+                return;
+            }
+        }
+        if at_back {
+            bound.positional.resize(wanted.len(), None);
+        }
+    }
+
+    fn check_tests(&mut self, signature: &'static Signature, name: &Identifier, tests: &[Test]) {
+        let message = match (signature.tests, tests) {
+            (Tests::None, [first, ..]) => {
+                let message = format!("`{}` takes no test", name.text);
+                self.sink.error_with(
+                    DiagnosticKind::Argument,
+                    first.span,
+                    message,
+                    "is a semicolon missing before this word?",
+                );
+                return;
+            }
+            (Tests::One, []) => format!("`{}` needs a test", name.text),
+            (Tests::Many, []) => format!("`{}` needs a list of tests in parentheses", name.text),
+            (Tests::One, [_, second, ..]) => {
+                self.sink.error_with(
+                    DiagnosticKind::Argument,
+                    second.span,
+                    format!("`{}` takes one test only", name.text),
+                    "join them with allof (…) or anyof (…)",
+                );
+                return;
+            }
+            _ => return,
+        };
+        self.sink
+            .error(DiagnosticKind::Argument, name.span, message);
+    }
+
+    fn unknown_tag(&mut self, signature: &'static Signature, tag: &str, span: Span) {
+        let known = signature
+            .tags
+            .iter()
+            .flat_map(|group| group.iter())
+            .map(|tag| tag.name);
+        let message = format!("`{}` has no tag `:{tag}`", signature.name);
+        match nearest(tag, known) {
+            Some(near) => self.sink.error_with(
+                DiagnosticKind::Unknown,
+                span,
+                message,
+                format!("did you mean `:{near}`?"),
+            ),
+            None => self.sink.error(DiagnosticKind::Unknown, span, message),
+        }
+    }
+}
+
+fn count(wanted: usize) -> String {
+    match wanted {
+        0 => "no positional argument".to_owned(),
+        1 => "one positional argument".to_owned(),
+        n => format!("{n} positional arguments"),
+    }
+}

@@ -1,0 +1,435 @@
+//! From the syntax tree to the program: names, capabilities, arguments, structure; all faults in one pass.
+
+mod bind;
+mod command;
+mod signature;
+mod suite;
+pub(crate) mod test;
+mod text;
+
+use crate::ast::{self, Tree, Value};
+use crate::capability::{self, Capabilities};
+use crate::diagnostic::{DiagnosticKind, Sink};
+use crate::limits::Limits;
+use crate::position::Span;
+use crate::program::{Instruction, Op, Program};
+
+pub(crate) struct Checker<'a, 's> {
+    pub(crate) sink: &'a mut Sink<'s>,
+    offered: Capabilities,
+    /// Required so far.
+    enabled: Capabilities,
+    used: Capabilities,
+    limits: &'a Limits,
+    locals: Vec<String>,
+    globals: Vec<String>,
+    code: Vec<Instruction>,
+    loops: Vec<Loop>,
+    /// Within a `test` of a test suite.
+    in_case: bool,
+}
+
+/// An open `foreverypart`.
+struct Loop {
+    name: Option<Vec<u8>>,
+    /// Jumps to patch to the end.
+    breaks: Vec<usize>,
+}
+
+/// What is known of a condition before the script runs.
+#[derive(Clone, Copy)]
+struct Known {
+    value: Option<bool>,
+    /// Whether `ihave` had a part in it: what it rules out may use what is not there (RFC 5463 §4).
+    by_ihave: bool,
+}
+
+pub(crate) fn check(
+    sink: &mut Sink<'_>,
+    tree: &Tree,
+    offered: Capabilities,
+    limits: &Limits,
+) -> Program {
+    let mut checker = Checker {
+        sink,
+        offered,
+        enabled: Capabilities::none(),
+        used: Capabilities::none(),
+        limits,
+        locals: Vec::new(),
+        globals: Vec::new(),
+        code: Vec::new(),
+        loops: Vec::new(),
+        in_case: false,
+    };
+    let rest = checker.requires(&tree.commands);
+    checker.block(rest);
+    checker.unused(&tree.commands);
+    let captures = checker.enabled.contains("variables");
+    Program {
+        locals: checker.locals.len(),
+        captures,
+        instructions: checker.code,
+        warnings: Vec::new(),
+        required: checker.enabled,
+        offered,
+    }
+}
+
+impl Checker<'_, '_> {
+    fn emit(&mut self, span: Span, op: Op) -> usize {
+        let line = self.sink.lines.line(span.start);
+        self.code.push(Instruction { line, op });
+        self.code.len() - 1
+    }
+
+    /// Points the jump at `at` to the next instruction.
+    fn patch(&mut self, at: usize) {
+        let here = self.code.len();
+        if let Some(instruction) = self.code.get_mut(at) {
+            match &mut instruction.op {
+                Op::Jump(target)
+                | Op::JumpIfFalse(target)
+                | Op::JumpIfTrue(target)
+                | Op::NextPart(target)
+                | Op::Break(_, target)
+                | Op::BeginCase(_, target) => *target = here,
+                _ => {}
+            }
+        }
+    }
+
+    fn uses(&mut self, capability: &str) {
+        self.used = self.used.with(capability);
+    }
+
+    /// The leading `require` commands; gives the rest.
+    fn requires<'t>(&mut self, commands: &'t [ast::Command]) -> &'t [ast::Command] {
+        let count = commands
+            .iter()
+            .take_while(|command| command.name.text.eq_ignore_ascii_case("require"))
+            .count();
+        let (requires, rest) = commands.split_at_checked(count).unwrap_or((commands, &[]));
+        for command in requires {
+            self.require(command);
+        }
+        rest
+    }
+
+    fn require(&mut self, command: &ast::Command) {
+        let Some(signature) = signature::find(signature::COMMANDS, "require") else {
+            return;
+        };
+        self.no_block(command);
+        let Some(bound) = self.bind(
+            signature,
+            &command.name,
+            &command.arguments,
+            &command.tests,
+            command.span,
+        ) else {
+            return;
+        };
+        let Some(argument) = bound.at(0) else { return };
+        for (name, span) in literals(argument) {
+            let name = String::from_utf8_lossy(name).into_owned();
+            if self.offered.contains(&name) {
+                self.enabled = self.enabled.with_implied(&name);
+                continue;
+            }
+            let known = Capabilities::is_known(&name);
+            let message = if known {
+                format!("the capability `{name}` is not offered here")
+            } else {
+                format!("the capability `{name}` is not supported")
+            };
+            match capability::nearest(&name).filter(|_| !known) {
+                Some(near) => {
+                    let hint = format!("did you mean `{near}`?");
+                    self.sink
+                        .error_with(DiagnosticKind::Unsupported, span, message, hint);
+                }
+                None => self.sink.error(DiagnosticKind::Unsupported, span, message),
+            }
+        }
+    }
+
+    /// Warns of capabilities required for nothing.
+    fn unused(&mut self, commands: &[ast::Command]) {
+        // These change no syntax, so that their use cannot be seen, or only name a comparator that is always there.
+        const UNSEEN: [&str; 8] = [
+            "comparator-i;octet",
+            "comparator-i;ascii-casemap",
+            "envelope-dsn",
+            "envelope-deliverby",
+            "imapsieve",
+            "vnd.dovecot.environment",
+            "encoded-character",
+            "vnd.dovecot.testsuite",
+        ];
+        for command in commands {
+            if !command.name.text.eq_ignore_ascii_case("require") {
+                continue;
+            }
+            for (name, span) in command.arguments.iter().flat_map(literals) {
+                let name = String::from_utf8_lossy(name);
+                if self.enabled.contains(&name)
+                    && !self.used.contains(&name)
+                    && !UNSEEN.contains(&&*name)
+                {
+                    self.sink.warn(
+                        span,
+                        format!("the capability `{name}` is required but not used"),
+                        None,
+                    );
+                }
+            }
+        }
+    }
+
+    fn no_block(&mut self, command: &ast::Command) {
+        if command.block.is_some() {
+            self.sink.error_with(
+                DiagnosticKind::Structure,
+                command.name.span,
+                format!("`{}` takes no block", command.name.text),
+                "end it with a semicolon",
+            );
+        }
+    }
+
+    fn block(&mut self, commands: &[ast::Command]) {
+        let mut ended = false;
+        let mut warned = false;
+        let mut rest = commands;
+        while let Some((command, after)) = rest.split_first() {
+            if ended && !warned {
+                warned = true;
+                self.sink
+                    .warn(command.name.span, "this command is never reached", None);
+            }
+            if command.name.text.eq_ignore_ascii_case("if") {
+                let count = after.iter().take_while(|next| is_branch(next)).count();
+                let (branches, next) = after.split_at_checked(count).unwrap_or((after, &[]));
+                rest = next;
+                if self.conditional(command, branches) {
+                    return;
+                }
+                continue;
+            }
+            rest = after;
+            self.command(command);
+            ended |= ["stop", "return", "break", "error"]
+                .iter()
+                .any(|name| command.name.text.eq_ignore_ascii_case(name));
+        }
+    }
+
+    /// An `if` with its `elsif` and `else`. True if `ihave` shows that what follows is never reached.
+    fn conditional(&mut self, first: &ast::Command, branches: &[ast::Command]) -> bool {
+        let mut ends = Vec::new();
+        let mut else_seen = false;
+        // A branch that `ihave` decided: the others may use what is not there.
+        let mut decided = false;
+        let mut dead_end = false;
+        let last = branches.len();
+        for (at, branch) in std::iter::once(first).chain(branches).enumerate() {
+            let is_else = branch.name.text.eq_ignore_ascii_case("else");
+            if else_seen {
+                self.sink.error(
+                    DiagnosticKind::Structure,
+                    branch.name.span,
+                    format!("`{}` may not follow `else`", branch.name.text),
+                );
+            }
+            else_seen |= is_else;
+            let Some(signature) = signature::find(signature::COMMANDS, &branch.name.text) else {
+                continue;
+            };
+            let Some(block) = &branch.block else {
+                self.sink.error_with(
+                    DiagnosticKind::Structure,
+                    branch.name.span,
+                    format!("`{}` needs a block", branch.name.text),
+                    "write the commands between { and }",
+                );
+                continue;
+            };
+            if decided {
+                continue;
+            }
+            let bound = self.bind(
+                signature,
+                &branch.name,
+                &branch.arguments,
+                &branch.tests,
+                branch.span,
+            );
+            let mut known = Known {
+                value: None,
+                by_ihave: false,
+            };
+            let mut skip = None;
+            if let Some(test) = bound.as_ref().and_then(|bound| bound.tests.first()) {
+                known = self.test(test);
+                if known.value.is_some() && !known.by_ihave {
+                    let always = if known.value == Some(true) {
+                        "true"
+                    } else {
+                        "false"
+                    };
+                    self.sink
+                        .warn(test.span, format!("this test is always {always}"), None);
+                }
+                skip = Some(self.emit(test.span, Op::JumpIfFalse(0)));
+            }
+            if known.by_ihave && known.value == Some(false) {
+                if let Some(skip) = skip {
+                    self.patch(skip);
+                }
+                continue;
+            }
+            self.block(block);
+            if known.by_ihave && known.value == Some(true) {
+                decided = true;
+                dead_end = block.last().is_some_and(|command| {
+                    ["stop", "error", "return"]
+                        .iter()
+                        .any(|name| command.name.text.eq_ignore_ascii_case(name))
+                });
+            }
+            if at < last {
+                ends.push(self.emit(branch.span, Op::Jump(0)));
+            }
+            if let Some(skip) = skip {
+                self.patch(skip);
+            }
+        }
+        for end in ends {
+            self.patch(end);
+        }
+        dead_end
+    }
+
+    /// The signature of a name, if it is known and its capability required.
+    fn lookup(
+        &mut self,
+        table: &'static [signature::Signature],
+        name: &ast::Identifier,
+        what: &str,
+    ) -> Option<&'static signature::Signature> {
+        let Some(found) = signature::find(table, &name.text) else {
+            let other = if what == "test" {
+                signature::COMMANDS
+            } else {
+                signature::TESTS
+            };
+            let names = table
+                .iter()
+                .filter(|row| !row.name.starts_with("test_"))
+                .map(|row| row.name);
+            let hint = if signature::find(other, &name.text).is_some() {
+                let is = if what == "test" {
+                    "a command"
+                } else {
+                    "a test"
+                };
+                Some(format!("`{}` is {is}", name.text))
+            } else {
+                nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"))
+            };
+            let message = format!("there is no {what} `{}`", name.text);
+            match hint {
+                Some(hint) => {
+                    self.sink
+                        .error_with(DiagnosticKind::Unknown, name.span, message, hint)
+                }
+                None => self.sink.error(DiagnosticKind::Unknown, name.span, message),
+            }
+            return None;
+        };
+        for capability in found.capabilities {
+            self.uses(capability);
+        }
+        let enabled = found
+            .capabilities
+            .iter()
+            .any(|name| self.enabled.contains(name));
+        if let Some(first) = found.capabilities.first().filter(|_| !enabled) {
+            self.sink.error_with(
+                DiagnosticKind::NotRequired,
+                name.span,
+                format!("the {what} `{}` needs the capability `{first}`", found.name),
+                format!("add require \"{first}\"; at the top"),
+            );
+        }
+        Some(found)
+    }
+}
+
+fn is_branch(command: &ast::Command) -> bool {
+    command.name.text.eq_ignore_ascii_case("elsif")
+        || command.name.text.eq_ignore_ascii_case("else")
+}
+
+/// The strings of an argument with their places.
+fn literals(argument: &ast::Argument) -> impl Iterator<Item = (&[u8], Span)> {
+    let (single, list) = match &argument.value {
+        Value::Text(octets) => (Some((octets.as_slice(), argument.span)), [].as_slice()),
+        Value::List(texts) => (None, texts.as_slice()),
+        _ => (None, [].as_slice()),
+    };
+    single
+        .into_iter()
+        .chain(list.iter().map(|text| (text.octets.as_slice(), text.span)))
+}
+
+/// The name most like `name`, if it is like enough to be meant.
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let name = name.to_ascii_lowercase();
+    // Longer words are no slips of the pen, and the comparison is quadratic.
+    if name.len() > 40 {
+        return None;
+    }
+    known
+        .map(|candidate| (distance(name.as_bytes(), candidate.as_bytes()), candidate))
+        .filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(name.len()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits that turn one word into the other.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let above = *cell;
+            *cell = (diagonal + usize::from(x != y))
+                .min(above + 1)
+                .min(left + 1);
+            diagonal = above;
+            left = *cell;
+        }
+    }
+    row.last().copied().unwrap_or(a.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_names() {
+        assert_eq!(distance(b"kitten", b"sitting"), 3);
+        assert_eq!(
+            nearest("fileto", ["keep", "fileinto"].into_iter()),
+            Some("fileinto")
+        );
+        assert_eq!(nearest("xyz", ["keep", "fileinto"].into_iter()), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! The message under evaluation: its header by index, changes to it, its parts when asked for.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::action::{Body, Edited};
+
+pub(crate) struct Message<'m> {
+    octets: Cow<'m, [u8]>,
+    fields: Option<Vec<Entry>>,
+    /// Octets of the header with its blank line; known with `fields`.
+    header_len: usize,
+    structure: Option<Arc<mime::Structure>>,
+    /// Fields were added or removed.
+    changed: bool,
+    /// A body in place of the original one (`replace`).
+    body: Option<Arc<[u8]>>,
+    /// Parts replaced: ranges of `octets` that do not overlap, in order.
+    splices: Vec<(Range<usize>, Vec<u8>)>,
+    /// `octets` are not those that the host gave.
+    foreign: bool,
+    edited: Option<Edited>,
+}
+
+/// One header field.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Original {
+        name: Range<usize>,
+        value: Range<usize>,
+        all: Range<usize>,
+    },
+    Added {
+        name: Box<[u8]>,
+        value: Box<[u8]>,
+    },
+}
+
+impl Entry {
+    pub(crate) fn name<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Original { name, .. } => octets.get(name.clone()).unwrap_or_default(),
+            Self::Added { name, .. } => name,
+        }
+    }
+
+    /// As written, folds included.
+    pub(crate) fn raw<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Original { value, .. } => octets.get(value.clone()).unwrap_or_default(),
+            Self::Added { value, .. } => value,
+        }
+    }
+}
+
+/// Unfolded, trimmed, encoded words decoded (RFC 5228 §2.7.2, §5.7).
+pub(crate) fn decoded(raw: &[u8]) -> Cow<'_, str> {
+    match mime::unfold(raw) {
+        Cow::Borrowed(value) => mime::encoded_word::decode(value),
+        Cow::Owned(value) => Cow::Owned(mime::encoded_word::decode(&value).into_owned()),
+    }
+}
+
+fn index(octets: &[u8]) -> (Vec<Entry>, usize) {
+    let mut headers = mime::Headers::new(octets);
+    let mut entries = Vec::with_capacity(16);
+    for field in headers.by_ref() {
+        entries.push(Entry::Original {
+            name: field.name_range(),
+            value: field.value_range(),
+            all: field.range(),
+        });
+    }
+    (entries, mime::Headers::new(octets).header_len())
+}
+
+impl<'m> Message<'m> {
+    pub(crate) fn new(octets: Cow<'m, [u8]>) -> Self {
+        Self {
+            octets,
+            fields: None,
+            header_len: 0,
+            structure: None,
+            changed: false,
+            body: None,
+            splices: Vec::new(),
+            foreign: false,
+            edited: None,
+        }
+    }
+
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    pub(crate) fn prepare(&mut self) {
+        if self.fields.is_none() {
+            let (fields, header_len) = index(&self.octets);
+            self.fields = Some(fields);
+            self.header_len = header_len;
+        }
+    }
+
+    /// The fields in order; [`prepare`](Self::prepare) comes first.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        self.fields.as_deref().unwrap_or_default()
+    }
+
+    /// Raw values of the fields with this name.
+    pub(crate) fn named<'a>(
+        &'a self,
+        name: &'a [u8],
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + 'a {
+        let octets = self.octets();
+        self.entries()
+            .iter()
+            .filter(move |entry| entry.name(octets).eq_ignore_ascii_case(name))
+            .map(move |entry| entry.raw(octets))
+    }
+
+    /// The text of the first field with this name.
+    pub(crate) fn first_text(&mut self, name: &str) -> Option<String> {
+        self.prepare();
+        let raw = self.named(name.as_bytes()).next()?;
+        Some(decoded(raw).into_owned())
+    }
+
+    pub(crate) fn structure(&mut self) -> Arc<mime::Structure> {
+        let octets = &self.octets;
+        Arc::clone(
+            self.structure
+                .get_or_insert_with(|| Arc::new(mime::Structure::parse(octets))),
+        )
+    }
+
+    pub(crate) fn change(&mut self) -> &mut Vec<Entry> {
+        self.prepare();
+        self.changed = true;
+        self.edited = None;
+        self.fields.get_or_insert_default()
+    }
+
+    pub(crate) fn replace_body(&mut self, body: Vec<u8>) {
+        self.prepare();
+        self.edited = None;
+        self.body = Some(body.into());
+    }
+
+    /// Puts `part` in place of a part; replacing what holds replaced parts undoes those.
+    pub(crate) fn replace_range(&mut self, range: Range<usize>, part: Vec<u8>) {
+        self.prepare();
+        self.edited = None;
+        if self
+            .splices
+            .iter()
+            .any(|(done, _)| done.start < range.start && range.end < done.end)
+        {
+            return;
+        }
+        self.splices
+            .retain(|(done, _)| done.end <= range.start || range.end <= done.start);
+        let at = self
+            .splices
+            .partition_point(|(done, _)| done.start < range.start);
+        self.splices.insert(at, (range, part));
+    }
+
+    /// Puts another message in place of this one.
+    pub(crate) fn replace_all(&mut self, octets: Vec<u8>) {
+        *self = Self {
+            foreign: true,
+            ..Self::new(Cow::Owned(octets))
+        };
+    }
+
+    /// The body with its parts replaced; `None` if it is as the host gave it.
+    fn new_body(&self) -> Option<Arc<[u8]>> {
+        if let Some(body) = &self.body {
+            return Some(Arc::clone(body));
+        }
+        if self.splices.is_empty() && !self.foreign {
+            return None;
+        }
+        let mut out = Vec::new();
+        let mut at = self.header_len;
+        for (range, part) in &self.splices {
+            out.extend_from_slice(self.octets.get(at..range.start).unwrap_or_default());
+            out.extend_from_slice(part);
+            at = range.end;
+        }
+        out.extend_from_slice(self.octets.get(at..).unwrap_or_default());
+        Some(out.into())
+    }
+
+    /// The message to store or send, if it is not the one delivered.
+    pub(crate) fn edited(&mut self) -> Option<Edited> {
+        if !self.changed && !self.foreign && self.body.is_none() && self.splices.is_empty() {
+            return None;
+        }
+        self.prepare();
+        if self.edited.is_none() {
+            let newline: &[u8] = if self.is_lf() { b"\n" } else { b"\r\n" };
+            let mut header = Vec::with_capacity(self.header_len + 256);
+            for entry in self.entries() {
+                match entry {
+                    Entry::Original { all, .. } => {
+                        let field = self.octets.get(all.clone()).unwrap_or_default();
+                        header.extend_from_slice(field);
+                        if !field.ends_with(b"\n") {
+                            header.extend_from_slice(newline);
+                        }
+                    }
+                    Entry::Added { name, value } => {
+                        header.extend_from_slice(name);
+                        header.extend_from_slice(b":");
+                        header.extend_from_slice(value);
+                        header.extend_from_slice(newline);
+                    }
+                }
+            }
+            header.extend_from_slice(newline);
+            self.edited = Some(Edited {
+                header: header.into(),
+                body: match self.new_body() {
+                    Some(body) => Body::Replaced(body),
+                    None => Body::Original(self.header_len),
+                },
+            });
+        }
+        self.edited.clone()
+    }
+
+    /// The message as it now stands, in one piece.
+    pub(crate) fn current(&mut self) -> Cow<'_, [u8]> {
+        match self.edited() {
+            Some(edited) => Cow::Owned(edited.to_bytes(&self.octets)),
+            None => Cow::Borrowed(&self.octets),
+        }
+    }
+
+    fn is_lf(&self) -> bool {
+        memchr::memchr(b'\n', &self.octets)
+            .is_some_and(|at| at == 0 || self.octets.get(at - 1) != Some(&b'\r'))
+    }
+}

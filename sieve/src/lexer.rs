@@ -1,0 +1,390 @@
+//! Octets to tokens (RFC 5228 §8.1).
+
+use crate::diagnostic::{DiagnosticKind, Sink};
+use crate::position::Span;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    Identifier(String),
+    /// Without the colon.
+    Tag(String),
+    Number(u64),
+    Text(Vec<u8>),
+    /// One of `[](){},;`.
+    Mark(u8),
+    End,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) span: Span,
+}
+
+/// A comment with its delimiters, for the formatter.
+pub(crate) type Comment = Span;
+
+pub(crate) struct Lexed {
+    /// Ends with exactly one [`TokenKind::End`].
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) comments: Vec<Comment>,
+}
+
+struct Lexer<'a, 's> {
+    sink: &'a mut Sink<'s>,
+    source: &'s [u8],
+    at: usize,
+    out: Lexed,
+}
+
+/// Cuts the source of `sink` into tokens; faults go to `sink` and the rest is still cut.
+pub(crate) fn lex(sink: &mut Sink<'_>) -> Lexed {
+    let source = sink.source;
+    if let Err(fault) = std::str::from_utf8(source) {
+        let at = fault.valid_up_to();
+        sink.error_with(
+            DiagnosticKind::Lexical,
+            Span::new(at, at + 1),
+            "the script is not valid UTF-8 here",
+            "save the script as UTF-8 (RFC 5228 section 2.1)",
+        );
+    }
+    let mut lexer = Lexer {
+        sink,
+        source,
+        at: 0,
+        out: Lexed {
+            tokens: Vec::new(),
+            comments: Vec::new(),
+        },
+    };
+    // A byte order mark is what some editors add; no token begins with one.
+    if source.starts_with(b"\xEF\xBB\xBF") {
+        lexer.at = 3;
+    }
+    while lexer.token() {}
+    let end = Span::new(source.len(), source.len());
+    lexer.out.tokens.push(Token {
+        kind: TokenKind::End,
+        span: end,
+    });
+    lexer.out
+}
+
+impl Lexer<'_, '_> {
+    fn peek(&self) -> Option<u8> {
+        self.source.get(self.at).copied()
+    }
+
+    fn peek_at(&self, offset: usize) -> Option<u8> {
+        self.source.get(self.at + offset).copied()
+    }
+
+    fn push(&mut self, kind: TokenKind, start: usize) {
+        let span = Span::new(start, self.at);
+        self.out.tokens.push(Token { kind, span });
+    }
+
+    fn token(&mut self) -> bool {
+        let start = self.at;
+        let Some(octet) = self.peek() else {
+            return false;
+        };
+        match octet {
+            b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+            b'#' => {
+                let end =
+                    memchr::memchr(b'\n', self.rest()).map_or(self.source.len(), |n| start + n);
+                self.at = end;
+                let trimmed = self.source.get(start..end).map_or(end, |text| {
+                    start + text.strip_suffix(b"\r").unwrap_or(text).len()
+                });
+                self.out.comments.push(Span::new(start, trimmed));
+            }
+            b'/' if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
+            b'"' => self.quoted(),
+            b'0'..=b'9' => self.number(),
+            b':' => {
+                self.at += 1;
+                let name = self.word();
+                if name.is_empty() {
+                    self.sink.error_with(
+                        DiagnosticKind::Lexical,
+                        Span::new(start, self.at),
+                        "a colon without a tag name",
+                        "tags are written like :contains, without a space",
+                    );
+                } else {
+                    self.push(TokenKind::Tag(name), start);
+                }
+            }
+            b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';' => {
+                self.at += 1;
+                self.push(TokenKind::Mark(octet), start);
+            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+                let name = self.word();
+                if name.eq_ignore_ascii_case("text") && self.peek() == Some(b':') {
+                    self.multi_line(start);
+                } else {
+                    self.push(TokenKind::Identifier(name), start);
+                }
+            }
+            _ => self.stray(),
+        }
+        true
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.source.get(self.at..).unwrap_or_default()
+    }
+
+    fn word(&mut self) -> String {
+        let start = self.at;
+        // Identifiers do not begin with a digit.
+        if self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            return String::new();
+        }
+        while self
+            .peek()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_')
+        {
+            self.at += 1;
+        }
+        let word = self.source.get(start..self.at).unwrap_or_default();
+        String::from_utf8_lossy(word).into_owned()
+    }
+
+    fn bracket_comment(&mut self) {
+        let start = self.at;
+        let body = self.source.get(start + 2..).unwrap_or_default();
+        if let Some(end) = memchr::memmem::find(body, b"*/") {
+            self.at = start + 2 + end + 2;
+            self.out.comments.push(Span::new(start, self.at));
+        } else {
+            self.at = self.source.len();
+            self.sink.error_with(
+                DiagnosticKind::Lexical,
+                Span::new(start, start + 2),
+                "this comment is never closed",
+                "end it with */",
+            );
+        }
+    }
+
+    fn quoted(&mut self) {
+        let start = self.at;
+        self.at += 1;
+        let mut text = Vec::new();
+        loop {
+            let Some(octet) = self.peek() else {
+                self.sink.error_with(
+                    DiagnosticKind::Lexical,
+                    Span::new(start, start + 1),
+                    "this string is never closed",
+                    "end it with a double quote; a double quote within a string is written \\\"",
+                );
+                break;
+            };
+            self.at += 1;
+            match octet {
+                b'"' => break,
+                b'\\' => {
+                    if let Some(escaped) = self.peek()
+                        && escaped != b'\r'
+                        && escaped != b'\n'
+                    {
+                        self.at += 1;
+                        text.push(escaped);
+                    }
+                }
+                b'\r' if self.peek() == Some(b'\n') => {}
+                // Strings hold CRLF line ends whatever the editor wrote.
+                b'\n' => text.extend_from_slice(b"\r\n"),
+                0 => self.nul(),
+                other => text.push(other),
+            }
+        }
+        self.push(TokenKind::Text(text), start);
+    }
+
+    fn nul(&mut self) {
+        self.sink.error(
+            DiagnosticKind::Lexical,
+            Span::new(self.at - 1, self.at),
+            "a NUL octet may not stand in a script",
+        );
+    }
+
+    fn number(&mut self) {
+        let start = self.at;
+        let mut value = Some(0_u64);
+        while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
+            value = value
+                .and_then(|v| v.checked_mul(10))
+                .and_then(|v| v.checked_add(u64::from(digit - b'0')));
+            self.at += 1;
+        }
+        let shift = match self.peek().map(|c| c.to_ascii_uppercase()) {
+            Some(b'K') => 10,
+            Some(b'M') => 20,
+            Some(b'G') => 30,
+            _ => 0,
+        };
+        if shift > 0 {
+            self.at += 1;
+            value = value.and_then(|v| v.checked_mul(1 << shift));
+        }
+        if self
+            .peek()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_')
+        {
+            while self
+                .peek()
+                .is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_')
+            {
+                self.at += 1;
+            }
+            self.sink.error_with(
+                DiagnosticKind::Lexical,
+                Span::new(start, self.at),
+                "a number with a strange ending",
+                "numbers are digits with an optional K, M or G",
+            );
+        } else if value.is_none() {
+            self.sink.error(
+                DiagnosticKind::Lexical,
+                Span::new(start, self.at),
+                "this number is too large",
+            );
+        }
+        self.push(TokenKind::Number(value.unwrap_or(u64::MAX)), start);
+    }
+
+    /// After `text`, at the colon.
+    fn multi_line(&mut self, start: usize) {
+        self.at += 1;
+        while self.peek().is_some_and(|c| c == b' ' || c == b'\t') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'#') {
+            let comment = self.at;
+            self.at += memchr::memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
+            self.out.comments.push(Span::new(comment, self.at));
+        }
+        if self.peek() == Some(b'\r') {
+            self.at += 1;
+        }
+        if self.peek() != Some(b'\n') {
+            self.sink.error_with(
+                DiagnosticKind::Lexical,
+                Span::new(start, self.at),
+                "text: must be followed by a line end",
+                "begin the text on the next line and end it with a line of one dot",
+            );
+            return self.push(TokenKind::Text(Vec::new()), start);
+        }
+        self.at += 1;
+        let mut text = Vec::new();
+        loop {
+            let rest = self.source.get(self.at..).unwrap_or_default();
+            if rest.is_empty() {
+                self.sink.error_with(
+                    DiagnosticKind::Lexical,
+                    Span::new(start, start + 5),
+                    "this text: block is never closed",
+                    "end it with a line that holds a single dot",
+                );
+                break;
+            }
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest.get(..end).unwrap_or_default();
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            self.at = (self.at + end + 1).min(self.source.len());
+            if line == b"." {
+                break;
+            }
+            if line.contains(&0) {
+                self.nul();
+            }
+            text.extend_from_slice(if line.starts_with(b"..") {
+                line.get(1..).unwrap_or_default()
+            } else {
+                line
+            });
+            text.extend_from_slice(b"\r\n");
+        }
+        self.push(TokenKind::Text(text), start);
+    }
+
+    /// Skips a run of octets that begin no token, so that it makes one fault.
+    fn stray(&mut self) {
+        let start = self.at;
+        while self.peek().is_some_and(|c| {
+            !c.is_ascii_whitespace() && !c.is_ascii_alphanumeric() && !b"\"#:[](){},;_".contains(&c)
+        }) {
+            self.at += 1;
+        }
+        if self.at == start {
+            self.at += 1;
+        }
+        let text = String::from_utf8_lossy(self.source.get(start..self.at).unwrap_or_default());
+        self.sink.error(
+            DiagnosticKind::Lexical,
+            Span::new(start, self.at),
+            format!("`{}` begins no word of the language", text.escape_debug()),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(source: &str) -> (Vec<TokenKind>, usize) {
+        let mut sink = Sink::new(source.as_bytes(), 100);
+        let lexed = lex(&mut sink);
+        (
+            lexed.tokens.into_iter().map(|t| t.kind).collect(),
+            sink.list.len(),
+        )
+    }
+
+    #[test]
+    fn tokens_of_every_kind() {
+        let (tokens, faults) = kinds("if :Over 2K /* c */ [\"a\\\"b\"] # x\n;");
+        assert_eq!(faults, 0);
+        assert_eq!(
+            tokens,
+            [
+                TokenKind::Identifier("if".into()),
+                TokenKind::Tag("Over".into()),
+                TokenKind::Number(2048),
+                TokenKind::Mark(b'['),
+                TokenKind::Text(b"a\"b".to_vec()),
+                TokenKind::Mark(b']'),
+                TokenKind::Mark(b';'),
+                TokenKind::End,
+            ]
+        );
+    }
+
+    #[test]
+    fn multi_line_is_unstuffed_and_has_crlf() {
+        let (tokens, faults) = kinds("text: # note\na\r\n..b\n.c\n.\n;");
+        assert_eq!(faults, 0);
+        assert_eq!(tokens[0], TokenKind::Text(b"a\r\n.b\r\n.c\r\n".to_vec()));
+        assert_eq!(tokens[1], TokenKind::Mark(b';'));
+    }
+
+    #[test]
+    fn faults_are_counted_once() {
+        assert_eq!(kinds("@@@ %%%").1, 2);
+        assert_eq!(kinds("\"open").1, 1);
+        assert_eq!(kinds("/* open").1, 1);
+        assert_eq!(kinds("text:\nopen").1, 1);
+        assert_eq!(kinds("99999999999999999999").1, 1);
+        assert_eq!(kinds("12x").1, 1);
+        assert_eq!(kinds(": x").1, 1);
+    }
+}

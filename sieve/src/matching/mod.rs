@@ -1,0 +1,210 @@
+//! How a value is compared with keys: match types (RFC 5228 §2.7.1) and comparators (§2.7.3).
+
+mod comparator;
+mod glob;
+mod regex;
+
+use std::cmp::Ordering;
+
+pub(crate) use comparator::Comparator;
+use comparator::{Folded, Needle};
+use glob::Glob;
+use regex::Regex;
+
+use crate::program::List;
+
+/// `gt`, `ge`, `lt`, `le`, `eq`, `ne` (RFC 5231 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Gt,
+    Ge,
+    Lt,
+    Le,
+    Eq,
+    Ne,
+}
+
+impl Relation {
+    pub(crate) fn parse(name: &[u8]) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_slice() {
+            b"gt" => Self::Gt,
+            b"ge" => Self::Ge,
+            b"lt" => Self::Lt,
+            b"le" => Self::Le,
+            b"eq" => Self::Eq,
+            b"ne" => Self::Ne,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Gt => ordering.is_gt(),
+            Self::Ge => ordering.is_ge(),
+            Self::Lt => ordering.is_lt(),
+            Self::Le => ordering.is_le(),
+            Self::Eq => ordering.is_eq(),
+            Self::Ne => ordering.is_ne(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MatchType {
+    Is,
+    Contains,
+    Matches,
+    Value(Relation),
+    Count(Relation),
+    Regex,
+    /// `:list` (RFC 6134 §2.7): the host knows.
+    List,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Matching {
+    pub(crate) kind: MatchType,
+    pub(crate) comparator: Comparator,
+}
+
+impl Default for Matching {
+    fn default() -> Self {
+        Self {
+            kind: MatchType::Is,
+            comparator: Comparator::AsciiCasemap,
+        }
+    }
+}
+
+/// The keys of one test: made ready when the script is compiled, unless they hold variables.
+#[derive(Clone, Debug)]
+pub(crate) enum Keys {
+    Fixed(Box<[Pattern]>),
+    Dynamic(List),
+}
+
+/// A key made ready for its match type and comparator.
+#[derive(Clone, Debug)]
+pub(crate) enum Pattern {
+    Is(Box<[u8]>),
+    Contains(Needle),
+    Glob(Glob),
+    Regex(Box<Regex>),
+    Relation(Box<[u8]>),
+    List(Box<[u8]>),
+}
+
+/// Octet ranges of the value: the whole match, then one per wildcard or group.
+pub(crate) type Ranges = Vec<(usize, usize)>;
+
+/// Highest match variable, `${99}`.
+pub(crate) const CAPTURES: usize = 99;
+
+impl Pattern {
+    /// Makes a key ready.
+    ///
+    /// # Errors
+    /// What is wrong with a regular expression.
+    pub(crate) fn compile(
+        matching: Matching,
+        key: &[u8],
+        regex_size: usize,
+    ) -> Result<Self, String> {
+        let comparator = matching.comparator;
+        Ok(match matching.kind {
+            MatchType::Is => Self::Is(comparator.fold_key(key)),
+            MatchType::Contains => Self::Contains(Needle::new(comparator, key)),
+            MatchType::Matches => Self::Glob(Glob::new(comparator, key)),
+            MatchType::Regex => Self::Regex(Box::new(Regex::new(comparator, key, regex_size)?)),
+            MatchType::Value(_) | MatchType::Count(_) => Self::Relation(key.into()),
+            MatchType::List => Self::List(key.into()),
+        })
+    }
+
+    /// Whether `value` matches; where it does and the match type has them, `ranges` are filled.
+    pub(crate) fn matches(
+        &self,
+        matching: Matching,
+        value: &[u8],
+        ranges: Option<&mut Ranges>,
+    ) -> bool {
+        let comparator = matching.comparator;
+        match self {
+            Self::Is(key) => comparator.equals_folded(value, key),
+            Self::Contains(needle) => match comparator {
+                Comparator::UnicodeCasemap => needle.find(Folded::new(value).text(), 0).is_some(),
+                _ => needle.find(value, 0).is_some(),
+            },
+            Self::Glob(glob) => match comparator {
+                Comparator::UnicodeCasemap => glob.matches_folded(&Folded::new(value), ranges),
+                _ => glob.matches(value, ranges),
+            },
+            Self::Regex(regex) => regex.matches(value, ranges),
+            Self::Relation(key) => match matching.kind {
+                MatchType::Value(relation) => relation.holds(comparator.compare(value, key)),
+                _ => false,
+            },
+            Self::List(_) => false,
+        }
+    }
+
+    /// Whether `count` stands in the relation of `:count` to this key, as numbers (RFC 5231 §4.2).
+    pub(crate) fn counts(&self, matching: Matching, count: usize) -> bool {
+        match (self, matching.kind) {
+            (Self::Relation(key), MatchType::Count(relation)) => {
+                let count = count.to_string();
+                relation.holds(matching.comparator.compare(count.as_bytes(), key))
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn hit(kind: MatchType, comparator: Comparator, value: &str, key: &str) -> bool {
+        let matching = Matching { kind, comparator };
+        let pattern = Pattern::compile(matching, key.as_bytes(), 1 << 20).unwrap();
+        pattern.matches(matching, value.as_bytes(), None)
+    }
+
+    #[test]
+    fn is_and_contains() {
+        use Comparator::{AsciiCasemap, Octet, UnicodeCasemap};
+        assert!(hit(MatchType::Contains, AsciiCasemap, "frobnitzm", "NIT"));
+        assert!(!hit(MatchType::Contains, Octet, "frobnitzm", "NIT"));
+        assert!(!hit(MatchType::Contains, AsciiCasemap, "frobnitzm", "fbm"));
+        assert!(hit(MatchType::Contains, AsciiCasemap, "frobnitzm", ""));
+        assert!(!hit(MatchType::Is, AsciiCasemap, "frobnitzm", ""));
+        assert!(hit(MatchType::Is, AsciiCasemap, "", ""));
+        assert!(!hit(MatchType::Is, AsciiCasemap, "\u{c9}", "\u{e9}"));
+        assert!(hit(MatchType::Is, UnicodeCasemap, "\u{c9}", "e\u{301}"));
+        assert!(hit(
+            MatchType::Contains,
+            UnicodeCasemap,
+            "caf\u{c9}!",
+            "\u{e9}"
+        ));
+    }
+
+    #[test]
+    fn relations_are_numeric_with_the_numeric_comparator() {
+        let numeric = Comparator::AsciiNumeric;
+        assert!(hit(MatchType::Value(Relation::Gt), numeric, "10", "9"));
+        assert!(!hit(
+            MatchType::Value(Relation::Gt),
+            Comparator::AsciiCasemap,
+            "10",
+            "9"
+        ));
+        assert!(hit(
+            MatchType::Value(Relation::Gt),
+            numeric,
+            "ten",
+            "99999999999999999999999"
+        ));
+        assert!(hit(MatchType::Is, numeric, "007 bonds", "7"));
+    }
+}

@@ -1,0 +1,122 @@
+//! The compiler's front door and what it makes.
+
+use std::sync::Arc;
+
+use crate::ast::Tree;
+use crate::capability::Capabilities;
+use crate::diagnostic::{Diagnostic, DiagnosticKind, Sink};
+use crate::limits::Limits;
+use crate::position::Span;
+use crate::program::Program;
+
+/// Turns source into [`Script`]s.
+#[derive(Clone, Debug, Default)]
+pub struct Compiler {
+    capabilities: Capabilities,
+    limits: Limits,
+}
+
+impl Compiler {
+    /// A compiler that offers [`Capabilities::default`] under [`Limits::default`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Offers these capabilities instead.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Sets these limits instead.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Checks a script and makes it ready to run.
+    ///
+    /// # Errors
+    /// All that is wrong with it, in the order of the source, warnings included.
+    pub fn compile(&self, source: impl AsRef<[u8]>) -> Result<Script, Vec<Diagnostic>> {
+        let source = source.as_ref();
+        let mut sink = Sink::new(source, self.limits.diagnostics);
+        let tree = self.tree(&mut sink);
+        let syntax_failed = sink.failed();
+        let mut program = crate::check::check(&mut sink, &tree, self.capabilities, &self.limits);
+        if syntax_failed {
+            // What is missing from a broken tree would be called unused or unreachable.
+            sink.list.retain(|d| d.severity == crate::Severity::Error);
+        }
+        if sink.failed() {
+            return Err(sink.into_list());
+        }
+        program.warnings = sink.into_list();
+        Ok(Script {
+            program: Arc::new(program),
+        })
+    }
+
+    fn tree(&self, sink: &mut Sink<'_>) -> Tree {
+        if sink.source.len() > self.limits.script_size {
+            sink.error(
+                DiagnosticKind::Limit,
+                Span::new(0, 0),
+                format!(
+                    "the script is larger than {} octets",
+                    self.limits.script_size
+                ),
+            );
+            return Tree::default();
+        }
+        let tokens = crate::lexer::lex(sink).tokens;
+        crate::parser::parse(sink, tokens, self.limits.nesting)
+    }
+}
+
+/// Compiles with default limits; see [`Compiler`].
+///
+/// # Errors
+/// All that is wrong with the script, warnings included.
+pub fn compile(
+    source: impl AsRef<[u8]>,
+    capabilities: &Capabilities,
+) -> Result<Script, Vec<Diagnostic>> {
+    Compiler::new().capabilities(*capabilities).compile(source)
+}
+
+/// The syntax tree of a script, for tools.
+///
+/// # Errors
+/// The faults of syntax.
+pub fn parse(source: impl AsRef<[u8]>) -> Result<Tree, Vec<Diagnostic>> {
+    let mut sink = Sink::new(source.as_ref(), Limits::default().diagnostics);
+    let tree = Compiler::new().tree(&mut sink);
+    if sink.failed() {
+        return Err(sink.into_list());
+    }
+    Ok(tree)
+}
+
+/// A checked script, ready to run any number of times. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub(crate) program: Arc<Program>,
+}
+
+impl Script {
+    /// What the compiler had doubts about.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.program.warnings
+    }
+
+    /// What the script requires, with what that brings along.
+    #[must_use]
+    pub fn required(&self) -> Capabilities {
+        self.program.required
+    }
+}
