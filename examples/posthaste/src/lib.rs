@@ -8,6 +8,7 @@
 
 pub mod blocking;
 pub mod config;
+pub mod logging;
 pub mod queue;
 pub mod route;
 pub mod store;

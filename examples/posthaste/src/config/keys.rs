@@ -262,6 +262,8 @@ keys! {
         [Postfix] command_time_limit: Duration = seconds(1000);
     }
     "The queue" {
+        /// The folder of accepted messages.
+        [Postfix] queue_directory: PathBuf = "queue".into();
         /// How long a message that cannot be delivered is tried again, before
         /// it goes back to its sender.
         [Postfix] maximal_queue_lifetime: Duration = seconds(5 * 86_400);

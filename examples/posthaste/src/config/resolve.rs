@@ -168,6 +168,9 @@ impl Config {
                 format!("{} is not absolute", program.display()),
             ));
         }
+        if let Err(error) = crate::logging::check_level(&self.log_level) {
+            found.push(("log_level", error.to_string().replace("log_level: ", "")));
+        }
         if self.ssl == Ssl::No && self.is_set("ssl_cert") {
             found.push(("ssl", "ssl_cert has no use with it".into()));
         }
