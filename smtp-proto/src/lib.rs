@@ -51,14 +51,19 @@
 //! ```
 
 mod address;
+mod client;
 mod command;
 mod domain;
 mod error;
+mod extension;
 mod parameter;
 mod reply;
 mod server;
 
 pub use address::{Address, ForwardPath, Lenient, ReversePath};
+pub use client::{
+    Client, ClientConfig, ClientError, ClientEvent, ClientTimeouts, Recipient, Status,
+};
 pub use command::{
     Attribute, AuthStart, Bdat, Body, Burl, ByMode, Command, DeliverBy, Etrn, Hello, HelloVerb,
     Hold, Lookup, Mail, MailAuth, Mtrk, Notify, NotifyOn, Orcpt, ProxyAttributes, Rcpt, Ret, Rrvs,
@@ -66,6 +71,7 @@ pub use command::{
 };
 pub use domain::AddressLiteral;
 pub use error::{ParseError, ParseErrorKind};
+pub use extension::Capabilities;
 pub use parameter::Parameter;
 pub use proto_core::{BareNewline, Misuse, Output, Secret, Step};
 pub use reply::{EnhancedCode, Reply, ReplyParser, Severity};

@@ -1,0 +1,507 @@
+//! MAIL, RCPT and the message: as much in one flight as the server allows.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use proto_core::{DotEncoder, Misuse, Step};
+
+use super::verbs::{argument, checked};
+use super::{Client, ClientError, ClientEvent, Expect, Recipient, Status, Timer};
+use crate::command::{Body, ByMode, Command, Mail, Rcpt, Verb};
+use crate::reply::Reply;
+use crate::server::Mode;
+
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// MAIL and RCPTs that are still to be sent, in order; a recipient that
+    /// is decided without the server has none.
+    unsent: VecDeque<(Expect, String)>,
+    recipients: Vec<Fate>,
+    phase: Phase,
+    /// The message goes by BDAT.
+    chunked: bool,
+    /// The server has accepted MAIL.
+    open: bool,
+    encoder: DotEncoder,
+    /// The chunk that may be the last: BDAT says so before the chunk.
+    held: Bytes,
+    /// The host was asked for more.
+    asked: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    /// The server has accepted it, the message is still to be.
+    Accepted,
+    /// The host was told.
+    Settled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// MAIL and RCPT.
+    Envelope,
+    /// DATA is out.
+    Data,
+    /// The host hands the message over.
+    Payload,
+    /// Replies are still to come, then it is over.
+    End,
+}
+
+impl Client {
+    /// Begins a transaction. `PayloadWanted` asks for the message once a
+    /// recipient is accepted; every recipient gets a `Recipient`, then
+    /// `TransactionEnd` follows.
+    ///
+    /// Parameters of extensions that the server does not offer are left out
+    /// where the message can do without them (SIZE, BODY=7BIT, DSN's, AUTH,
+    /// MT-PRIORITY, MTRK, SOLICIT, BY with mode N); see
+    /// [`capabilities`](Self::capabilities) for who then owes what to the
+    /// sender. Where it cannot, the recipients bounce.
+    ///
+    /// # Errors
+    /// [`Misuse`] when something else is under way, there is no recipient, a
+    /// non-ASCII address stands without SMTPUTF8, or an argument cannot be
+    /// sent as it is.
+    pub fn begin(&mut self, mail: Mail, recipients: Vec<Rcpt>) -> Result<(), Misuse> {
+        let call = "begin";
+        self.idle(call)?;
+        if recipients.is_empty() {
+            return Err(argument(call, "no recipient"));
+        }
+        let ascii = mail.is_ascii() && recipients.iter().all(Rcpt::is_ascii);
+        if !ascii && !mail.smtputf8 {
+            return Err(argument(call, "a non-ASCII address without SMTPUTF8"));
+        }
+        let binary = mail.body == Some(Body::BinaryMime);
+        let refusal = self.unfit(&mail);
+        let mail = self.fit_mail(mail);
+        let mut unsent = VecDeque::with_capacity(recipients.len() + 1);
+        unsent.push_back((Expect::Mail, checked(call, &Command::Mail(mail))?));
+        let mut undelivered = Vec::new();
+        for (index, rcpt) in recipients.into_iter().enumerate() {
+            if self.needs_rrvs(&rcpt) {
+                undelivered.push(index);
+                continue;
+            }
+            let rcpt = Command::Rcpt(self.fit_rcpt(rcpt));
+            unsent.push_back((Expect::Rcpt(index), checked(call, &rcpt)?));
+        }
+        let count = unsent.len() - 1 + undelivered.len();
+        self.transaction = Some(Transaction {
+            unsent,
+            recipients: vec![Fate::Open; count],
+            phase: Phase::Envelope,
+            chunked: self.capabilities.chunking && (binary || self.config.chunking),
+            open: false,
+            encoder: DotEncoder::default(),
+            held: Bytes::new(),
+            asked: false,
+        });
+        for index in undelivered {
+            let reply = Reply::new(550, [5, 7, 17], "the server does not offer RRVS");
+            self.settle(index, Status::Bounced, None, &reply);
+        }
+        if let Some(reply) = refusal {
+            self.settle_all(Status::Bounced, None, &reply);
+        }
+        self.end_if_settled();
+        if self.transaction.is_some() && self.needs_reset {
+            self.needs_reset = false;
+            self.output.push_slice(b"RSET\r\n");
+            self.expected.push_back(Expect::Ignored);
+        }
+        self.advance();
+        Ok(())
+    }
+
+    /// What the message needs and the server does not offer.
+    fn unfit(&self, mail: &Mail) -> Option<Reply> {
+        let offered = &self.capabilities;
+        let lacks =
+            |needed: bool, detail: [u16; 3], text| needed.then(|| Reply::new(550, detail, text));
+        let eight_bit = mail.body == Some(Body::EightBitMime)
+            && !offered.eight_bit_mime
+            && !self.config.eight_bit_anyway;
+        let binary =
+            mail.body == Some(Body::BinaryMime) && !(offered.binary_mime && offered.chunking);
+        let late = mail.by.is_some_and(|by| by.mode == ByMode::Return);
+        lacks(
+            mail.smtputf8 && !offered.smtputf8,
+            [5, 6, 7],
+            "the server does not offer SMTPUTF8",
+        )
+        .or_else(|| lacks(eight_bit, [5, 6, 3], "the server does not offer 8BITMIME"))
+        .or_else(|| lacks(binary, [5, 6, 3], "the server does not offer BINARYMIME"))
+        .or_else(|| {
+            lacks(
+                mail.requiretls && !offered.requiretls,
+                [5, 7, 30],
+                "the server does not offer REQUIRETLS",
+            )
+        })
+        .or_else(|| {
+            lacks(
+                mail.hold.is_some() && offered.future_release.is_none(),
+                [5, 3, 3],
+                "the server does not offer FUTURERELEASE",
+            )
+        })
+        .or_else(|| {
+            lacks(
+                late && offered.deliver_by.is_none(),
+                [5, 3, 3],
+                "the server does not offer DELIVERBY",
+            )
+        })
+    }
+
+    fn fit_mail(&self, mut mail: Mail) -> Mail {
+        let offered = &self.capabilities;
+        if offered.size.is_none() {
+            mail.size = None;
+        }
+        if !offered.eight_bit_mime && mail.body != Some(Body::BinaryMime) {
+            mail.body = None;
+        }
+        if !offered.dsn {
+            mail.ret = None;
+            mail.envid = None;
+        }
+        if offered.auth.is_empty() {
+            mail.auth = None;
+        }
+        if offered.deliver_by.is_none() {
+            mail.by = None;
+        }
+        if offered.mt_priority.is_none() {
+            mail.mt_priority = None;
+        }
+        if !offered.mtrk {
+            mail.mtrk = None;
+        }
+        if offered.no_soliciting.is_none() {
+            mail.solicit = None;
+        }
+        mail
+    }
+
+    fn fit_rcpt(&self, mut rcpt: Rcpt) -> Rcpt {
+        if !self.capabilities.dsn {
+            rcpt.notify = None;
+            rcpt.orcpt = None;
+        }
+        if !self.capabilities.rrvs {
+            rcpt.rrvs = None;
+        }
+        rcpt
+    }
+
+    /// RFC 7293 §6: without `;C` it must not go where RRVS is unknown.
+    fn needs_rrvs(&self, rcpt: &Rcpt) -> bool {
+        !self.capabilities.rrvs
+            && rcpt
+                .rrvs
+                .as_ref()
+                .is_some_and(|rrvs| !rrvs.continue_unsupported)
+    }
+
+    /// Hands over the next octets of the message: lines that end in CRLF,
+    /// not dot-stuffed.
+    ///
+    /// # Errors
+    /// [`Misuse`] when no `PayloadWanted` waits.
+    pub fn send_payload(&mut self, chunk: Bytes) -> Result<(), Misuse> {
+        let transaction = self.asked("send_payload")?;
+        transaction.asked = false;
+        if !transaction.chunked {
+            let transaction = self.transaction.as_mut();
+            if let Some(transaction) = transaction {
+                transaction.encoder.encode(&chunk, &mut self.output);
+            }
+            return Ok(());
+        }
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut transaction.held, chunk);
+        if !before.is_empty() {
+            self.send_line(&format!("BDAT {}", before.len()));
+            self.output.push(before);
+            self.expected.push_back(Expect::Chunk);
+        }
+        Ok(())
+    }
+
+    /// The message is complete. A last line without its CRLF gets one.
+    ///
+    /// # Errors
+    /// [`Misuse`] when no `PayloadWanted` waits.
+    pub fn end_payload(&mut self) -> Result<(), Misuse> {
+        let transaction = self.asked("end_payload")?;
+        transaction.asked = false;
+        transaction.phase = Phase::End;
+        let accepted: Vec<usize> = transaction.accepted().collect();
+        if transaction.chunked {
+            let last = std::mem::take(&mut transaction.held);
+            self.send_line(&format!("BDAT {} LAST", last.len()));
+            self.output.push(last);
+        } else if let Some(transaction) = self.transaction.as_mut() {
+            transaction.encoder.finish(&mut self.output);
+        }
+        match self.config.mode {
+            Mode::Smtp => self.expected.push_back(Expect::End(None)),
+            Mode::Lmtp => {
+                let each = accepted.into_iter().map(|index| Expect::End(Some(index)));
+                self.expected.extend(each);
+            }
+        }
+        self.deadlines.clear(Timer::Drain);
+        Ok(())
+    }
+
+    fn asked(&mut self, call: &'static str) -> Result<&mut Transaction, Misuse> {
+        if self.state == super::State::Over {
+            return Err(Misuse::Closed { call });
+        }
+        self.transaction
+            .as_mut()
+            .filter(|transaction| transaction.asked)
+            .ok_or(Misuse::NotExpected { call })
+    }
+
+    /// Sends what may be sent now.
+    pub(super) fn advance(&mut self) {
+        let pipelining = self.capabilities.pipelining;
+        while let Some(transaction) = &mut self.transaction {
+            if !pipelining && !self.expected.is_empty() {
+                return;
+            }
+            match transaction.phase {
+                Phase::Envelope => {
+                    if let Some((expect, line)) = transaction.unsent.pop_front() {
+                        self.send_line(&line);
+                        self.expected.push_back(expect);
+                        continue;
+                    }
+                    if !transaction.chunked && (pipelining || transaction.accepted().count() > 0) {
+                        transaction.phase = Phase::Data;
+                        self.send_line("DATA");
+                        self.expected.push_back(Expect::Data);
+                        return;
+                    }
+                    if !self.expected.is_empty() {
+                        return;
+                    }
+                    let any = transaction.accepted().count() > 0;
+                    transaction.phase = if any { Phase::Payload } else { Phase::End };
+                }
+                Phase::Data | Phase::Payload => return,
+                Phase::End => {
+                    if self.expected.is_empty() {
+                        self.finish();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Asks the host for more of the message, when there is room for it.
+    pub(super) fn want_payload(&mut self, now: Instant) -> Option<Step<ClientEvent>> {
+        let transaction = self
+            .transaction
+            .as_mut()
+            .filter(|transaction| transaction.phase == Phase::Payload)?;
+        if transaction.asked {
+            return Some(Step::NeedAnswer);
+        }
+        // A chunk at a time where BDAT cannot be pipelined.
+        if transaction.chunked && !self.capabilities.pipelining && !self.expected.is_empty() {
+            return None;
+        }
+        let left = self.output.len();
+        if left >= self.config.output {
+            if self.deadlines.when(Timer::Drain).is_none() || left != self.undrained {
+                let at = now + self.config.timeouts.data_block;
+                self.deadlines.set(Timer::Drain, at);
+            }
+            self.undrained = left;
+            return Some(Step::NeedDrain);
+        }
+        self.deadlines.clear(Timer::Drain);
+        transaction.asked = true;
+        Some(Step::Event(ClientEvent::PayloadWanted))
+    }
+
+    pub(super) fn transaction_reply(&mut self, expect: Expect, reply: Reply) {
+        let Some(transaction) = &mut self.transaction else {
+            return self.fail(ClientError::Unexpected(reply.code()));
+        };
+        let positive = reply.is_positive();
+        match expect {
+            Expect::Mail if positive => transaction.open = true,
+            Expect::Mail => self.give_up(Verb::Mail, &reply),
+            Expect::Rcpt(index) if positive => {
+                if let Some(fate @ Fate::Open) = transaction.recipients.get_mut(index) {
+                    *fate = Fate::Accepted;
+                }
+            }
+            Expect::Rcpt(index) => {
+                // RFC 5321 §4.5.3.1.10: 552 was once the code for too many.
+                let status = match reply.code() {
+                    552 => Status::Deferred,
+                    _ => status(&reply),
+                };
+                self.settle(index, status, Some(Verb::Rcpt), &reply);
+            }
+            Expect::Data if reply.code() == 354 => {
+                if transaction.accepted().count() > 0 {
+                    transaction.phase = Phase::Payload;
+                } else {
+                    // RFC 2920 §3.1: an empty message that nobody gets.
+                    transaction.phase = Phase::End;
+                    transaction.open = false;
+                    self.output.push_slice(b".\r\n");
+                    self.expected.push_back(Expect::Ignored);
+                }
+            }
+            Expect::Data if positive || reply.code() < 400 => {
+                return self.fail(ClientError::Unexpected(reply.code()));
+            }
+            Expect::Data => self.give_up(Verb::Data, &reply),
+            Expect::Chunk if positive => {}
+            Expect::Chunk => self.give_up(Verb::Data, &reply),
+            Expect::End(which) => {
+                // After a refused chunk the reply to the last one ends nothing.
+                if transaction.accepted().count() > 0 {
+                    transaction.open = false;
+                }
+                match which {
+                    Some(index) => {
+                        self.settle(index, status(&reply), Some(Verb::Data), &reply);
+                    }
+                    None => self.settle_all(status(&reply), Some(Verb::Data), &reply),
+                }
+            }
+            _ => return self.fail(ClientError::Unexpected(reply.code())),
+        }
+        self.advance();
+    }
+
+    /// A reply that comes while the message is still being sent: it answers
+    /// the message, and what is left of it can only be misread.
+    pub(super) fn premature(&mut self, reply: &Reply) {
+        let payload = self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.phase == Phase::Payload);
+        if payload && (reply.is_transient() || reply.is_permanent()) {
+            self.settle_all(status(reply), Some(Verb::Data), reply);
+        }
+        self.fail(ClientError::Unexpected(reply.code()));
+    }
+
+    /// The transaction has failed: nothing more of it is sent.
+    fn give_up(&mut self, command: Verb, reply: &Reply) {
+        self.settle_all(status(reply), Some(command), reply);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.unsent.clear();
+            transaction.held = Bytes::new();
+            transaction.asked = false;
+            // A pipelined DATA may still be answered with 354.
+            if transaction.phase != Phase::Data {
+                transaction.phase = Phase::End;
+            }
+            if command == Verb::Data {
+                transaction.phase = Phase::End;
+            }
+        }
+    }
+
+    /// The connection is lost: whoever is not settled is deferred.
+    pub(super) fn settle_lost(&mut self, reply: &Reply) {
+        if self.transaction.is_some() {
+            self.settle_all(Status::Deferred, None, reply);
+            self.transaction = None;
+            self.events.push_back(ClientEvent::TransactionEnd);
+        }
+    }
+
+    fn settle_all(&mut self, status: Status, command: Option<Verb>, reply: &Reply) {
+        let count = self
+            .transaction
+            .as_ref()
+            .map_or(0, |transaction| transaction.recipients.len());
+        for index in 0..count {
+            self.settle(index, status, command, reply);
+        }
+    }
+
+    /// Tells the host, once for each recipient.
+    fn settle(&mut self, index: usize, status: Status, command: Option<Verb>, reply: &Reply) {
+        let fate = self
+            .transaction
+            .as_mut()
+            .and_then(|transaction| transaction.recipients.get_mut(index));
+        match fate {
+            None | Some(Fate::Settled) => {}
+            Some(fate) => {
+                *fate = Fate::Settled;
+                self.events.push_back(ClientEvent::Recipient(Recipient {
+                    index,
+                    status,
+                    command,
+                    reply: reply.clone(),
+                }));
+            }
+        }
+    }
+
+    /// Nothing need be sent where no recipient is left before MAIL.
+    fn end_if_settled(&mut self) {
+        let settled = self.transaction.as_ref().is_some_and(|transaction| {
+            transaction
+                .recipients
+                .iter()
+                .all(|fate| *fate == Fate::Settled)
+        });
+        if settled {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            self.needs_reset = transaction.open;
+            self.events.push_back(ClientEvent::TransactionEnd);
+            if self.stopping {
+                self.send_quit();
+            }
+        }
+    }
+}
+
+impl Transaction {
+    fn accepted(&self) -> impl Iterator<Item = usize> {
+        self.recipients
+            .iter()
+            .enumerate()
+            .filter(|(_, fate)| **fate == Fate::Accepted)
+            .map(|(index, _)| index)
+    }
+}
+
+/// What a queue makes of a reply (RFC 5321 §4.2.1).
+fn status(reply: &Reply) -> Status {
+    if reply.is_positive() {
+        Status::Delivered
+    } else if reply.is_permanent() {
+        Status::Bounced
+    } else {
+        Status::Deferred
+    }
+}
