@@ -149,10 +149,25 @@ impl<'a> Word<'a> {
 
 /// Two hexadecimal digits at the front, in either case.
 pub(crate) fn hex_pair(text: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    match text {
-        [high, low, ..] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
+    };
+    match text {
+        [high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    }
+}
+
+/// Two upper-case hexadecimal digits.
+pub(crate) fn push_hex(byte: u8, out: &mut String) {
+    for digit in [byte >> 4, byte & 15] {
+        out.push(char::from(match digit {
+            0..=9 => b'0' + digit,
+            _ => b'A' - 10 + digit,
+        }));
     }
 }
 
@@ -207,7 +222,7 @@ pub(crate) fn encode_behind(text: &str, column: usize) -> String {
         }
         if base64 {
             out.push_str("=?UTF-8?B?");
-            data_encoding::BASE64.encode_append(word.as_bytes(), &mut out);
+            encodify::base64::STANDARD.encode_append(word, &mut out);
         } else {
             out.push_str("=?UTF-8?Q?");
             word.bytes().for_each(|byte| push_q(byte, &mut out));
@@ -244,7 +259,7 @@ fn push_q(byte: u8, out: &mut String) {
         byte if is_q_safe(byte) => out.push(byte.into()),
         byte => {
             out.push('=');
-            data_encoding::HEXUPPER.encode_append(&[byte], out);
+            push_hex(byte, out);
         }
     }
 }

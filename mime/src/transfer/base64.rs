@@ -1,30 +1,6 @@
 //! base64, RFC 2045 §6.8 and RFC 4648 §4.
 
-/// 64 marks an octet outside the alphabet, 65 the padding.
-const OTHER: u8 = 64;
-const PAD: u8 = 65;
-
-const VALUES: [u8; 256] = {
-    let mut table = [OTHER; 256];
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut at = 0u8;
-    while at < 64 {
-        #[allow(clippy::indexing_slicing)] // evaluated at compile time
-        {
-            table[alphabet[at as usize] as usize] = at;
-        }
-        at += 1;
-    }
-    #[allow(clippy::indexing_slicing)] // evaluated at compile time
-    {
-        table[b'=' as usize] = PAD;
-    }
-    table
-};
-
-fn value(byte: u8) -> u8 {
-    VALUES.get(usize::from(byte)).copied().unwrap_or(OTHER)
-}
+use encodify::base64::{self, MIME};
 
 /// Decodes base64 text.
 ///
@@ -32,6 +8,10 @@ fn value(byte: u8) -> u8 {
 /// run and another may follow, as when encoded pieces were put behind each other. A missing padding
 /// is forgiven; a single last digit says nothing and is dropped.
 pub fn decode_base64(text: &[u8]) -> Vec<u8> {
+    // Only octets that have no place in base64 make this fail.
+    if let Ok(out) = MIME.decode(text) {
+        return out;
+    }
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
     let mut decoder = Decoder::default();
     decoder.feed(text, &mut out);
@@ -39,41 +19,36 @@ pub fn decode_base64(text: &[u8]) -> Vec<u8> {
     out
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Decoder {
-    bits: u32,
-    digits: u8,
+    inner: base64::Decoder,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            inner: MIME.decoder(),
+        }
+    }
 }
 
 impl Decoder {
     pub(super) fn feed(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        for &byte in text {
-            match value(byte) {
-                OTHER => {}
-                PAD => self.finish(out),
-                digit => {
-                    self.bits = self.bits << 6 | u32::from(digit);
-                    self.digits += 1;
-                    if self.digits == 4 {
-                        let [_, group @ ..] = self.bits.to_be_bytes();
-                        out.extend_from_slice(&group);
-                        (self.bits, self.digits) = (0, 0);
-                    }
+        let mut rest = text;
+        while !rest.is_empty() {
+            let digits = self.inner.decode_symbols(rest, out);
+            rest = rest.get(digits..).unwrap_or_default();
+            if let [other, tail @ ..] = rest {
+                if *other == b'=' {
+                    self.inner.pad(out);
                 }
+                rest = tail;
             }
         }
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
-        let octets = match self.digits {
-            2 => 1,
-            3 => 2,
-            _ => 0,
-        };
-        let bits = self.bits << (6 * (4 - u32::from(self.digits.min(4))));
-        let [_, group @ ..] = bits.to_be_bytes();
-        out.extend_from_slice(group.get(..octets).unwrap_or_default());
-        (self.bits, self.digits) = (0, 0);
+        self.inner.pad(out);
     }
 }
 
@@ -82,12 +57,7 @@ const LINE_OCTETS: usize = 57;
 
 /// Encodes octets as base64 in lines of 76 characters, each ended by CRLF.
 pub fn encode_base64(octets: &[u8]) -> String {
-    let mut out = String::with_capacity(octets.len().div_ceil(LINE_OCTETS) * 78);
-    for line in octets.chunks(LINE_OCTETS) {
-        data_encoding::BASE64.encode_append(line, &mut out);
-        out.push_str("\r\n");
-    }
-    out
+    MIME.encode(octets)
 }
 
 /// Encodes a stream as [`encode_base64`] does.

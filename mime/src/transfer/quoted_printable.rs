@@ -1,8 +1,8 @@
 //! quoted-printable, RFC 2045 §6.7.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
-use crate::encoded_word::hex_pair;
+use crate::encoded_word::{hex_pair, push_hex};
 
 /// Decodes quoted-printable text.
 ///
@@ -10,52 +10,59 @@ use crate::encoded_word::hex_pair;
 /// the line end. An `=` that is not followed by two hexadecimal digits stays.
 pub fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = memchr(b'\n', rest) {
-        let (line, tail) = rest.split_at(at + 1);
-        decode_line(line, &mut out);
-        rest = tail;
-    }
-    decode_line(rest, &mut out);
+    decode_lines(text, &mut out);
     out
 }
 
-/// One line with its line end, if it has one.
-fn decode_line(line: &[u8], out: &mut Vec<u8>) {
-    let (mut text, eol): (&[u8], &[u8]) = match line {
-        [text @ .., b'\r', b'\n'] => (text, b"\r\n"),
-        [text @ .., b'\n'] => (text, b"\n"),
-        text => (text, b""),
-    };
+/// Text that begins a line and ends with one.
+fn decode_lines(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = memchr2(b'=', b'\n', rest) {
+        let (plain, tail) = rest.split_at(at);
+        let Some((&found, after)) = tail.split_first() else {
+            break;
+        };
+        if found == b'\n' {
+            rest = after;
+            match plain {
+                [.., b' ' | b'\t'] | [.., b' ' | b'\t', b'\r'] => {
+                    let line = plain.strip_suffix(b"\r");
+                    out.extend_from_slice(trim_blank(line.unwrap_or(plain)));
+                    out.extend_from_slice(if line.is_some() { b"\r\n" } else { b"\n" });
+                }
+                _ => {
+                    out.extend_from_slice(plain);
+                    out.push(b'\n');
+                }
+            }
+            continue;
+        }
+        out.extend_from_slice(plain);
+        rest = after;
+        if let Some(octet) = hex_pair(after) {
+            out.push(octet);
+            rest = after.get(2..).unwrap_or_default();
+            continue;
+        }
+        let blank = after.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
+        match after
+            .get(blank.unwrap_or(after.len())..)
+            .unwrap_or_default()
+        {
+            [b'\n', next @ ..] | [b'\r', b'\n', next @ ..] => rest = next,
+            [] => rest = &[],
+            _ => out.push(b'='),
+        }
+    }
+    out.extend_from_slice(trim_blank(rest));
+}
+
+/// Without white space at the end.
+fn trim_blank(mut text: &[u8]) -> &[u8] {
     while let [shorter @ .., b' ' | b'\t'] = text {
         text = shorter;
     }
-    let soft = match text {
-        [shorter @ .., b'='] => {
-            text = shorter;
-            true
-        }
-        _ => false,
-    };
-    while let Some(at) = memchr(b'=', text) {
-        let (plain, rest) = text.split_at(at);
-        out.extend_from_slice(plain);
-        let after = rest.get(1..).unwrap_or_default();
-        match hex_pair(after) {
-            Some(octet) => {
-                out.push(octet);
-                text = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                out.push(b'=');
-                text = after;
-            }
-        }
-    }
-    out.extend_from_slice(text);
-    if !soft {
-        out.extend_from_slice(eol);
-    }
+    text
 }
 
 /// White space and line ends that wait for what follows them are kept up to this length; RFC 2045
@@ -90,12 +97,7 @@ impl Decoder {
         }
         if let Some(at) = memchr::memrchr(b'\n', text) {
             let (lines, rest) = text.split_at(at + 1);
-            let mut from = lines;
-            while let Some(at) = memchr(b'\n', from) {
-                let (line, tail) = from.split_at(at + 1);
-                decode_line(line, out);
-                from = tail;
-            }
+            decode_lines(lines, out);
             text = rest;
         }
         let held = open_end(text);
@@ -110,7 +112,7 @@ impl Decoder {
 
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
-        decode_line(&held, out);
+        decode_lines(&held, out);
     }
 }
 
@@ -132,7 +134,6 @@ fn open_end(text: &[u8]) -> usize {
 
 /// Decodes text that is followed by more of its line.
 fn decode_inside(text: &[u8], out: &mut Vec<u8>) {
-    // A guard octet keeps the trailing rules of a line from applying.
     let mut text = text;
     while let Some(at) = memchr(b'=', text) {
         let (plain, rest) = text.split_at(at);
@@ -199,7 +200,7 @@ fn encode_line(line: &[u8], out: &mut String) {
             out.push(octet.into());
         } else {
             out.push('=');
-            data_encoding::HEXUPPER.encode_append(&[octet], out);
+            push_hex(octet, out);
         }
     }
 }
