@@ -1,1 +1,118 @@
-//! IMAP4rev1 and IMAP4rev2: sans-IO server and client machines, grammar, and session bookkeeping.
+//! IMAP4rev1 and IMAP4rev2: sans-IO server and client machines, grammar, and
+//! session bookkeeping.
+//!
+//! No socket, no clock, no mail: the host reads octets into a buffer, calls
+//! [`Server::poll`], acts on [`Event`]s, and writes [`Server::output`] out.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`Server`], [`Event`], [`Config`], [`Limits`] | a server's side of one connection |
+//! | [`Command`], [`CommandBody`] | what clients say, typed |
+//! | [`Response`], [`Untagged`], [`StatusResponse`], [`Code`] | what servers say, typed |
+//! | [`Mailbox`], [`SequenceSet`], [`Flag`], [`Section`] … | the terms; none can hold what the grammar cannot |
+//! | [`Extension`], [`Extensions`], [`Capability`] | what is offered |
+//!
+//! # A server's loop
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! use bytes::{Buf, Bytes, BytesMut};
+//! use imap_proto::{
+//!     CommandBody, Config, Content, Event, FetchItem, Section, Server, Step, Untagged,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config {
+//!     login_without_tls: true, // an example; real passwords go through TLS
+//!     ..Config::default()
+//! };
+//! let mut server = Server::new(Arc::new(config), Instant::now());
+//! let mut input = BytesMut::from(
+//!     "a LOGIN joe secret\r\nb SELECT INBOX\r\nc FETCH 1 BODY[]\r\nd LOGOUT\r\n",
+//! );
+//! let mut sent = Vec::new();
+//! loop {
+//!     match server.poll(&mut input, Instant::now())? {
+//!         Step::Event(Event::Command(command)) => match command.body {
+//!             CommandBody::Login { password, .. } if password.expose() == b"secret" => {
+//!                 server.ok("Welcome")?;
+//!             }
+//!             CommandBody::Select(_) => {
+//!                 server.untagged(&Untagged::Exists(1))?;
+//!                 server.ok("SELECT completed")?;
+//!             }
+//!             CommandBody::Fetch(fetch) => {
+//!                 // A real host asks the attributes; the body is announced,
+//!                 // then streamed in chunks of any size.
+//!                 let item = FetchItem::Section {
+//!                     section: Section::default(),
+//!                     origin: None,
+//!                     content: Content::Stream(12),
+//!                 };
+//!                 let sequence = std::num::NonZeroU32::MIN;
+//!                 server.untagged(&Untagged::Fetch { sequence, items: vec![item] })?;
+//!                 server.send_payload(Bytes::from_static(b"A: b\r\n"))?;
+//!                 server.send_payload(Bytes::from_static(b"\r\nhi\r\n"))?;
+//!                 server.ok("FETCH completed")?;
+//!             }
+//!             _ => server.no("Not here")?,
+//!         },
+//!         Step::Event(Event::Rejected(rejected)) => eprintln!("{:?}", rejected.rejection),
+//!         Step::Event(_) => server.no("Not here")?,
+//!         Step::Closed => break,
+//!         // A real host reads more into `input`, or waits for poll_timeout().
+//!         Step::NeedInput | Step::NeedAnswer | Step::NeedDrain => {}
+//!     }
+//!     // A real host: socket.write_all_buf(server.output()).
+//!     let output = server.output();
+//!     sent.extend_from_slice(&output.copy_to_bytes(output.remaining()));
+//! }
+//! let output = server.output();
+//! sent.extend_from_slice(&output.copy_to_bytes(output.remaining()));
+//! let sent = String::from_utf8(sent)?;
+//! assert!(sent.contains("* 1 FETCH (BODY[] {12}\r\nA: b\r\n\r\nhi\r\n)\r\nc OK FETCH completed\r\n"));
+//! assert!(sent.ends_with("* BYE Logging out\r\nd OK LOGOUT completed\r\n"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is bounded
+//!
+//! [`Limits`] names each bound and the attack that it stops. Messages in
+//! APPEND and FETCH are streamed both ways and never held; everything else of
+//! a command stays in the host's `input` until it is whole, and
+//! [`Limits::command`] bounds it.
+
+mod command;
+mod cursor;
+mod error;
+mod extension;
+mod framing;
+mod response;
+mod server;
+mod types;
+mod wire;
+
+pub use command::{
+    Append, AppendOptions, Command, CommandBody, Fetch, FetchAttribute, List, ListReturn,
+    ListSelection, PartialRange, QResync, Search, SearchKey, SearchReturn, Select, Sort,
+    SortCriterion, SortKey, Status, StatusItem, Store, StoreAction, Thread, ThreadAlgorithm,
+};
+pub use error::{Error, Invalid, ParseError, ParseErrorKind};
+pub use extension::{Capability, Extension, Extensions};
+pub use proto_core::{Misuse, Output, Secret, Step};
+pub use response::{
+    Code, Content, Delimiter, ESearch, FetchItem, MailboxAttribute, MailboxList, Namespace,
+    Namespaces, QuotaResource, Response, StatusKind, StatusResponse, StatusValue, ThreadNode,
+    Untagged,
+};
+pub use server::{Config, Event, Limits, Payload, Rejected, Rejection, Server, State};
+pub use types::{
+    Address, Atom, BodyStructure, Date, DateTime, Envelope, Extension as BodyExtension, Flag,
+    IString, ListPattern, Mailbox, Media, MultiExtension, MultiPart, NString, NumberSet,
+    Parameters, PartNumber, Partial, PermanentFlag, Ranges, Section, SectionText, SequenceNumber,
+    SequenceRange, SequenceSet, SingleExtension, SinglePart, Tag,
+};
+pub use wire::{Dialect, Literals};

@@ -1,0 +1,638 @@
+use std::num::NonZeroU32;
+
+use super::PartialRange;
+use crate::cursor::{Cursor, Parsed};
+use crate::types::{Atom, Chars, Date, IString, SequenceSet};
+use crate::wire::Writer;
+use crate::{Extension, ParseErrorKind};
+
+/// SEARCH and UID SEARCH (RFC 9051 §6.4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Whether the answer names UIDs.
+    pub uid: bool,
+    /// What `RETURN (…)` asks for; `None` without RETURN.
+    pub return_options: Option<SearchReturn>,
+    /// The charset of the key's strings; US-ASCII (rev1) or UTF-8 (rev2)
+    /// without.
+    pub charset: Option<IString>,
+    /// What to look for; several keys are a [`SearchKey::And`].
+    pub key: SearchKey,
+}
+
+/// `search-return-opts`: an empty list means ALL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SearchReturn {
+    /// `MIN`
+    pub min: bool,
+    /// `MAX`
+    pub max: bool,
+    /// `ALL`
+    pub all: bool,
+    /// `COUNT`
+    pub count: bool,
+    /// `SAVE` (RFC 5182)
+    pub save: bool,
+    /// `PARTIAL` (RFC 9394)
+    pub partial: Option<PartialRange>,
+}
+
+/// SORT and UID SORT (RFC 5256).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sort {
+    /// Whether the answer names UIDs.
+    pub uid: bool,
+    /// What `RETURN (…)` asks for (RFC 5267).
+    pub return_options: Option<SearchReturn>,
+    /// The order; at least one.
+    pub criteria: Vec<SortCriterion>,
+    /// The charset of the key's strings.
+    pub charset: IString,
+    /// What to look for.
+    pub key: SearchKey,
+}
+
+/// `sort-criterion`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SortCriterion {
+    /// Descending.
+    pub reverse: bool,
+    /// By what.
+    pub key: SortKey,
+}
+
+/// `sort-key` (RFC 5256 §3, RFC 5957).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the RFC's word")]
+pub enum SortKey {
+    Arrival,
+    Cc,
+    Date,
+    From,
+    Size,
+    Subject,
+    To,
+    DisplayFrom,
+    DisplayTo,
+}
+
+/// THREAD and UID THREAD (RFC 5256).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// Whether the answer names UIDs.
+    pub uid: bool,
+    /// How to thread.
+    pub algorithm: ThreadAlgorithm,
+    /// The charset of the key's strings.
+    pub charset: IString,
+    /// What to look for.
+    pub key: SearchKey,
+}
+
+/// `thread-alg`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadAlgorithm {
+    /// By base subject.
+    OrderedSubject,
+    /// By References and In-Reply-To, then by base subject.
+    References,
+}
+
+/// `search-key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the RFC's word")]
+#[non_exhaustive]
+pub enum SearchKey {
+    All,
+    Answered,
+    Deleted,
+    Draft,
+    Flagged,
+    New,
+    Old,
+    Recent,
+    Seen,
+    Unanswered,
+    Undeleted,
+    Undraft,
+    Unflagged,
+    Unseen,
+    Keyword(Atom),
+    Unkeyword(Atom),
+    Bcc(IString),
+    Body(IString),
+    Cc(IString),
+    From(IString),
+    Subject(IString),
+    Text(IString),
+    To(IString),
+    /// Field name, substring of its value (empty: the field exists).
+    Header(IString, IString),
+    Before(Date),
+    On(Date),
+    Since(Date),
+    SentBefore(Date),
+    SentOn(Date),
+    SentSince(Date),
+    Larger(u64),
+    Smaller(u64),
+    Uid(SequenceSet),
+    Sequence(SequenceSet),
+    Not(Box<SearchKey>),
+    Or(Box<(SearchKey, SearchKey)>),
+    /// All of these; at least one.
+    And(Vec<SearchKey>),
+    /// Arrived more than so many seconds ago (RFC 5032).
+    Older(NonZeroU32),
+    /// Arrived at most so many seconds ago (RFC 5032).
+    Younger(NonZeroU32),
+    /// Modification sequence of at least that (RFC 7162).
+    ModSeq(u64),
+    /// RFC 8474.
+    EmailId(IString),
+    /// RFC 8474.
+    ThreadId(IString),
+    /// RFC 8514.
+    SavedBefore(Date),
+    /// RFC 8514.
+    SavedOn(Date),
+    /// RFC 8514.
+    SavedSince(Date),
+    /// RFC 8514.
+    SaveDateSupported,
+    /// RFC 6203.
+    Fuzzy(Box<SearchKey>),
+}
+
+impl SearchReturn {
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut options = Self::default();
+        c.list(|c| {
+            if c.eat_text("MIN") {
+                options.min = true;
+            } else if c.eat_text("MAX") {
+                options.max = true;
+            } else if c.eat_text("ALL") {
+                options.all = true;
+            } else if c.eat_text("COUNT") {
+                options.count = true;
+            } else if c.eat_text("SAVE") {
+                options.save = true;
+            } else if c.eat_text("PARTIAL ") {
+                options.partial = Some(PartialRange::parse(c)?);
+            } else {
+                return Err(c.error(ParseErrorKind::Unknown("RETURN option")));
+            }
+            Ok(())
+        })?;
+        if options == Self::default() {
+            options.all = true;
+        }
+        Ok(options)
+    }
+
+    fn encode(self, w: &mut Writer<'_>) {
+        w.raw(b"RETURN (");
+        let words = [
+            (self.min, "MIN"),
+            (self.max, "MAX"),
+            (self.all, "ALL"),
+            (self.count, "COUNT"),
+            (self.save, "SAVE"),
+        ];
+        let chosen = words.iter().filter(|(chosen, _)| *chosen);
+        w.spaced(chosen, |w, (_, word)| w.str(word));
+        if let Some(range) = self.partial {
+            if words.iter().any(|(chosen, _)| *chosen) {
+                w.space();
+            }
+            w.raw(b"PARTIAL ");
+            range.encode(w);
+        }
+        w.raw(b") ");
+    }
+}
+
+impl Search {
+    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
+        c.space()?;
+        let return_options = parse_return(c)?;
+        let charset = if c.eat_text("CHARSET ") {
+            let charset = IString::parse_astring(c)?;
+            c.space()?;
+            Some(charset)
+        } else {
+            None
+        };
+        Ok(Self {
+            uid,
+            return_options,
+            charset,
+            key: SearchKey::parse_program(c)?,
+        })
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        w.raw(if self.uid { b"UID SEARCH " } else { b"SEARCH " });
+        if let Some(options) = self.return_options {
+            options.encode(w);
+        }
+        if let Some(charset) = &self.charset {
+            w.raw(b"CHARSET ");
+            charset.encode_astring(w);
+            w.space();
+        }
+        self.key.encode_program(w);
+    }
+
+    pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
+        requires_return(self.return_options, Extension::ESearch, need);
+        self.key.requires(need);
+    }
+}
+
+fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
+    if !c.eat_text("RETURN ") {
+        return Ok(None);
+    }
+    let options = SearchReturn::parse(c)?;
+    c.space()?;
+    Ok(Some(options))
+}
+
+fn requires_return(
+    options: Option<SearchReturn>,
+    extension: Extension,
+    need: &mut dyn FnMut(Extension),
+) {
+    if let Some(options) = options {
+        need(extension);
+        if options.save {
+            need(Extension::SearchRes);
+        }
+        if options.partial.is_some() {
+            need(Extension::Partial);
+        }
+    }
+}
+
+const SORT_KEYS: [(&str, SortKey); 9] = [
+    ("ARRIVAL", SortKey::Arrival),
+    ("CC", SortKey::Cc),
+    ("DATE", SortKey::Date),
+    ("FROM", SortKey::From),
+    ("SIZE", SortKey::Size),
+    ("SUBJECT", SortKey::Subject),
+    ("TO", SortKey::To),
+    ("DISPLAYFROM", SortKey::DisplayFrom),
+    ("DISPLAYTO", SortKey::DisplayTo),
+];
+
+impl Sort {
+    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
+        c.space()?;
+        let return_options = parse_return(c)?;
+        let criteria = c.list1(|c| {
+            let reverse = c.eat_text("REVERSE ");
+            let at = c.at();
+            let name = c.atom_text()?;
+            let key = SORT_KEYS
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, key)| *key)
+                .ok_or(Cursor::error_at(ParseErrorKind::Unknown("sort key"), at))?;
+            Ok(SortCriterion { reverse, key })
+        })?;
+        c.space()?;
+        let charset = IString::parse_astring(c)?;
+        c.space()?;
+        Ok(Self {
+            uid,
+            return_options,
+            criteria,
+            charset,
+            key: SearchKey::parse_program(c)?,
+        })
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        w.raw(if self.uid { b"UID SORT " } else { b"SORT " });
+        if let Some(options) = self.return_options {
+            options.encode(w);
+        }
+        w.list(&self.criteria, |w, criterion| {
+            if criterion.reverse {
+                w.raw(b"REVERSE ");
+            }
+            let name = SORT_KEYS.iter().find(|(_, key)| *key == criterion.key);
+            w.str(name.map_or("ARRIVAL", |(name, _)| name));
+        });
+        w.space();
+        self.charset.encode_astring(w);
+        w.space();
+        self.key.encode_program(w);
+    }
+
+    pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
+        need(Extension::Sort);
+        let display = [SortKey::DisplayFrom, SortKey::DisplayTo];
+        if self.criteria.iter().any(|one| display.contains(&one.key)) {
+            need(Extension::SortDisplay);
+        }
+        requires_return(self.return_options, Extension::ESort, need);
+        self.key.requires(need);
+    }
+}
+
+impl Thread {
+    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
+        c.space()?;
+        let algorithm = if c.eat_text("ORDEREDSUBJECT ") {
+            ThreadAlgorithm::OrderedSubject
+        } else if c.eat_text("REFERENCES ") {
+            ThreadAlgorithm::References
+        } else {
+            return Err(c.error(ParseErrorKind::Unknown("threading algorithm")));
+        };
+        let charset = IString::parse_astring(c)?;
+        c.space()?;
+        Ok(Self {
+            uid,
+            algorithm,
+            charset,
+            key: SearchKey::parse_program(c)?,
+        })
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        w.raw(if self.uid { b"UID THREAD " } else { b"THREAD " });
+        w.raw(match self.algorithm {
+            ThreadAlgorithm::OrderedSubject => b"ORDEREDSUBJECT ",
+            ThreadAlgorithm::References => b"REFERENCES ",
+        });
+        self.charset.encode_astring(w);
+        w.space();
+        self.key.encode_program(w);
+    }
+
+    pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
+        need(match self.algorithm {
+            ThreadAlgorithm::OrderedSubject => Extension::ThreadOrderedSubject,
+            ThreadAlgorithm::References => Extension::ThreadReferences,
+        });
+        self.key.requires(need);
+    }
+}
+
+macro_rules! plain_keys {
+    ($($name:literal => $key:ident,)*) => {
+        fn plain_key(name: &str) -> Option<SearchKey> {
+            match name {
+                $($name => Some(SearchKey::$key),)*
+                _ => None,
+            }
+        }
+
+        fn plain_name(key: &SearchKey) -> Option<&'static str> {
+            match key {
+                $(SearchKey::$key => Some($name),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+plain_keys! {
+    "ALL" => All,
+    "ANSWERED" => Answered,
+    "DELETED" => Deleted,
+    "DRAFT" => Draft,
+    "FLAGGED" => Flagged,
+    "NEW" => New,
+    "OLD" => Old,
+    "RECENT" => Recent,
+    "SEEN" => Seen,
+    "UNANSWERED" => Unanswered,
+    "UNDELETED" => Undeleted,
+    "UNDRAFT" => Undraft,
+    "UNFLAGGED" => Unflagged,
+    "UNSEEN" => Unseen,
+    "SAVEDATESUPPORTED" => SaveDateSupported,
+}
+
+impl SearchKey {
+    /// `search-key *(SP search-key)` up to the end.
+    fn parse_program(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut key = Self::parse(c)?;
+        if c.peek() != Some(b' ') {
+            return Ok(key);
+        }
+        let mut keys = vec![key];
+        while c.eat(b' ') {
+            keys.push(Self::parse(c)?);
+        }
+        key = Self::And(keys);
+        Ok(key)
+    }
+
+    fn encode_program(&self, w: &mut Writer<'_>) {
+        match self {
+            Self::And(keys) if keys.len() > 1 => w.spaced(keys, |w, key| key.encode(w)),
+            key => key.encode(w),
+        }
+    }
+
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        c.deeper(Self::parse_here)
+    }
+
+    fn parse_here(c: &mut Cursor<'_>) -> Parsed<Self> {
+        match c.peek() {
+            Some(b'(') => return c.list1(Self::parse).map(Self::And),
+            Some(b'0'..=b'9' | b'*' | b'$') => return SequenceSet::parse(c).map(Self::Sequence),
+            _ => {}
+        }
+        let at = c.at();
+        let word = c.take_text(Chars::ATOM, "a search key")?;
+        let mut upper = [0_u8; 20];
+        let upper = match upper.get_mut(..word.len()) {
+            Some(upper) => {
+                upper.copy_from_slice(word.as_bytes());
+                upper.make_ascii_uppercase();
+                std::str::from_utf8(upper).unwrap_or_default()
+            }
+            None => "",
+        };
+        if let Some(key) = plain_key(upper) {
+            return Ok(key);
+        }
+        let unknown = Cursor::error_at(ParseErrorKind::Unknown("search key"), at);
+        if upper.is_empty() || c.peek() != Some(b' ') {
+            return Err(unknown);
+        }
+        c.space()?;
+        Ok(match upper {
+            "KEYWORD" => Self::Keyword(Atom::parse(c)?),
+            "UNKEYWORD" => Self::Unkeyword(Atom::parse(c)?),
+            "BCC" => Self::Bcc(IString::parse_astring(c)?),
+            "BODY" => Self::Body(IString::parse_astring(c)?),
+            "CC" => Self::Cc(IString::parse_astring(c)?),
+            "FROM" => Self::From(IString::parse_astring(c)?),
+            "SUBJECT" => Self::Subject(IString::parse_astring(c)?),
+            "TEXT" => Self::Text(IString::parse_astring(c)?),
+            "TO" => Self::To(IString::parse_astring(c)?),
+            "HEADER" => {
+                let name = IString::parse_astring(c)?;
+                c.space()?;
+                Self::Header(name, IString::parse_astring(c)?)
+            }
+            "BEFORE" => Self::Before(Date::parse(c)?),
+            "ON" => Self::On(Date::parse(c)?),
+            "SINCE" => Self::Since(Date::parse(c)?),
+            "SENTBEFORE" => Self::SentBefore(Date::parse(c)?),
+            "SENTON" => Self::SentOn(Date::parse(c)?),
+            "SENTSINCE" => Self::SentSince(Date::parse(c)?),
+            "SAVEDBEFORE" => Self::SavedBefore(Date::parse(c)?),
+            "SAVEDON" => Self::SavedOn(Date::parse(c)?),
+            "SAVEDSINCE" => Self::SavedSince(Date::parse(c)?),
+            "LARGER" => Self::Larger(c.number64()?),
+            "SMALLER" => Self::Smaller(c.number64()?),
+            "UID" => Self::Uid(SequenceSet::parse(c)?),
+            "NOT" => Self::Not(Box::new(Self::parse(c)?)),
+            "FUZZY" => Self::Fuzzy(Box::new(Self::parse(c)?)),
+            "OR" => {
+                let first = Self::parse(c)?;
+                c.space()?;
+                Self::Or(Box::new((first, Self::parse(c)?)))
+            }
+            "OLDER" => Self::Older(c.nz_number()?),
+            "YOUNGER" => Self::Younger(c.nz_number()?),
+            "MODSEQ" => {
+                // [SP entry-name SP entry-type-req]: flags have no sequence
+                // of their own here, so the message's is what is compared.
+                if c.peek() == Some(b'"') {
+                    IString::parse(c)?;
+                    c.space()?;
+                    c.atom_text()?;
+                    c.space()?;
+                }
+                Self::ModSeq(c.number64()?)
+            }
+            "EMAILID" => Self::EmailId(IString::parse_astring(c)?),
+            "THREADID" => Self::ThreadId(IString::parse_astring(c)?),
+            _ => return Err(unknown),
+        })
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        let mut string = |name: &str, value: &IString| {
+            w.str(name);
+            w.space();
+            value.encode_astring(w);
+        };
+        match self {
+            Self::Bcc(value) => return string("BCC", value),
+            Self::Body(value) => return string("BODY", value),
+            Self::Cc(value) => return string("CC", value),
+            Self::From(value) => return string("FROM", value),
+            Self::Subject(value) => return string("SUBJECT", value),
+            Self::Text(value) => return string("TEXT", value),
+            Self::To(value) => return string("TO", value),
+            Self::EmailId(value) => return string("EMAILID", value),
+            Self::ThreadId(value) => return string("THREADID", value),
+            Self::Header(name, value) => {
+                string("HEADER", name);
+                w.space();
+                return value.encode_astring(w);
+            }
+            _ => {}
+        }
+        let mut date = |name: &str, value: &Date| {
+            w.str(name);
+            w.space();
+            value.encode(w);
+        };
+        match self {
+            Self::Before(day) => return date("BEFORE", day),
+            Self::On(day) => return date("ON", day),
+            Self::Since(day) => return date("SINCE", day),
+            Self::SentBefore(day) => return date("SENTBEFORE", day),
+            Self::SentOn(day) => return date("SENTON", day),
+            Self::SentSince(day) => return date("SENTSINCE", day),
+            Self::SavedBefore(day) => return date("SAVEDBEFORE", day),
+            Self::SavedOn(day) => return date("SAVEDON", day),
+            Self::SavedSince(day) => return date("SAVEDSINCE", day),
+            _ => {}
+        }
+        let mut number = |name: &str, value: u64| {
+            w.str(name);
+            w.space();
+            w.number(value);
+        };
+        match self {
+            Self::Larger(size) => return number("LARGER", *size),
+            Self::Smaller(size) => return number("SMALLER", *size),
+            Self::Older(age) => return number("OLDER", age.get().into()),
+            Self::Younger(age) => return number("YOUNGER", age.get().into()),
+            Self::ModSeq(value) => return number("MODSEQ", *value),
+            _ => {}
+        }
+        match self {
+            Self::Keyword(flag) => {
+                w.raw(b"KEYWORD ");
+                w.str(flag.as_str());
+            }
+            Self::Unkeyword(flag) => {
+                w.raw(b"UNKEYWORD ");
+                w.str(flag.as_str());
+            }
+            Self::Uid(set) => {
+                w.raw(b"UID ");
+                set.encode(w);
+            }
+            Self::Sequence(set) => set.encode(w),
+            Self::Not(key) => {
+                w.raw(b"NOT ");
+                key.encode(w);
+            }
+            Self::Fuzzy(key) => {
+                w.raw(b"FUZZY ");
+                key.encode(w);
+            }
+            Self::Or(keys) => {
+                w.raw(b"OR ");
+                keys.0.encode(w);
+                w.space();
+                keys.1.encode(w);
+            }
+            Self::And(keys) => w.list(keys, |w, key| key.encode(w)),
+            plain => w.str(plain_name(plain).unwrap_or("ALL")),
+        }
+    }
+
+    fn requires(&self, need: &mut dyn FnMut(Extension)) {
+        match self {
+            Self::Older(_) | Self::Younger(_) => need(Extension::Within),
+            Self::ModSeq(_) => need(Extension::CondStore),
+            Self::EmailId(_) | Self::ThreadId(_) => need(Extension::ObjectId),
+            Self::SavedBefore(_)
+            | Self::SavedOn(_)
+            | Self::SavedSince(_)
+            | Self::SaveDateSupported => need(Extension::SaveDate),
+            Self::Sequence(SequenceSet::SavedResult) | Self::Uid(SequenceSet::SavedResult) => {
+                need(Extension::SearchRes);
+            }
+            Self::Fuzzy(key) => {
+                need(Extension::SearchFuzzy);
+                key.requires(need);
+            }
+            Self::Not(key) => key.requires(need),
+            Self::Or(keys) => {
+                keys.0.requires(need);
+                keys.1.requires(need);
+            }
+            Self::And(keys) => keys.iter().for_each(|key| key.requires(need)),
+            _ => {}
+        }
+    }
+}

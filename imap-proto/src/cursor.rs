@@ -1,0 +1,248 @@
+//! The parser's position in one command or response.
+
+use bytes::Bytes;
+
+use crate::types::Chars;
+use crate::{ParseError, ParseErrorKind};
+
+pub(crate) type Parsed<T> = Result<T, ParseError>;
+
+/// Deepest nesting of search keys, body structures, threads.
+pub(crate) const DEPTH: u32 = 50;
+
+/// A position in octets.
+///
+/// Strings are slices of `shared` where there is one, else copies.
+#[derive(Debug)]
+pub(crate) struct Cursor<'a> {
+    octets: &'a [u8],
+    shared: Option<&'a Bytes>,
+    at: usize,
+    depth: u32,
+    /// Mailbox names are UTF-8, not modified UTF-7.
+    pub(crate) utf8: bool,
+    /// Most ranges in one sequence set.
+    pub(crate) max_ranges: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(octets: &'a [u8]) -> Self {
+        Self {
+            octets,
+            shared: None,
+            at: 0,
+            depth: DEPTH,
+            utf8: false,
+            max_ranges: 100_000,
+        }
+    }
+
+    pub(crate) fn shared(octets: &'a Bytes) -> Self {
+        Self {
+            shared: Some(octets),
+            ..Self::new(octets)
+        }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn set_at(&mut self, at: usize) {
+        self.at = at.min(self.octets.len());
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.octets.get(self.at..).unwrap_or_default()
+    }
+
+    pub(crate) fn is_end(&self) -> bool {
+        self.at >= self.octets.len()
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.octets.get(self.at).copied()
+    }
+
+    pub(crate) fn peek_at(&self, ahead: usize) -> Option<u8> {
+        self.octets.get(self.at + ahead).copied()
+    }
+
+    pub(crate) fn error(&self, kind: ParseErrorKind) -> ParseError {
+        ParseError { kind, at: self.at }
+    }
+
+    pub(crate) fn error_at(kind: ParseErrorKind, at: usize) -> ParseError {
+        ParseError { kind, at }
+    }
+
+    pub(crate) fn expected<T>(&self, what: &'static str) -> Parsed<T> {
+        Err(self.error(ParseErrorKind::Expected(what)))
+    }
+
+    /// Takes `octet` if it is next.
+    pub(crate) fn eat(&mut self, octet: u8) -> bool {
+        let is_next = self.peek() == Some(octet);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    pub(crate) fn expect(&mut self, octet: u8, name: &'static str) -> Parsed<()> {
+        if self.eat(octet) {
+            Ok(())
+        } else {
+            self.expected(name)
+        }
+    }
+
+    pub(crate) fn space(&mut self) -> Parsed<()> {
+        self.expect(b' ', "a space")
+    }
+
+    pub(crate) fn open(&mut self) -> Parsed<()> {
+        self.expect(b'(', "\"(\"")
+    }
+
+    pub(crate) fn close(&mut self) -> Parsed<()> {
+        self.expect(b')', "\")\"")
+    }
+
+    /// Takes `text` if it is next, in any case.
+    pub(crate) fn eat_text(&mut self, text: &str) -> bool {
+        let found = self
+            .rest()
+            .get(..text.len())
+            .is_some_and(|next| next.eq_ignore_ascii_case(text.as_bytes()));
+        if found {
+            self.at += text.len();
+        }
+        found
+    }
+
+    pub(crate) fn expect_text(&mut self, text: &'static str) -> Parsed<()> {
+        if self.eat_text(text) {
+            Ok(())
+        } else {
+            self.expected(text)
+        }
+    }
+
+    /// Takes octets while they are of the class.
+    pub(crate) fn take_while(&mut self, class: Chars) -> &'a [u8] {
+        let rest = self.rest();
+        let len = rest
+            .iter()
+            .position(|octet| !class.holds(*octet))
+            .unwrap_or(rest.len());
+        self.at += len;
+        rest.get(..len).unwrap_or_default()
+    }
+
+    /// One or more octets of the class.
+    pub(crate) fn take_some(&mut self, class: Chars, name: &'static str) -> Parsed<&'a [u8]> {
+        let taken = self.take_while(class);
+        if taken.is_empty() {
+            return self.expected(name);
+        }
+        Ok(taken)
+    }
+
+    /// One or more octets of an ASCII class, as text.
+    pub(crate) fn take_text(&mut self, class: Chars, name: &'static str) -> Parsed<&'a str> {
+        let at = self.at;
+        let taken = self.take_some(class, name)?;
+        std::str::from_utf8(taken).map_err(|_| Self::error_at(ParseErrorKind::Octets, at))
+    }
+
+    pub(crate) fn atom_text(&mut self) -> Parsed<&'a str> {
+        self.take_text(Chars::ATOM, "an atom")
+    }
+
+    /// The octets from `start` to `end`: a slice where possible.
+    pub(crate) fn slice(&self, start: usize, end: usize) -> Bytes {
+        match self.shared {
+            Some(shared) if start <= end && end <= shared.len() => shared.slice(start..end),
+            _ => Bytes::copy_from_slice(self.octets.get(start..end).unwrap_or_default()),
+        }
+    }
+
+    /// The octets of `range`, borrowed.
+    pub(crate) fn between(&self, start: usize, end: usize) -> &'a [u8] {
+        self.octets.get(start..end).unwrap_or_default()
+    }
+
+    pub(crate) fn number64(&mut self) -> Parsed<u64> {
+        let at = self.at;
+        let digits = self.take_some(Chars::DIGIT, "a number")?;
+        let mut value = 0_u64;
+        for digit in digits {
+            value = value
+                .checked_mul(10)
+                .and_then(|value| value.checked_add(u64::from(digit - b'0')))
+                .ok_or(Self::error_at(ParseErrorKind::Number, at))?;
+        }
+        Ok(value)
+    }
+
+    pub(crate) fn number(&mut self) -> Parsed<u32> {
+        let at = self.at;
+        let value = self.number64()?;
+        u32::try_from(value).map_err(|_| Self::error_at(ParseErrorKind::Number, at))
+    }
+
+    pub(crate) fn nz_number(&mut self) -> Parsed<std::num::NonZeroU32> {
+        let at = self.at;
+        std::num::NonZeroU32::new(self.number()?).ok_or(Self::error_at(ParseErrorKind::Number, at))
+    }
+
+    /// Runs `parse` one level deeper; the limit stops `((((((…`.
+    pub(crate) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == 0 {
+            return Err(self.error(ParseErrorKind::Depth));
+        }
+        self.depth -= 1;
+        let result = parse(self);
+        self.depth += 1;
+        result
+    }
+
+    /// `"(" [item *(SP item)] ")"`.
+    pub(crate) fn list<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Parsed<T>,
+    ) -> Parsed<Vec<T>> {
+        self.open()?;
+        let mut items = Vec::new();
+        if self.eat(b')') {
+            return Ok(items);
+        }
+        loop {
+            items.push(item(self)?);
+            if self.eat(b')') {
+                return Ok(items);
+            }
+            self.space()?;
+        }
+    }
+
+    /// As [`Self::list`] with at least one item.
+    pub(crate) fn list1<T>(&mut self, item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        let at = self.at;
+        let items = self.list(item)?;
+        if items.is_empty() {
+            return Err(Self::error_at(
+                ParseErrorKind::Expected("an element"),
+                at + 1,
+            ));
+        }
+        Ok(items)
+    }
+
+    pub(crate) fn end(&self) -> Parsed<()> {
+        if self.is_end() {
+            Ok(())
+        } else {
+            Err(self.error(ParseErrorKind::Trailing))
+        }
+    }
+}

@@ -1,0 +1,404 @@
+use std::num::{NonZeroU32, NonZeroU64};
+
+use bytes::Bytes;
+
+use crate::cursor::{Cursor, Parsed};
+use crate::types::section::{encode_binary, parse_binary};
+use crate::types::string::{literal_octets, nil, nstring};
+use crate::types::{
+    BodyStructure, Chars, DateTime, Envelope, Flag, IString, NString, PartNumber, Section,
+};
+use crate::wire::Writer;
+use crate::{ParseError, ParseErrorKind};
+
+/// `msg-att`: one item of a FETCH response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchItem {
+    /// `FLAGS`
+    Flags(Vec<Flag>),
+    /// `UID`
+    Uid(NonZeroU32),
+    /// `INTERNALDATE`
+    InternalDate(DateTime),
+    /// `RFC822.SIZE`
+    Rfc822Size(u64),
+    /// `ENVELOPE`
+    Envelope(Box<Envelope>),
+    /// `BODY`: the structure without extension data.
+    Body(BodyStructure),
+    /// `BODYSTRUCTURE`
+    BodyStructure(BodyStructure),
+    /// `BODY[section]<origin>`
+    Section {
+        /// Which section.
+        section: Section,
+        /// The first octet, 0-based, if only a part was asked for.
+        origin: Option<u64>,
+        /// The octets.
+        content: Content,
+    },
+    /// `RFC822` (RFC 3501)
+    Rfc822(Content),
+    /// `RFC822.HEADER` (RFC 3501)
+    Rfc822Header(Content),
+    /// `RFC822.TEXT` (RFC 3501)
+    Rfc822Text(Content),
+    /// `BINARY[part]<origin>`
+    Binary {
+        /// Which part.
+        part: PartNumber,
+        /// The first octet, 0-based, if only a part was asked for.
+        origin: Option<u64>,
+        /// The decoded octets.
+        content: Content,
+    },
+    /// `BINARY.SIZE[part]`
+    BinarySize {
+        /// Which part.
+        part: PartNumber,
+        /// Octets when decoded.
+        size: u64,
+    },
+    /// `MODSEQ` (RFC 7162)
+    ModSeq(NonZeroU64),
+    /// `EMAILID` (RFC 8474)
+    EmailId(IString),
+    /// `THREADID` (RFC 8474)
+    ThreadId(Option<IString>),
+    /// `SAVEDATE` (RFC 8514)
+    SaveDate(Option<DateTime>),
+    /// `PREVIEW` (RFC 8970)
+    Preview(NString),
+    /// An item that this crate does not understand, as it was sent.
+    Opaque {
+        /// Its name.
+        name: Box<str>,
+        /// All behind the name's space, raw.
+        value: Bytes,
+    },
+}
+
+/// The octets of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// There is no such part.
+    Nil,
+    /// These.
+    Octets(Bytes),
+    /// That many, which follow: by
+    /// [`Server::send_payload`](crate::Server::send_payload) on a server, as
+    /// payload events on a client.
+    Stream(u64),
+}
+
+impl Content {
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        if nil(c) {
+            return Ok(Self::Nil);
+        }
+        if c.eat(b'~') || c.peek() == Some(b'{') {
+            return literal_octets(c).map(Self::Octets);
+        }
+        Ok(Self::Octets(IString::parse(c)?.to_bytes()))
+    }
+
+    fn encode(&self, w: &mut Writer<'_>, binary: bool) {
+        match self {
+            Self::Nil => w.raw(b"NIL"),
+            // Literals throughout: bodies hold line ends, and every client
+            // is made for them.
+            Self::Octets(octets) => w.literal(octets, binary),
+            Self::Stream(size) => w.stream(*size, binary),
+        }
+    }
+}
+
+impl FetchItem {
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let start = c.at();
+        match Self::parse_known(c) {
+            Ok(item) if matches!(c.peek(), Some(b' ' | b')')) => Ok(item),
+            Err(error) if error.kind == ParseErrorKind::Incomplete => Err(error),
+            result => {
+                // One odd item must not lose the others.
+                c.set_at(start);
+                let opaque = Self::parse_opaque(c);
+                match (opaque, result) {
+                    (Ok(item), _) => Ok(item),
+                    (Err(_), Err(error)) => Err(error),
+                    (Err(error), Ok(_)) => Err(error),
+                }
+            }
+        }
+    }
+
+    fn parse_opaque(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let name = c.atom_text()?.into();
+        c.space()?;
+        let at = c.at();
+        skip_value(c)?;
+        Ok(Self::Opaque {
+            name,
+            value: c.slice(at, c.at()),
+        })
+    }
+
+    fn parse_known(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let at = c.at();
+        let name = c.take_text(Chars::ATOM, "a FETCH item")?;
+        let name = name.split(['[', '<']).next().unwrap_or(name);
+        c.set_at(at + name.len());
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if c.peek() == Some(b'[') {
+            return Self::parse_section(name, c);
+        }
+        c.space()?;
+        Ok(if is("FLAGS") {
+            Self::Flags(c.list(Flag::parse)?)
+        } else if is("UID") {
+            Self::Uid(c.nz_number()?)
+        } else if is("INTERNALDATE") {
+            Self::InternalDate(DateTime::parse(c)?)
+        } else if is("RFC822.SIZE") {
+            Self::Rfc822Size(c.number64()?)
+        } else if is("ENVELOPE") {
+            Self::Envelope(Box::new(Envelope::parse(c)?))
+        } else if is("BODYSTRUCTURE") {
+            Self::BodyStructure(BodyStructure::parse(c)?)
+        } else if is("BODY") {
+            Self::Body(BodyStructure::parse(c)?)
+        } else if is("RFC822") {
+            Self::Rfc822(Content::parse(c)?)
+        } else if is("RFC822.HEADER") {
+            Self::Rfc822Header(Content::parse(c)?)
+        } else if is("RFC822.TEXT") {
+            Self::Rfc822Text(Content::parse(c)?)
+        } else if is("MODSEQ") {
+            c.open()?;
+            let at = c.at();
+            let value = NonZeroU64::new(c.number64()?)
+                .ok_or(Cursor::error_at(ParseErrorKind::Number, at))?;
+            c.close()?;
+            Self::ModSeq(value)
+        } else if is("EMAILID") {
+            c.open()?;
+            let id = IString::parse_astring(c)?;
+            c.close()?;
+            Self::EmailId(id)
+        } else if is("THREADID") {
+            if nil(c) {
+                return Ok(Self::ThreadId(None));
+            }
+            c.open()?;
+            let id = IString::parse_astring(c)?;
+            c.close()?;
+            Self::ThreadId(Some(id))
+        } else if is("SAVEDATE") {
+            match nil(c) {
+                true => Self::SaveDate(None),
+                false => Self::SaveDate(Some(DateTime::parse(c)?)),
+            }
+        } else if is("PREVIEW") {
+            Self::Preview(nstring(c)?)
+        } else {
+            return Err(Cursor::error_at(ParseErrorKind::Unknown("FETCH item"), at));
+        })
+    }
+
+    fn parse_section(name: &str, c: &mut Cursor<'_>) -> Parsed<Self> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if is("BODY") {
+            let section = Section::parse(c)?;
+            let origin = parse_origin(c)?;
+            c.space()?;
+            let content = Content::parse(c)?;
+            return Ok(Self::Section {
+                section,
+                origin,
+                content,
+            });
+        }
+        if is("BINARY") {
+            let part = parse_binary(c)?;
+            let origin = parse_origin(c)?;
+            c.space()?;
+            let content = Content::parse(c)?;
+            return Ok(Self::Binary {
+                part,
+                origin,
+                content,
+            });
+        }
+        if is("BINARY.SIZE") {
+            let part = parse_binary(c)?;
+            c.space()?;
+            let size = c.number64()?;
+            return Ok(Self::BinarySize { part, size });
+        }
+        c.expected("BODY or BINARY before \"[\"")
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        match self {
+            Self::Flags(flags) => {
+                w.raw(b"FLAGS ");
+                w.list(flags, |w, flag| flag.encode(w));
+            }
+            Self::Uid(uid) => {
+                w.raw(b"UID ");
+                w.number(uid.get());
+            }
+            Self::InternalDate(date) => {
+                w.raw(b"INTERNALDATE ");
+                date.encode(w);
+            }
+            Self::Rfc822Size(size) => {
+                w.raw(b"RFC822.SIZE ");
+                w.number(*size);
+            }
+            Self::Envelope(envelope) => {
+                w.raw(b"ENVELOPE ");
+                envelope.encode(w);
+            }
+            Self::Body(body) => {
+                w.raw(b"BODY ");
+                body.encode(w, false);
+            }
+            Self::BodyStructure(body) => {
+                w.raw(b"BODYSTRUCTURE ");
+                body.encode(w, true);
+            }
+            Self::Section {
+                section,
+                origin,
+                content,
+            } => {
+                w.raw(b"BODY");
+                section.encode(w);
+                encode_origin(*origin, w);
+                content.encode(w, false);
+            }
+            Self::Rfc822(content) => {
+                w.raw(b"RFC822 ");
+                content.encode(w, false);
+            }
+            Self::Rfc822Header(content) => {
+                w.raw(b"RFC822.HEADER ");
+                content.encode(w, false);
+            }
+            Self::Rfc822Text(content) => {
+                w.raw(b"RFC822.TEXT ");
+                content.encode(w, false);
+            }
+            Self::Binary {
+                part,
+                origin,
+                content,
+            } => {
+                w.raw(b"BINARY");
+                encode_binary(part, w);
+                encode_origin(*origin, w);
+                content.encode(w, true);
+            }
+            Self::BinarySize { part, size } => {
+                w.raw(b"BINARY.SIZE");
+                encode_binary(part, w);
+                w.space();
+                w.number(*size);
+            }
+            Self::ModSeq(value) => {
+                w.raw(b"MODSEQ (");
+                w.number(value.get());
+                w.byte(b')');
+            }
+            Self::EmailId(id) => {
+                w.raw(b"EMAILID (");
+                id.encode_astring(w);
+                w.byte(b')');
+            }
+            Self::ThreadId(None) => w.raw(b"THREADID NIL"),
+            Self::ThreadId(Some(id)) => {
+                w.raw(b"THREADID (");
+                id.encode_astring(w);
+                w.byte(b')');
+            }
+            Self::SaveDate(None) => w.raw(b"SAVEDATE NIL"),
+            Self::SaveDate(Some(date)) => {
+                w.raw(b"SAVEDATE ");
+                date.encode(w);
+            }
+            Self::Preview(text) => {
+                w.raw(b"PREVIEW ");
+                crate::types::string::encode_nstring(w, text);
+            }
+            Self::Opaque { name, value } => {
+                w.str(name);
+                w.space();
+                w.raw(value);
+            }
+        }
+    }
+}
+
+/// `["<" number64 ">"]`.
+fn parse_origin(c: &mut Cursor<'_>) -> Parsed<Option<u64>> {
+    if !c.eat(b'<') {
+        return Ok(None);
+    }
+    let origin = c.number64()?;
+    c.expect(b'>', "\">\"")?;
+    Ok(Some(origin))
+}
+
+fn encode_origin(origin: Option<u64>, w: &mut Writer<'_>) {
+    if let Some(origin) = origin {
+        w.byte(b'<');
+        w.number(origin);
+        w.byte(b'>');
+    }
+    w.space();
+}
+
+/// Skips one value of any form: a list, a string, or a word.
+pub(crate) fn skip_value(c: &mut Cursor<'_>) -> Result<(), ParseError> {
+    let mut depth = 0_u32;
+    loop {
+        match c.peek() {
+            Some(b'(') => {
+                depth += 1;
+                c.set_at(c.at() + 1);
+            }
+            Some(b')') if depth > 0 => {
+                depth -= 1;
+                c.set_at(c.at() + 1);
+            }
+            Some(b'"') => {
+                IString::parse(c)?;
+            }
+            Some(b'~') if c.peek_at(1) == Some(b'{') => {
+                c.set_at(c.at() + 1);
+                literal_octets(c)?;
+            }
+            Some(b'{') => {
+                literal_octets(c)?;
+            }
+            Some(b' ') if depth > 0 => c.set_at(c.at() + 1),
+            Some(b' ' | b')') => return c.expected("a value"),
+            Some(_) => skip_word(c),
+            None => return c.expected("a value"),
+        }
+        if depth == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn skip_word(c: &mut Cursor<'_>) {
+    let is_end = |octet: u8| matches!(octet, b' ' | b'(' | b')' | b'"' | b'{');
+    let at = c.at();
+    while c.peek().is_some_and(|octet| !is_end(octet)) {
+        c.set_at(c.at() + 1);
+    }
+    debug_assert!(c.at() > at, "a word has an octet");
+}

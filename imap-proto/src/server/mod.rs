@@ -1,0 +1,554 @@
+//! A server's side of one connection.
+
+mod answer;
+mod append;
+mod capability;
+mod config;
+mod dispatch;
+mod event;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+pub use config::{Config, Limits};
+pub use event::{Event, Payload, Rejected, Rejection};
+use proto_core::{Deadlines, Output, Secret, Step};
+
+use crate::cursor::Cursor;
+use crate::framing::{Announcement, Frame, Framer};
+use crate::wire::{Dialect, Writer};
+use crate::{
+    Code, Command, Error, Extension, Extensions, ParseErrorKind, StatusKind, StatusResponse, Tag,
+    Untagged,
+};
+
+/// `state`: where a connection stands (RFC 9051 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Nobody is logged in.
+    NotAuthenticated,
+    /// Somebody is, no mailbox is selected.
+    Authenticated,
+    /// A mailbox is selected.
+    Selected,
+    /// The connection is over.
+    Logout,
+}
+
+/// What the machine is in the middle of.
+#[derive(Debug)]
+enum Mode {
+    /// A command may come.
+    Ready,
+    /// The host owes a tagged reply.
+    Answering { tag: Tag, on_ok: OnOk },
+    /// A SASL exchange; whose turn it is.
+    Authenticating { tag: Tag, clients_turn: bool },
+    /// IDLE, until DONE.
+    Idling { tag: Tag },
+    /// STARTTLS was answered OK; the handshake is the host's.
+    Handshake,
+    /// APPEND.
+    Payload(append::Receiving),
+    /// Over; output may be left.
+    Closed,
+}
+
+/// What an OK changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnOk {
+    Nothing,
+    Authenticate,
+    Select,
+    Deselect,
+    StartTls,
+    Unauthenticate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    Authentication,
+    Idle,
+    Payload,
+}
+
+/// What comes behind a streamed content.
+#[derive(Debug)]
+enum Piece {
+    Octets(Bytes),
+    Stream(u64),
+}
+
+/// A server's side of one connection: no socket, no clock, no mail.
+///
+/// See the [crate's page](crate) for the loop. Each [`Event`] names its
+/// answers.
+#[derive(Debug)]
+pub struct Server {
+    config: Arc<Config>,
+    state: State,
+    mode: Mode,
+    tls: bool,
+    enabled: Extensions,
+    dialect: Dialect,
+    framer: Framer,
+    /// What is being skipped, and will be answered behind it.
+    rejecting: Option<Rejected>,
+    output: Output,
+    /// Octets of a streamed content that the host owes.
+    owed: u64,
+    behind: VecDeque<Piece>,
+    deadlines: Deadlines<Timer>,
+    errors: u32,
+    eof: bool,
+    fatal: Option<Error>,
+}
+
+impl Server {
+    /// A connection that was just accepted; the greeting is queued.
+    #[must_use]
+    pub fn new(config: Arc<Config>, now: Instant) -> Self {
+        let mut server = Self {
+            state: State::NotAuthenticated,
+            mode: Mode::Ready,
+            tls: config.implicit_tls,
+            enabled: Extensions::default(),
+            dialect: Dialect::SERVER,
+            framer: Framer::default(),
+            rejecting: None,
+            output: Output::default(),
+            owed: 0,
+            behind: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            errors: 0,
+            eof: false,
+            fatal: None,
+            config,
+        };
+        let limit = server.config.limits.authentication_time;
+        server.deadlines.set(Timer::Authentication, now + limit);
+        let greeting = StatusResponse::ok(server.config.greeting.clone())
+            .with(Code::Capability(server.capabilities()));
+        server.push(&Untagged::Status(greeting));
+        server
+    }
+
+    /// Where the connection stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self.mode {
+            Mode::Closed => State::Logout,
+            _ => self.state,
+        }
+    }
+
+    /// Whether the connection is under TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Whether the client enabled `extension` (RFC 5161), or used what
+    /// enables CONDSTORE (RFC 7162 §3.1).
+    #[must_use]
+    pub fn is_enabled(&self, extension: Extension) -> bool {
+        self.enabled.holds(extension)
+            || extension == Extension::CondStore && self.enabled.holds(Extension::QResync)
+    }
+
+    /// Whether IDLE is going on.
+    #[must_use]
+    pub fn is_idling(&self) -> bool {
+        matches!(self.mode, Mode::Idling { .. })
+    }
+
+    /// Octets of a streamed content that the host still owes.
+    #[must_use]
+    pub fn payload_owed(&self) -> u64 {
+        self.owed
+    }
+
+    /// Whether output waits for the client beyond the limit: a host that
+    /// sends much writes it out before it goes on.
+    #[must_use]
+    pub fn wants_drain(&self) -> bool {
+        self.output.len() > self.config.limits.output
+    }
+
+    /// Takes one event off the front of `input`.
+    ///
+    /// # Errors
+    /// When the connection is over by the client's fault; a farewell is in
+    /// the output where one is due.
+    pub fn poll(&mut self, input: &mut BytesMut, now: Instant) -> Result<Step<Event>, Error> {
+        if let Some(error) = self.fatal.take() {
+            return Err(error);
+        }
+        if self.wants_drain() && !matches!(self.mode, Mode::Closed) {
+            return Ok(Step::NeedDrain);
+        }
+        loop {
+            if let Some(step) = self.advance(input, now)? {
+                return self.settle(step, now);
+            }
+        }
+    }
+
+    /// What is to be sent.
+    pub fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// When `handle_timeout` wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Ends the connection if a deadline has passed at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let (error, text) = match self.deadlines.expired(now) {
+            None => return,
+            Some(Timer::Authentication) => ("authentication", "Nobody logged in"),
+            Some(Timer::Idle) => ("idle", "Autologout; idle for too long"),
+            Some(Timer::Payload) => ("payload", "Message arrives too slowly"),
+        };
+        self.bye(StatusResponse::new(StatusKind::Bye, text));
+        self.fatal = Some(Error::TimedOut(error));
+    }
+
+    /// The client closed its side.
+    pub fn handle_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// The host goes down: BYE, and nothing more is read.
+    pub fn shutdown(&mut self) {
+        if !matches!(self.mode, Mode::Closed) {
+            let bye = StatusResponse::new(StatusKind::Bye, "Server shutting down");
+            self.bye(bye.with(Code::Unavailable));
+        }
+    }
+
+    /// One step; `None` to go on.
+    fn advance(
+        &mut self,
+        input: &mut BytesMut,
+        now: Instant,
+    ) -> Result<Option<Step<Event>>, Error> {
+        match &self.mode {
+            Mode::Closed => Ok(Some(Step::Closed)),
+            Mode::Answering { on_ok, .. } => {
+                if *on_ok == OnOk::StartTls && !input.is_empty() {
+                    return Err(self.injected());
+                }
+                Ok(Some(Step::NeedAnswer))
+            }
+            Mode::Handshake if input.is_empty() => Ok(Some(Step::NeedAnswer)),
+            Mode::Handshake => Err(self.injected()),
+            Mode::Authenticating {
+                clients_turn: false,
+                ..
+            } => Ok(Some(Step::NeedAnswer)),
+            Mode::Authenticating { .. } => self.advance_authentication(input),
+            Mode::Idling { .. } => self.advance_idle(input),
+            Mode::Payload(_) => self.advance_payload(input, now),
+            Mode::Ready => self.advance_command(input),
+        }
+    }
+
+    /// Keeps the idle timer and sees the end of input.
+    fn settle(&mut self, step: Step<Event>, now: Instant) -> Result<Step<Event>, Error> {
+        if step != Step::NeedInput {
+            self.deadlines.clear(Timer::Idle);
+            return Ok(step);
+        }
+        if self.eof {
+            let in_payload = matches!(self.mode, Mode::Payload(_));
+            self.close();
+            return match in_payload {
+                true => Err(Error::EofInLiteral),
+                false => Ok(Step::Closed),
+            };
+        }
+        let idle = self.deadlines.when(Timer::Idle).is_some();
+        let in_payload = matches!(self.mode, Mode::Payload(_));
+        if self.state != State::NotAuthenticated && !in_payload && !idle {
+            let limit = self.config.limits.idle_time;
+            self.deadlines.set(Timer::Idle, now + limit);
+        }
+        Ok(step)
+    }
+
+    fn advance_command(&mut self, input: &mut BytesMut) -> Result<Option<Step<Event>>, Error> {
+        match self.framer.poll(input, self.config.limits.line) {
+            Frame::NeedInput => Ok(Some(Step::NeedInput)),
+            Frame::Whole(text) => {
+                self.deadlines.clear(Timer::Idle);
+                let line = text.slice(..text.len().saturating_sub(2));
+                let mut c = Cursor::shared(&line);
+                self.prepare(&mut c);
+                let parsed = Command::parse_at(&mut c);
+                match parsed {
+                    Ok(command) => self.dispatch(command, input),
+                    Err(error) => {
+                        let tag = tag_of(&text);
+                        self.reject(tag, Rejection::Syntax(error)).map(Some)
+                    }
+                }
+            }
+            Frame::Literal(literal) => self.literal(input, literal),
+            Frame::TooLong => {
+                self.skip_line(input, Rejection::LineTooLong);
+                Ok(None)
+            }
+            Frame::BareLf => {
+                self.skip_line(input, Rejection::BareLf);
+                Ok(None)
+            }
+            Frame::Discarded => self.discarded(),
+        }
+    }
+
+    fn prepare(&self, c: &mut Cursor<'_>) {
+        c.utf8 = self.dialect.utf8;
+        c.max_ranges = self.config.limits.ranges;
+    }
+
+    /// A literal is announced: a message to stream, a string to keep, or
+    /// something to refuse before it is sent.
+    fn literal(
+        &mut self,
+        input: &mut BytesMut,
+        literal: Announcement,
+    ) -> Result<Option<Step<Event>>, Error> {
+        let prefix = input.get(..literal.start).unwrap_or_default();
+        let mut c = Cursor::new(prefix);
+        self.prepare(&mut c);
+        let parsed = if append::is_append(prefix) {
+            match append::parse(&mut c) {
+                Ok(payload) => return self.begin_payload(input, literal, payload),
+                Err(error) => Err(error),
+            }
+        } else if literal.synchronizing {
+            Command::parse_at(&mut c).map(|_| ())
+        } else {
+            Ok(())
+        };
+        // Where only the literal is missing, nothing is wrong yet.
+        let wrong = |at: usize| at < literal.start;
+        if let Err(error) = parsed
+            && error.kind != ParseErrorKind::Incomplete
+            && wrong(error.at)
+        {
+            return self.refuse(input, literal, Rejection::Syntax(error));
+        }
+        let limits = &self.config.limits;
+        if !literal.synchronizing
+            && let Some(rejection) = self.forbids_unsynchronized(literal.size)
+        {
+            return self.refuse(input, literal, rejection);
+        }
+        if self.framer.literals() >= limits.literals {
+            return self.refuse(input, literal, Rejection::TooManyLiterals);
+        }
+        if literal.size > limits.command.saturating_sub(literal.start) as u64 {
+            let rejection = Rejection::LiteralTooLarge(literal.size);
+            return self.refuse(input, literal, rejection);
+        }
+        if literal.synchronizing {
+            self.output.push_slice(b"+ OK\r\n");
+        }
+        self.framer.keep(literal);
+        Ok(None)
+    }
+
+    /// Why a non-synchronizing literal is not allowed: without LITERAL+ or
+    /// LITERAL-, or too large for LITERAL- (RFC 7888 §5).
+    fn forbids_unsynchronized(&self, size: u64) -> Option<Rejection> {
+        let extensions = self.config.extensions;
+        if extensions.holds(Extension::LiteralPlus) {
+            None
+        } else if !extensions.has(Extension::LiteralMinus) {
+            Some(Rejection::NotOffered("LITERAL+"))
+        } else if size > 4096 {
+            Some(Rejection::LiteralTooLarge(size))
+        } else {
+            None
+        }
+    }
+
+    /// Refuses a literal and its command.
+    fn refuse(
+        &mut self,
+        input: &mut BytesMut,
+        literal: Announcement,
+        rejection: Rejection,
+    ) -> Result<Option<Step<Event>>, Error> {
+        if literal.synchronizing {
+            // The client waits, and hears BAD instead of `+`.
+            let prefix = self.framer.stream(input, literal);
+            return self.reject(tag_of(&prefix), rejection).map(Some);
+        }
+        if literal.size > self.config.limits.skip {
+            let bye = StatusResponse::new(StatusKind::Bye, "Literal too large");
+            self.bye(bye.with(Code::TooBig));
+            return Err(Error::LiteralTooLarge(literal.size));
+        }
+        self.skip(input, literal.start, literal.size, rejection);
+        Ok(None)
+    }
+
+    /// Skips the rest of a command; it is answered behind it.
+    fn skip(&mut self, input: &mut BytesMut, before: usize, literal: u64, rejection: Rejection) {
+        let tag = tag_of(input);
+        self.rejecting = Some(Rejected { tag, rejection });
+        self.framer.discard(input, before, literal);
+    }
+
+    fn skip_line(&mut self, input: &mut BytesMut, rejection: Rejection) {
+        let tag = tag_of(input);
+        self.rejecting = Some(Rejected { tag, rejection });
+        self.framer.discard_line(input);
+    }
+
+    /// The end of what was skipped.
+    fn discarded(&mut self) -> Result<Option<Step<Event>>, Error> {
+        match self.rejecting.take() {
+            Some(Rejected { tag, rejection }) => self.reject(tag, rejection).map(Some),
+            // A message that the host refused is answered already.
+            None => Ok(None),
+        }
+    }
+
+    /// Answers BAD (or NO) and tells the host.
+    fn reject(&mut self, tag: Option<Tag>, rejection: Rejection) -> Result<Step<Event>, Error> {
+        let text = rejection.to_string();
+        let status = match &rejection {
+            Rejection::PrivacyRequired => StatusResponse::no(text).with(Code::PrivacyRequired),
+            Rejection::Mechanism => StatusResponse::no(text).with(Code::Cannot),
+            Rejection::LiteralTooLarge(_) => StatusResponse::bad(text).with(Code::TooBig),
+            Rejection::State(_) => StatusResponse::bad(text).with(Code::ClientBug),
+            _ => StatusResponse::bad(text),
+        };
+        match &tag {
+            Some(tag) => self.push_tagged(tag, &status),
+            None => self.push(&Untagged::Status(status)),
+        }
+        self.errors += 1;
+        if self.errors >= self.config.limits.errors {
+            self.bye(StatusResponse::new(StatusKind::Bye, "Too many errors"));
+            return Err(Error::TooManyErrors);
+        }
+        Ok(Step::Event(Event::Rejected(Rejected { tag, rejection })))
+    }
+
+    fn advance_authentication(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Result<Option<Step<Event>>, Error> {
+        let line = match self.framer.poll_line(input, self.config.limits.line) {
+            Frame::NeedInput => return Ok(Some(Step::NeedInput)),
+            Frame::Whole(line) => Some(line),
+            _ => None,
+        };
+        let data = line
+            .as_ref()
+            .and_then(|line| proto_core::sasl::decode_base64(line).ok());
+        let Mode::Authenticating { tag, clients_turn } = &mut self.mode else {
+            return Ok(None);
+        };
+        if let Some(data) = data {
+            *clients_turn = false;
+            return Ok(Some(Step::Event(Event::AuthData(Secret::new(data)))));
+        }
+        let tag = tag.clone();
+        self.mode = Mode::Ready;
+        let text = match line.as_deref() {
+            Some(b"*") => "Authentication cancelled",
+            Some(_) => "Invalid base64",
+            None => {
+                // Too long a line, or one without CR: its rest is no command.
+                self.framer.discard_line(input);
+                "Invalid line"
+            }
+        };
+        self.push_tagged(&tag, &StatusResponse::bad(text));
+        Ok(Some(Step::Event(Event::AuthCancelled)))
+    }
+
+    fn advance_idle(&mut self, input: &mut BytesMut) -> Result<Option<Step<Event>>, Error> {
+        let is_done = match self.framer.poll_line(input, self.config.limits.line) {
+            Frame::NeedInput => return Ok(Some(Step::NeedInput)),
+            Frame::Whole(line) => line.eq_ignore_ascii_case(b"DONE"),
+            _ => {
+                self.framer.discard_line(input);
+                false
+            }
+        };
+        let Mode::Idling { tag } = std::mem::replace(&mut self.mode, Mode::Ready) else {
+            return Ok(None);
+        };
+        if !is_done {
+            return self.reject(Some(tag), Rejection::NotDone).map(Some);
+        }
+        self.mode = Mode::Answering {
+            tag,
+            on_ok: OnOk::Nothing,
+        };
+        Ok(Some(Step::Event(Event::IdleDone)))
+    }
+
+    fn injected(&mut self) -> Error {
+        self.close();
+        Error::InjectedBehindStartTls
+    }
+
+    /// Says BYE, unless a streamed content is open: it would be read as part
+    /// of it.
+    fn bye(&mut self, status: StatusResponse) {
+        if self.owed == 0 {
+            self.push(&Untagged::Status(status));
+        }
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.mode = Mode::Closed;
+        self.owed = 0;
+        self.behind.clear();
+        self.deadlines.clear_all();
+    }
+
+    fn push(&mut self, data: &Untagged) {
+        let mut breaks = Vec::new();
+        data.encode_line(&mut Writer {
+            text: self.output.text(),
+            breaks: &mut breaks,
+            dialect: self.dialect,
+        });
+        if let Some(first) = breaks.first().map(|one| one.at) {
+            self.cut(first, breaks);
+        }
+    }
+
+    fn push_tagged(&mut self, tag: &Tag, status: &StatusResponse) {
+        let mut breaks = Vec::new();
+        let mut w = Writer {
+            text: self.output.text(),
+            breaks: &mut breaks,
+            dialect: self.dialect,
+        };
+        w.str(tag.as_str());
+        w.space();
+        status.encode(&mut w);
+        w.raw(b"\r\n");
+    }
+}
+
+/// The tag at the front of what may be no command at all.
+fn tag_of(text: &[u8]) -> Option<Tag> {
+    Tag::parse(&mut Cursor::new(text)).ok()
+}

@@ -1,0 +1,405 @@
+use super::string::{encode_nstring, nil, nstring};
+use super::{Envelope, IString, NString};
+use crate::cursor::{Cursor, Parsed};
+use crate::wire::Writer;
+
+/// `body-fld-param`: names and values.
+pub type Parameters = Vec<(IString, IString)>;
+
+/// `body`: the MIME structure of a message (RFC 9051 §7.5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum BodyStructure {
+    /// A part without parts.
+    Single(Box<SinglePart>),
+    /// A multipart.
+    Multi(Box<MultiPart>),
+}
+
+/// `body-type-1part`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SinglePart {
+    /// Media type and what depends on it.
+    pub media: Media,
+    /// Parameters of Content-Type.
+    pub parameters: Parameters,
+    /// Content-ID.
+    pub id: NString,
+    /// Content-Description.
+    pub description: NString,
+    /// Content-Transfer-Encoding.
+    pub encoding: IString,
+    /// Octets of the part as it is encoded.
+    pub size: u64,
+    /// What BODYSTRUCTURE has and BODY has not.
+    pub extension: Option<SingleExtension>,
+}
+
+/// The media type of a single part.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Media {
+    /// Neither text nor an embedded message.
+    Basic {
+        /// The type.
+        media_type: IString,
+        /// The subtype.
+        subtype: IString,
+    },
+    /// `text/*`.
+    Text {
+        /// The subtype.
+        subtype: IString,
+        /// Lines of the part as it is encoded.
+        lines: u64,
+    },
+    /// `message/rfc822` or `message/global`.
+    Message {
+        /// `RFC822` or `GLOBAL`.
+        subtype: IString,
+        /// The embedded message's envelope.
+        envelope: Box<Envelope>,
+        /// The embedded message's structure.
+        body: BodyStructure,
+        /// Lines of the part as it is encoded.
+        lines: u64,
+    },
+}
+
+/// `body-ext-1part`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct SingleExtension {
+    /// Content-MD5.
+    pub md5: NString,
+    /// What both kinds of part have.
+    pub common: Extension,
+}
+
+/// Disposition, language, location, and what is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Extension {
+    /// Content-Disposition and its parameters.
+    pub disposition: Option<(IString, Parameters)>,
+    /// Content-Language.
+    pub language: Vec<IString>,
+    /// Content-Location.
+    pub location: NString,
+    /// `body-extension`: raw, for a client to see; a server sends none.
+    pub future: Vec<bytes::Bytes>,
+}
+
+/// `body-type-mpart`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MultiPart {
+    /// The parts. A server sends a single empty text part where there is
+    /// none, since the grammar has no empty multipart.
+    pub parts: Vec<BodyStructure>,
+    /// The subtype.
+    pub subtype: IString,
+    /// What BODYSTRUCTURE has and BODY has not.
+    pub extension: Option<MultiExtension>,
+}
+
+/// `body-ext-mpart`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct MultiExtension {
+    /// Parameters of Content-Type.
+    pub parameters: Parameters,
+    /// What both kinds of part have.
+    pub common: Extension,
+}
+
+impl BodyStructure {
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        c.deeper(|c| {
+            c.open()?;
+            let body = if c.peek() == Some(b'(') {
+                Self::Multi(Box::new(MultiPart::parse(c)?))
+            } else {
+                Self::Single(Box::new(SinglePart::parse(c)?))
+            };
+            c.close()?;
+            Ok(body)
+        })
+    }
+
+    /// `extended` for BODYSTRUCTURE, not for BODY.
+    pub(crate) fn encode(&self, w: &mut Writer<'_>, extended: bool) {
+        w.byte(b'(');
+        match self {
+            Self::Single(part) => part.encode(w, extended),
+            Self::Multi(part) => part.encode(w, extended),
+        }
+        w.byte(b')');
+    }
+}
+
+impl SinglePart {
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let media_type = IString::parse(c)?;
+        c.space()?;
+        let subtype = IString::parse(c)?;
+        c.space()?;
+        let parameters = parameters(c)?;
+        c.space()?;
+        let id = nstring(c)?;
+        c.space()?;
+        let description = nstring(c)?;
+        c.space()?;
+        // Some servers say NIL for what defaults to 7BIT.
+        let encoding =
+            nstring(c)?.unwrap_or(IString::from_checked(bytes::Bytes::from_static(b"7BIT")));
+        c.space()?;
+        let size = c.number64()?;
+        let is = |text: &str| media_type.as_bytes().eq_ignore_ascii_case(text.as_bytes());
+        let sub = |text: &str| subtype.as_bytes().eq_ignore_ascii_case(text.as_bytes());
+        let media = if is("TEXT") {
+            c.space()?;
+            let lines = c.number64()?;
+            Media::Text { subtype, lines }
+        } else if is("MESSAGE") && (sub("RFC822") || sub("GLOBAL")) && has_envelope(c) {
+            c.space()?;
+            let envelope = Box::new(Envelope::parse(c)?);
+            c.space()?;
+            let body = BodyStructure::parse(c)?;
+            c.space()?;
+            let lines = c.number64()?;
+            Media::Message {
+                subtype,
+                envelope,
+                body,
+                lines,
+            }
+        } else {
+            Media::Basic {
+                media_type,
+                subtype,
+            }
+        };
+        let extension = match c.eat(b' ') {
+            true => Some(SingleExtension {
+                md5: nstring(c)?,
+                common: Extension::parse(c)?,
+            }),
+            false => None,
+        };
+        Ok(Self {
+            media,
+            parameters,
+            id,
+            description,
+            encoding,
+            size,
+            extension,
+        })
+    }
+
+    fn encode(&self, w: &mut Writer<'_>, extended: bool) {
+        match &self.media {
+            Media::Basic {
+                media_type,
+                subtype,
+            } => {
+                media_type.encode(w);
+                w.space();
+                subtype.encode(w);
+            }
+            Media::Text { subtype, .. } => {
+                w.raw(b"\"TEXT\" ");
+                subtype.encode(w);
+            }
+            Media::Message { subtype, .. } => {
+                w.raw(b"\"MESSAGE\" ");
+                subtype.encode(w);
+            }
+        }
+        w.space();
+        encode_parameters(w, &self.parameters);
+        w.space();
+        encode_nstring(w, &self.id);
+        w.space();
+        encode_nstring(w, &self.description);
+        w.space();
+        self.encoding.encode(w);
+        w.space();
+        w.number(self.size);
+        match &self.media {
+            Media::Basic { .. } => {}
+            Media::Text { lines, .. } => {
+                w.space();
+                w.number(*lines);
+            }
+            Media::Message {
+                envelope,
+                body,
+                lines,
+                ..
+            } => {
+                w.space();
+                envelope.encode(w);
+                w.space();
+                body.encode(w, extended);
+                w.space();
+                w.number(*lines);
+            }
+        }
+        if let (true, Some(extension)) = (extended, &self.extension) {
+            w.space();
+            encode_nstring(w, &extension.md5);
+            extension.common.encode(w);
+        }
+    }
+}
+
+/// Old servers end a message/rfc822 that they could not parse behind its size.
+fn has_envelope(c: &Cursor<'_>) -> bool {
+    c.peek() == Some(b' ') && c.peek_at(1) == Some(b'(')
+}
+
+impl MultiPart {
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut parts = Vec::new();
+        while c.peek() == Some(b'(') {
+            parts.push(BodyStructure::parse(c)?);
+        }
+        c.space()?;
+        let subtype = IString::parse(c)?;
+        let extension = match c.eat(b' ') {
+            true => Some(MultiExtension {
+                parameters: parameters(c)?,
+                common: Extension::parse(c)?,
+            }),
+            false => None,
+        };
+        Ok(Self {
+            parts,
+            subtype,
+            extension,
+        })
+    }
+
+    fn encode(&self, w: &mut Writer<'_>, extended: bool) {
+        if self.parts.is_empty() {
+            w.raw(b"(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0)");
+        }
+        for part in &self.parts {
+            part.encode(w, extended);
+        }
+        w.space();
+        self.subtype.encode(w);
+        if let (true, Some(extension)) = (extended, &self.extension) {
+            w.space();
+            encode_parameters(w, &extension.parameters);
+            extension.common.encode(w);
+        }
+    }
+}
+
+impl Extension {
+    /// Each element may be the last.
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut extension = Self::default();
+        if !c.eat(b' ') {
+            return Ok(extension);
+        }
+        extension.disposition = disposition(c)?;
+        if !c.eat(b' ') {
+            return Ok(extension);
+        }
+        extension.language = language(c)?;
+        if !c.eat(b' ') {
+            return Ok(extension);
+        }
+        extension.location = nstring(c)?;
+        while c.eat(b' ') {
+            let at = c.at();
+            skip_extension(c)?;
+            extension.future.push(c.slice(at, c.at()));
+        }
+        Ok(extension)
+    }
+
+    fn encode(&self, w: &mut Writer<'_>) {
+        w.space();
+        match &self.disposition {
+            None => w.raw(b"NIL"),
+            Some((kind, parameters)) => {
+                w.byte(b'(');
+                kind.encode(w);
+                w.space();
+                encode_parameters(w, parameters);
+                w.byte(b')');
+            }
+        }
+        w.space();
+        match &self.language[..] {
+            [] => w.raw(b"NIL"),
+            [one] => one.encode(w),
+            many => w.list(many, |w, one| one.encode(w)),
+        }
+        w.space();
+        encode_nstring(w, &self.location);
+        for raw in &self.future {
+            w.space();
+            w.raw(raw);
+        }
+    }
+}
+
+fn disposition(c: &mut Cursor<'_>) -> Parsed<Option<(IString, Parameters)>> {
+    if nil(c) {
+        return Ok(None);
+    }
+    if c.peek() != Some(b'(') {
+        // A bare string, as old servers send it.
+        return Ok(Some((IString::parse(c)?, Vec::new())));
+    }
+    c.open()?;
+    let kind = IString::parse(c)?;
+    c.space()?;
+    let parameters = parameters(c)?;
+    c.close()?;
+    Ok(Some((kind, parameters)))
+}
+
+fn language(c: &mut Cursor<'_>) -> Parsed<Vec<IString>> {
+    if nil(c) {
+        return Ok(Vec::new());
+    }
+    if c.peek() == Some(b'(') {
+        return c.list(IString::parse);
+    }
+    Ok(vec![IString::parse(c)?])
+}
+
+/// `"(" string SP string *(SP string SP string) ")" / nil`.
+fn parameters(c: &mut Cursor<'_>) -> Parsed<Parameters> {
+    if nil(c) {
+        return Ok(Vec::new());
+    }
+    c.list(|c| {
+        let name = IString::parse(c)?;
+        c.space()?;
+        // A value of NIL is not in the grammar, but on the wire.
+        let value = nstring(c)?.unwrap_or_default();
+        Ok((name, value))
+    })
+}
+
+fn encode_parameters(w: &mut Writer<'_>, parameters: &[(IString, IString)]) {
+    if parameters.is_empty() {
+        return w.raw(b"NIL");
+    }
+    w.list(parameters, |w, (name, value)| {
+        name.encode(w);
+        w.space();
+        value.encode(w);
+    });
+}
+
+/// `body-extension`.
+fn skip_extension(c: &mut Cursor<'_>) -> Parsed<()> {
+    match c.peek() {
+        Some(b'(') => c.deeper(|c| c.list(skip_extension).map(|_| ())),
+        Some(b'0'..=b'9') => c.number64().map(|_| ()),
+        _ => nstring(c).map(|_| ()),
+    }
+}

@@ -1,0 +1,328 @@
+use std::fmt;
+
+use crate::cursor::{Cursor, Parsed};
+use crate::types::Chars;
+use crate::wire::Writer;
+use crate::{Invalid, ParseErrorKind};
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// `date-text`: a day of the Gregorian calendar, years 0 to 9999.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Date {
+    year: u16,
+    month: u8,
+    day: u8,
+}
+
+impl Date {
+    /// The day; `month` and `day` count from 1.
+    ///
+    /// # Errors
+    /// When the calendar has no such day.
+    pub fn new(year: u16, month: u8, day: u8) -> Result<Self, Invalid> {
+        if year > 9999 || day == 0 || day > days_in(year, month) {
+            return Err(Invalid { term: "date" });
+        }
+        Ok(Self { year, month, day })
+    }
+
+    /// The year.
+    #[must_use]
+    pub fn year(self) -> u16 {
+        self.year
+    }
+
+    /// The month, 1 to 12.
+    #[must_use]
+    pub fn month(self) -> u8 {
+        self.month
+    }
+
+    /// The day of the month, 1 to 31.
+    #[must_use]
+    pub fn day(self) -> u8 {
+        self.day
+    }
+
+    /// Days since 1970-01-01.
+    #[must_use]
+    pub fn days(self) -> i64 {
+        // Years that begin in March put the leap day last.
+        let shifted = i64::from(self.month) <= 2;
+        let year = i64::from(self.year) - i64::from(shifted);
+        let month = (i64::from(self.month) + 9) % 12;
+        let in_year = (153 * month + 2) / 5 + i64::from(self.day) - 1;
+        let era = year.div_euclid(400);
+        let in_era = year.rem_euclid(400);
+        era * 146_097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719_468
+    }
+
+    /// The day that many days after 1970-01-01, if its year fits.
+    #[must_use]
+    pub fn from_days(days: i64) -> Option<Self> {
+        let days = days.checked_add(719_468)?;
+        let era = days.div_euclid(146_097);
+        let in_era = days.rem_euclid(146_097);
+        let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+        let in_year = in_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * in_year + 2) / 153;
+        let day = in_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year + era * 400 + i64::from(month <= 2);
+        Self::new(
+            u16::try_from(year).ok()?,
+            u8::try_from(month).ok()?,
+            u8::try_from(day).ok()?,
+        )
+        .ok()
+    }
+
+    fn parse_text(c: &mut Cursor<'_>, fixed: bool) -> Parsed<Self> {
+        let at = c.at();
+        let _ = fixed && c.eat(b' ');
+        let day = c.take_text(Chars::DIGIT, "a day")?;
+        c.expect(b'-', "\"-\"")?;
+        let month = (1_u8..)
+            .zip(MONTHS)
+            .find(|(_, name)| c.eat_text(name))
+            .map(|(month, _)| month);
+        let Some(month) = month else {
+            return c.expected("a month");
+        };
+        c.expect(b'-', "\"-\"")?;
+        let year = c.take_text(Chars::DIGIT, "a year")?;
+        let error = Cursor::error_at(ParseErrorKind::Date, at);
+        if year.len() != 4 || day.len() > 2 {
+            return Err(error);
+        }
+        match (year.parse(), day.parse()) {
+            (Ok(year), Ok(day)) => Self::new(year, month, day).map_err(|_| error),
+            _ => Err(error),
+        }
+    }
+
+    /// `date`: with or without quotes.
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let quoted = c.eat(b'"');
+        let date = Self::parse_text(c, false)?;
+        if quoted {
+            c.expect(b'"', "a closing quote")?;
+        }
+        Ok(date)
+    }
+
+    pub(crate) fn encode(self, w: &mut Writer<'_>) {
+        w.str(&self.to_string());
+    }
+
+    fn month_name(self) -> &'static str {
+        let at = usize::from(self.month.saturating_sub(1));
+        MONTHS.get(at).copied().unwrap_or("Jan")
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{:04}", self.day, self.month_name(), self.year)
+    }
+}
+
+impl fmt::Debug for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn days_in(year: u16, month: u8) -> u8 {
+    let leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 0,
+    }
+}
+
+/// `date-time`: an INTERNALDATE.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DateTime {
+    date: Date,
+    /// Seconds since midnight; 60 in the last minute is a leap second.
+    hour: u8,
+    minute: u8,
+    second: u8,
+    /// Minutes east of Greenwich.
+    zone: i16,
+}
+
+impl DateTime {
+    /// The moment; `zone` in minutes east of Greenwich.
+    ///
+    /// # Errors
+    /// When the clock has no such time or zone.
+    pub fn new(
+        date: Date,
+        (hour, minute, second): (u8, u8, u8),
+        zone: i16,
+    ) -> Result<Self, Invalid> {
+        if hour > 23 || minute > 59 || second > 60 || !(-5999..=5999).contains(&zone) {
+            return Err(Invalid { term: "date-time" });
+        }
+        Ok(Self {
+            date,
+            hour,
+            minute,
+            second,
+            zone,
+        })
+    }
+
+    /// The moment of a Unix timestamp, in seconds, as a clock in `zone` shows it.
+    #[must_use]
+    pub fn from_timestamp(seconds: i64, zone: i16) -> Option<Self> {
+        let local = seconds.checked_add(i64::from(zone) * 60)?;
+        let date = Date::from_days(local.div_euclid(86_400))?;
+        let time = local.rem_euclid(86_400);
+        let part = |value: i64| u8::try_from(value).unwrap_or(0);
+        let time = (part(time / 3600), part(time / 60 % 60), part(time % 60));
+        Self::new(date, time, zone).ok()
+    }
+
+    /// Seconds since 1970-01-01 00:00 UTC.
+    #[must_use]
+    pub fn timestamp(self) -> i64 {
+        let (hour, minute, second) = self.time();
+        let time = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+        self.date.days() * 86_400 + time - i64::from(self.zone) * 60
+    }
+
+    /// The day, in its own zone: what SEARCH compares (RFC 9051 §6.4.4).
+    #[must_use]
+    pub fn date(self) -> Date {
+        self.date
+    }
+
+    /// Hour, minute, second.
+    #[must_use]
+    pub fn time(self) -> (u8, u8, u8) {
+        (self.hour, self.minute, self.second)
+    }
+
+    /// Minutes east of Greenwich.
+    #[must_use]
+    pub fn zone(self) -> i16 {
+        self.zone
+    }
+
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let at = c.at();
+        c.expect(b'"', "a date-time")?;
+        let date = Date::parse_text(c, true)?;
+        c.space()?;
+        let hour = two_digits(c)?;
+        c.expect(b':', "\":\"")?;
+        let minute = two_digits(c)?;
+        c.expect(b':', "\":\"")?;
+        let second = two_digits(c)?;
+        c.space()?;
+        let sign = match c.peek() {
+            Some(b'+') => 1,
+            Some(b'-') => -1,
+            _ => return c.expected("a zone"),
+        };
+        c.set_at(c.at() + 1);
+        let (hours, minutes) = (two_digits(c)?, two_digits(c)?);
+        c.expect(b'"', "a closing quote")?;
+        let zone = sign * (i16::from(hours) * 60 + i16::from(minutes));
+        if minutes > 59 {
+            return Err(Cursor::error_at(ParseErrorKind::Date, at));
+        }
+        Self::new(date, (hour, minute, second), zone)
+            .map_err(|_| Cursor::error_at(ParseErrorKind::Date, at))
+    }
+
+    pub(crate) fn encode(self, w: &mut Writer<'_>) {
+        w.byte(b'"');
+        w.str(&self.to_string());
+        w.byte(b'"');
+    }
+}
+
+impl fmt::Display for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, zone) = (self.date, self.zone.unsigned_abs());
+        let sign = if self.zone < 0 { '-' } else { '+' };
+        write!(
+            f,
+            "{:2}-{}-{:04} {:02}:{:02}:{:02} {sign}{:02}{:02}",
+            date.day,
+            date.month_name(),
+            date.year,
+            self.hour,
+            self.minute,
+            self.second,
+            zone / 60,
+            zone % 60
+        )
+    }
+}
+
+impl fmt::Debug for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn two_digits(c: &mut Cursor<'_>) -> Parsed<u8> {
+    match (c.peek(), c.peek_at(1)) {
+        (Some(tens @ b'0'..=b'9'), Some(ones @ b'0'..=b'9')) => {
+            c.set_at(c.at() + 2);
+            Ok((tens - b'0') * 10 + ones - b'0')
+        }
+        _ => c.expected("two digits"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn date_time_as_written() {
+        let text = "\"17-Jul-1996 02:44:25 -0700\"";
+        let parsed = DateTime::parse(&mut Cursor::new(text.as_bytes())).unwrap();
+        assert_eq!(parsed.timestamp(), 837_596_665);
+        assert_eq!(parsed.to_string(), "17-Jul-1996 02:44:25 -0700");
+        assert_eq!(DateTime::from_timestamp(837_596_665, -420), Some(parsed));
+    }
+
+    #[test]
+    fn days_there_and_back() {
+        for days in (-719_000..2_900_000).step_by(997) {
+            assert_eq!(Date::from_days(days).map(Date::days), Some(days));
+        }
+        assert_eq!(Date::new(1970, 1, 1).unwrap().days(), 0);
+        assert_eq!(Date::new(2000, 2, 29).unwrap().days(), 11_016);
+    }
+
+    #[test]
+    fn no_such_date() {
+        for text in [
+            "29-Feb-2023",
+            "0-Jan-2020",
+            "32-Jan-2020",
+            "1-Foo-2020",
+            "1-Jan-20",
+            "001-Jan-2020",
+        ] {
+            assert!(
+                Date::parse(&mut Cursor::new(text.as_bytes())).is_err(),
+                "{text}"
+            );
+        }
+    }
+}

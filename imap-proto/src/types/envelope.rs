@@ -1,0 +1,153 @@
+use super::NString;
+use super::string::{encode_nstring, nil, nstring};
+use crate::cursor::{Cursor, Parsed};
+use crate::wire::Writer;
+
+/// `envelope` (RFC 9051 §7.5.2): the parsed header. Strings are as they stand
+/// in the header, RFC 2047 words undecoded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Envelope {
+    /// Date.
+    pub date: NString,
+    /// Subject.
+    pub subject: NString,
+    /// From; an empty list is NIL, here and below.
+    pub from: Vec<Address>,
+    /// Sender; servers put From here when it is absent.
+    pub sender: Vec<Address>,
+    /// Reply-To; servers put From here when it is absent.
+    pub reply_to: Vec<Address>,
+    /// To.
+    pub to: Vec<Address>,
+    /// Cc.
+    pub cc: Vec<Address>,
+    /// Bcc.
+    pub bcc: Vec<Address>,
+    /// In-Reply-To.
+    pub in_reply_to: NString,
+    /// Message-ID.
+    pub message_id: NString,
+}
+
+/// `address`: one address, or the start or end of a group.
+///
+/// A group starts with an address without host whose mailbox is the group's
+/// name, and ends with one that has neither.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Address {
+    /// The display name.
+    pub name: NString,
+    /// The source route (obsolete).
+    pub adl: NString,
+    /// The local part.
+    pub mailbox: NString,
+    /// The domain.
+    pub host: NString,
+}
+
+impl Envelope {
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        c.open()?;
+        let date = nstring(c)?;
+        c.space()?;
+        let subject = nstring(c)?;
+        let mut lists: [Vec<Address>; 6] = Default::default();
+        for list in &mut lists {
+            c.space()?;
+            *list = addresses(c)?;
+        }
+        c.space()?;
+        let in_reply_to = nstring(c)?;
+        c.space()?;
+        let message_id = nstring(c)?;
+        c.close()?;
+        let [from, sender, reply_to, to, cc, bcc] = lists;
+        Ok(Self {
+            date,
+            subject,
+            from,
+            sender,
+            reply_to,
+            to,
+            cc,
+            bcc,
+            in_reply_to,
+            message_id,
+        })
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        w.byte(b'(');
+        encode_nstring(w, &self.date);
+        w.space();
+        encode_nstring(w, &self.subject);
+        for list in [
+            &self.from,
+            &self.sender,
+            &self.reply_to,
+            &self.to,
+            &self.cc,
+            &self.bcc,
+        ] {
+            w.space();
+            encode_addresses(w, list);
+        }
+        w.space();
+        encode_nstring(w, &self.in_reply_to);
+        w.space();
+        encode_nstring(w, &self.message_id);
+        w.byte(b')');
+    }
+}
+
+/// `"(" 1*address ")" / nil`. Some servers put spaces between, or send `()`.
+fn addresses(c: &mut Cursor<'_>) -> Parsed<Vec<Address>> {
+    let mut list = Vec::new();
+    if nil(c) {
+        return Ok(list);
+    }
+    c.open()?;
+    while !c.eat(b')') {
+        list.push(Address::parse(c)?);
+        let _ = c.eat(b' ');
+    }
+    Ok(list)
+}
+
+fn encode_addresses(w: &mut Writer<'_>, list: &[Address]) {
+    if list.is_empty() {
+        return w.raw(b"NIL");
+    }
+    w.byte(b'(');
+    for address in list {
+        address.encode(w);
+    }
+    w.byte(b')');
+}
+
+impl Address {
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        c.open()?;
+        let name = nstring(c)?;
+        c.space()?;
+        let adl = nstring(c)?;
+        c.space()?;
+        let mailbox = nstring(c)?;
+        c.space()?;
+        let host = nstring(c)?;
+        c.close()?;
+        Ok(Self {
+            name,
+            adl,
+            mailbox,
+            host,
+        })
+    }
+
+    fn encode(&self, w: &mut Writer<'_>) {
+        w.list(
+            [&self.name, &self.adl, &self.mailbox, &self.host],
+            encode_nstring,
+        );
+    }
+}

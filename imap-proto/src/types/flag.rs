@@ -1,0 +1,151 @@
+use std::fmt;
+
+use super::Atom;
+use crate::cursor::{Cursor, Parsed};
+use crate::wire::Writer;
+use crate::{Invalid, ParseErrorKind};
+
+/// `flag` (RFC 9051 §2.3.2).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Flag {
+    /// `\Answered`
+    Answered,
+    /// `\Flagged`
+    Flagged,
+    /// `\Deleted`
+    Deleted,
+    /// `\Seen`
+    Seen,
+    /// `\Draft`
+    Draft,
+    /// `\Recent`: a server may say it (RFC 3501), a client may not set it.
+    Recent,
+    /// A keyword, without backslash.
+    Keyword(Atom),
+    /// Any other system flag: the atom behind the backslash.
+    Extension(Atom),
+}
+
+impl Flag {
+    /// The keyword of this name.
+    ///
+    /// # Errors
+    /// When it is not an atom.
+    pub fn keyword(name: &str) -> Result<Self, Invalid> {
+        Atom::new(name).map(Self::Keyword)
+    }
+
+    /// A flag as it is written, backslash and all.
+    ///
+    /// # Errors
+    /// When it is not a flag.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        let invalid = Invalid { term: "flag" };
+        let mut c = Cursor::new(text.as_bytes());
+        let flag = Self::parse(&mut c).map_err(|_| invalid)?;
+        c.end().map_err(|_| invalid)?;
+        Ok(flag)
+    }
+
+    fn system(name: &str) -> Option<Self> {
+        const SYSTEM: [(&str, Flag); 6] = [
+            ("Seen", Flag::Seen),
+            ("Answered", Flag::Answered),
+            ("Flagged", Flag::Flagged),
+            ("Deleted", Flag::Deleted),
+            ("Draft", Flag::Draft),
+            ("Recent", Flag::Recent),
+        ];
+        SYSTEM
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, flag)| flag.clone())
+    }
+
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        if !c.eat(b'\\') {
+            return Atom::parse(c).map(Self::Keyword);
+        }
+        let at = c.at();
+        let name = c.atom_text()?;
+        if let Some(flag) = Self::system(name) {
+            return Ok(flag);
+        }
+        c.set_at(at);
+        Atom::parse(c).map(Self::Extension)
+    }
+
+    /// A flag as a command may name it: not `\Recent`.
+    pub(crate) fn parse_settable(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let at = c.at();
+        match Self::parse(c)? {
+            Self::Recent => Err(Cursor::error_at(
+                ParseErrorKind::Expected("a flag other than \\Recent"),
+                at,
+            )),
+            flag => Ok(flag),
+        }
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        match self {
+            Self::Keyword(name) => w.str(name.as_str()),
+            Self::Extension(name) => {
+                w.byte(b'\\');
+                w.str(name.as_str());
+            }
+            Self::Answered => w.raw(b"\\Answered"),
+            Self::Flagged => w.raw(b"\\Flagged"),
+            Self::Deleted => w.raw(b"\\Deleted"),
+            Self::Seen => w.raw(b"\\Seen"),
+            Self::Draft => w.raw(b"\\Draft"),
+            Self::Recent => w.raw(b"\\Recent"),
+        }
+    }
+}
+
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyword(name) => write!(f, "{name}"),
+            Self::Extension(name) => write!(f, "\\{name}"),
+            Self::Answered => f.write_str("\\Answered"),
+            Self::Flagged => f.write_str("\\Flagged"),
+            Self::Deleted => f.write_str("\\Deleted"),
+            Self::Seen => f.write_str("\\Seen"),
+            Self::Draft => f.write_str("\\Draft"),
+            Self::Recent => f.write_str("\\Recent"),
+        }
+    }
+}
+
+/// `flag-perm`: what PERMANENTFLAGS lists.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PermanentFlag {
+    /// A flag that the client can change permanently.
+    Flag(Flag),
+    /// `\*`: new keywords can be created.
+    Any,
+}
+
+impl PermanentFlag {
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        if c.eat_text("\\*") {
+            return Ok(Self::Any);
+        }
+        Flag::parse(c).map(Self::Flag)
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        match self {
+            Self::Flag(flag) => flag.encode(w),
+            Self::Any => w.raw(b"\\*"),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The terms of the protocol; none of them can hold what the grammar cannot.
+
+mod atom;
+mod body_structure;
+mod chars;
+mod date;
+mod envelope;
+mod flag;
+mod mailbox;
+pub(crate) mod section;
+pub(crate) mod sequence_set;
+pub(crate) mod string;
+mod utf7;
+
+pub use atom::{Atom, Tag};
+pub use body_structure::{
+    BodyStructure, Extension, Media, MultiExtension, MultiPart, Parameters, SingleExtension,
+    SinglePart,
+};
+pub(crate) use chars::Chars;
+pub use date::{Date, DateTime};
+pub use envelope::{Address, Envelope};
+pub use flag::{Flag, PermanentFlag};
+pub use mailbox::{ListPattern, Mailbox};
+pub use section::{PartNumber, Partial, Section, SectionText};
+pub use sequence_set::{NumberSet, Ranges, SequenceNumber, SequenceRange, SequenceSet};
+pub use string::{IString, NString};

@@ -1,0 +1,370 @@
+use std::fmt;
+use std::num::NonZeroU32;
+
+use crate::cursor::{Cursor, Parsed};
+use crate::wire::Writer;
+use crate::{Invalid, ParseErrorKind};
+
+/// `sequence-set`: sequence numbers or UIDs as a client names them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum SequenceSet {
+    /// Ranges, in the order they were written; at least one.
+    Ranges(Ranges),
+    /// `$`: the saved result of the last search (RFC 5182).
+    SavedResult,
+}
+
+/// One or more ranges.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Ranges(Vec<SequenceRange>);
+
+/// `seq-number / seq-range`. The ends are in the order they were written:
+/// `4:2` means what `2:4` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SequenceRange {
+    /// The first end.
+    pub first: SequenceNumber,
+    /// The second end; equal to the first for a single number.
+    pub second: SequenceNumber,
+}
+
+/// `seq-number`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SequenceNumber {
+    /// A number.
+    Number(NonZeroU32),
+    /// `*`: the largest in use.
+    Largest,
+}
+
+impl SequenceNumber {
+    /// The number when `largest` is the largest in use.
+    #[must_use]
+    pub fn resolve(self, largest: NonZeroU32) -> NonZeroU32 {
+        match self {
+            Self::Number(number) => number,
+            Self::Largest => largest,
+        }
+    }
+}
+
+impl SequenceRange {
+    /// The range from the smaller to the larger end, both included, when
+    /// `largest` is the largest in use.
+    #[must_use]
+    pub fn resolve(self, largest: NonZeroU32) -> (NonZeroU32, NonZeroU32) {
+        let (first, second) = (self.first.resolve(largest), self.second.resolve(largest));
+        (first.min(second), first.max(second))
+    }
+}
+
+impl SequenceSet {
+    /// A set of ranges.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(ranges: impl Into<Vec<SequenceRange>>) -> Result<Self, Invalid> {
+        let ranges = ranges.into();
+        if ranges.is_empty() {
+            return Err(Invalid {
+                term: "sequence-set",
+            });
+        }
+        Ok(Self::Ranges(Ranges(ranges)))
+    }
+
+    /// One number.
+    #[must_use]
+    pub fn one(number: NonZeroU32) -> Self {
+        let number = SequenceNumber::Number(number);
+        Self::Ranges(Ranges(vec![SequenceRange {
+            first: number,
+            second: number,
+        }]))
+    }
+
+    /// `1:*`.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::Ranges(Ranges(vec![SequenceRange {
+            first: SequenceNumber::Number(NonZeroU32::MIN),
+            second: SequenceNumber::Largest,
+        }]))
+    }
+
+    /// A set as it is written.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn from_text(text: &str) -> Result<Self, Invalid> {
+        let invalid = Invalid {
+            term: "sequence-set",
+        };
+        let mut c = Cursor::new(text.as_bytes());
+        let set = Self::parse(&mut c).map_err(|_| invalid)?;
+        c.end().map_err(|_| invalid)?;
+        Ok(set)
+    }
+
+    /// The ranges; none for `$`.
+    #[must_use]
+    pub fn ranges(&self) -> &[SequenceRange] {
+        match self {
+            Self::Ranges(ranges) => &ranges.0,
+            Self::SavedResult => &[],
+        }
+    }
+
+    /// The ranges from smaller to larger end, sorted and merged, when
+    /// `largest` is the largest in use.
+    #[must_use]
+    pub fn resolve(&self, largest: NonZeroU32) -> Vec<(NonZeroU32, NonZeroU32)> {
+        let mut ranges: Vec<_> = self
+            .ranges()
+            .iter()
+            .map(|range| range.resolve(largest))
+            .collect();
+        merge(&mut ranges);
+        ranges
+    }
+
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        if c.eat(b'$') {
+            return Ok(Self::SavedResult);
+        }
+        let mut ranges = Vec::with_capacity(1);
+        loop {
+            let first = number(c)?;
+            let second = if c.eat(b':') { number(c)? } else { first };
+            if ranges.len() >= c.max_ranges {
+                return Err(c.error(ParseErrorKind::Count));
+            }
+            ranges.push(SequenceRange { first, second });
+            if !c.eat(b',') {
+                return Ok(Self::Ranges(Ranges(ranges)));
+            }
+        }
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        if let Self::SavedResult = self {
+            return w.byte(b'$');
+        }
+        for (index, range) in self.ranges().iter().enumerate() {
+            if index > 0 {
+                w.byte(b',');
+            }
+            encode_number(range.first, w);
+            if range.first != range.second {
+                w.byte(b':');
+                encode_number(range.second, w);
+            }
+        }
+    }
+}
+
+fn number(c: &mut Cursor<'_>) -> Parsed<SequenceNumber> {
+    if c.eat(b'*') {
+        return Ok(SequenceNumber::Largest);
+    }
+    c.nz_number().map(SequenceNumber::Number)
+}
+
+fn encode_number(number: SequenceNumber, w: &mut Writer<'_>) {
+    match number {
+        SequenceNumber::Number(number) => w.number(number.get()),
+        SequenceNumber::Largest => w.byte(b'*'),
+    }
+}
+
+fn merge(ranges: &mut Vec<(NonZeroU32, NonZeroU32)>) {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, kept| {
+        let joins = next.0.get() <= kept.1.get().saturating_add(1);
+        if joins {
+            kept.1 = kept.1.max(next.1);
+        }
+        joins
+    });
+}
+
+impl fmt::Debug for SequenceSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = crate::wire::to_vec(crate::Dialect::SERVER, |w| self.encode(w));
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
+/// `uid-set`: concrete numbers, sorted and merged; what servers answer with.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct NumberSet(Vec<(NonZeroU32, NonZeroU32)>);
+
+impl NumberSet {
+    /// The ranges, ascending, with gaps between, both ends included.
+    #[must_use]
+    pub fn ranges(&self) -> &[(NonZeroU32, NonZeroU32)] {
+        &self.0
+    }
+
+    /// How many numbers it holds.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let size =
+            |(first, last): &(NonZeroU32, NonZeroU32)| u64::from(last.get() - first.get()) + 1;
+        self.0.iter().map(size).sum()
+    }
+
+    /// Whether it holds none. An empty set cannot be put on the wire.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it holds `number`.
+    #[must_use]
+    pub fn contains(&self, number: NonZeroU32) -> bool {
+        let at = self.0.partition_point(|(_, last)| *last < number);
+        self.0.get(at).is_some_and(|(first, _)| *first <= number)
+    }
+
+    /// The numbers one by one, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = NonZeroU32> + '_ {
+        self.0
+            .iter()
+            .flat_map(|(first, last)| (first.get()..=last.get()).filter_map(NonZeroU32::new))
+    }
+
+    /// Adds one number: at no cost at the end, else by search.
+    pub fn insert(&mut self, number: NonZeroU32) {
+        self.insert_range(number, number);
+    }
+
+    /// Adds a range, both ends included, in any order.
+    pub fn insert_range(&mut self, first: NonZeroU32, last: NonZeroU32) {
+        let (first, last) = (first.min(last), first.max(last));
+        match self.0.last_mut() {
+            Some(end) if first >= end.0 && first.get() <= end.1.get().saturating_add(1) => {
+                end.1 = end.1.max(last);
+            }
+            Some(end) if first < end.0 => {
+                self.0.push((first, last));
+                merge(&mut self.0);
+            }
+            _ => self.0.push((first, last)),
+        }
+    }
+
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut ranges = Vec::with_capacity(1);
+        loop {
+            let first = c.nz_number()?;
+            let last = if c.eat(b':') { c.nz_number()? } else { first };
+            if ranges.len() >= c.max_ranges {
+                return Err(c.error(ParseErrorKind::Count));
+            }
+            ranges.push((first.min(last), first.max(last)));
+            if !c.eat(b',') {
+                merge(&mut ranges);
+                return Ok(Self(ranges));
+            }
+        }
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        for (index, (first, last)) in self.0.iter().enumerate() {
+            if index > 0 {
+                w.byte(b',');
+            }
+            w.number(first.get());
+            if first != last {
+                w.byte(b':');
+                w.number(last.get());
+            }
+        }
+    }
+}
+
+impl FromIterator<NonZeroU32> for NumberSet {
+    fn from_iter<I: IntoIterator<Item = NonZeroU32>>(numbers: I) -> Self {
+        let mut ranges: Vec<(NonZeroU32, NonZeroU32)> = Vec::new();
+        let mut sorted = true;
+        for number in numbers {
+            match ranges.last_mut() {
+                Some(end) if end.1.checked_add(1) == Some(number) => end.1 = number,
+                last => {
+                    sorted &= last.is_none_or(|end| end.1 < number);
+                    ranges.push((number, number));
+                }
+            }
+        }
+        if !sorted {
+            merge(&mut ranges);
+        }
+        Self(ranges)
+    }
+}
+
+impl fmt::Debug for NumberSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = crate::wire::to_vec(crate::Dialect::SERVER, |w| self.encode(w));
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nz(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    #[test]
+    fn resolves_as_the_rfc_says() {
+        let resolve = |text: &str, largest| {
+            let ranges = SequenceSet::from_text(text).unwrap().resolve(nz(largest));
+            let ranges: Vec<_> = ranges.iter().map(|(a, b)| (a.get(), b.get())).collect();
+            ranges
+        };
+        // The examples in the ABNF of RFC 9051 §9.
+        assert_eq!(
+            resolve("2,4:7,9,12:*", 15),
+            [(2, 2), (4, 7), (9, 9), (12, 15)]
+        );
+        assert_eq!(resolve("*:4,5:7", 10), [(4, 10)]);
+        assert_eq!(resolve("3291:*", 100), [(100, 3291)]);
+        assert_eq!(resolve("4:2", 9), [(2, 4)]);
+    }
+
+    #[test]
+    fn invalid_sets() {
+        for text in [
+            "",
+            "0",
+            "1,",
+            ",1",
+            "1:",
+            ":1",
+            "a",
+            "4294967296",
+            "1:2:3",
+            "$,1",
+            "+1",
+        ] {
+            assert!(SequenceSet::from_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn number_sets_merge() {
+        let set: NumberSet = [5, 1, 2, 3, 9, 4].map(nz).into_iter().collect();
+        assert_eq!(format!("{set:?}"), "1:5,9");
+        assert_eq!(set.len(), 6);
+        assert!(set.contains(nz(5)) && !set.contains(nz(6)) && set.contains(nz(9)));
+        let mut set = NumberSet::default();
+        for number in [7, 8, 3, 9, 20, 8] {
+            set.insert(nz(number));
+        }
+        assert_eq!(format!("{set:?}"), "3,7:9,20");
+    }
+}

@@ -1,0 +1,194 @@
+//! Where encoders write.
+
+use bytes::{Bytes, BytesMut};
+
+/// Literals from this size on are queued uncopied.
+const COPY_BELOW: usize = 512;
+
+/// How strings and mailbox names are put on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// UTF-8 in quoted strings and mailbox names (after `ENABLE IMAP4rev2`
+    /// or `ENABLE UTF8=ACCEPT`); otherwise modified UTF-7 and literals.
+    pub utf8: bool,
+    /// Which literals the sender may use.
+    pub literals: Literals,
+}
+
+/// Which literals a sender may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Literals {
+    /// A server's: nobody waits for them.
+    #[default]
+    Server,
+    /// A client's, each waits for `+` (RFC 9051 §4.3).
+    Synchronizing,
+    /// A client's under LITERAL-: up to 4,096 octets without waiting.
+    Minus,
+    /// A client's under LITERAL+ (RFC 7888).
+    Plus,
+}
+
+impl Dialect {
+    /// A server before anything is enabled.
+    pub const SERVER: Self = Self {
+        utf8: false,
+        literals: Literals::Server,
+    };
+    /// A client before it knows what the server can do.
+    pub const CLIENT: Self = Self {
+        utf8: false,
+        literals: Literals::Synchronizing,
+    };
+}
+
+/// A place in the text where something else has to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Break {
+    /// Offset in the text.
+    pub(crate) at: usize,
+    pub(crate) what: Hold,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Wait for the server's `+`.
+    Continue,
+    /// These octets come next.
+    Octets(Bytes),
+    /// That many octets come next, from the host.
+    Stream(u64),
+}
+
+/// Writes terms behind `text`, remembers the breaks.
+#[derive(Debug)]
+pub(crate) struct Writer<'a> {
+    pub(crate) text: &'a mut BytesMut,
+    pub(crate) breaks: &'a mut Vec<Break>,
+    pub(crate) dialect: Dialect,
+}
+
+impl Writer<'_> {
+    pub(crate) fn raw(&mut self, octets: &[u8]) {
+        self.text.extend_from_slice(octets);
+    }
+
+    pub(crate) fn str(&mut self, text: &str) {
+        self.raw(text.as_bytes());
+    }
+
+    pub(crate) fn byte(&mut self, octet: u8) {
+        self.text.extend_from_slice(&[octet]);
+    }
+
+    pub(crate) fn space(&mut self) {
+        self.byte(b' ');
+    }
+
+    pub(crate) fn number(&mut self, value: impl Into<u64>) {
+        let mut value: u64 = value.into();
+        let mut digits = [0_u8; 20];
+        let mut len = 0;
+        for slot in digits.iter_mut().rev() {
+            *slot = b'0' + u8::try_from(value % 10).unwrap_or(0);
+            value /= 10;
+            len += 1;
+            if value == 0 {
+                break;
+            }
+        }
+        self.raw(digits.get(20 - len..).unwrap_or_default());
+    }
+
+    /// Items with a space between.
+    pub(crate) fn spaced<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut item: impl FnMut(&mut Self, T),
+    ) {
+        for (index, one) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.space();
+            }
+            item(self, one);
+        }
+    }
+
+    /// `"(" items ")"`.
+    pub(crate) fn list<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        item: impl FnMut(&mut Self, T),
+    ) {
+        self.byte(b'(');
+        self.spaced(items, item);
+        self.byte(b')');
+    }
+
+    /// `{n}` CRLF and the octets; `binary` makes it a literal8.
+    pub(crate) fn literal(&mut self, octets: &Bytes, binary: bool) {
+        self.announce(octets.len() as u64, binary);
+        if octets.len() < COPY_BELOW {
+            self.raw(octets);
+        } else {
+            self.hold(Hold::Octets(octets.clone()));
+        }
+    }
+
+    /// `{n}` CRLF; the host sends the octets.
+    pub(crate) fn stream(&mut self, size: u64, binary: bool) {
+        self.announce(size, binary);
+        if size > 0 {
+            self.hold(Hold::Stream(size));
+        }
+    }
+
+    fn announce(&mut self, size: u64, binary: bool) {
+        let waits = match self.dialect.literals {
+            Literals::Server | Literals::Plus => false,
+            Literals::Synchronizing => true,
+            Literals::Minus => size > 4096,
+        };
+        if binary {
+            self.byte(b'~');
+        }
+        self.byte(b'{');
+        self.number(size);
+        if !waits && self.dialect.literals != Literals::Server {
+            self.byte(b'+');
+        }
+        self.raw(b"}\r\n");
+        if waits {
+            self.hold(Hold::Continue);
+        }
+    }
+
+    fn hold(&mut self, what: Hold) {
+        self.breaks.push(Break {
+            at: self.text.len(),
+            what,
+        });
+    }
+}
+
+/// Encodes into octets of its own; streamed literals are left as gaps.
+pub(crate) fn to_vec(dialect: Dialect, encode: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut text = BytesMut::new();
+    let mut breaks = Vec::new();
+    encode(&mut Writer {
+        text: &mut text,
+        breaks: &mut breaks,
+        dialect,
+    });
+    let mut whole = Vec::with_capacity(text.len());
+    let mut done = 0;
+    for one in breaks {
+        whole.extend_from_slice(text.get(done..one.at).unwrap_or_default());
+        done = one.at;
+        if let Hold::Octets(octets) = one.what {
+            whole.extend_from_slice(&octets);
+        }
+    }
+    whole.extend_from_slice(text.get(done..).unwrap_or_default());
+    whole
+}

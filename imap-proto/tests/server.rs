@@ -1,0 +1,148 @@
+//! Transcripts of the server machine, whole, octet by octet, and cut at random.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod common;
+
+use common::ServerMachine;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use imap_proto::{Config, Error, Event, Extension, Server, Step};
+use proto_core::transcript::{Side, run};
+
+fn config() -> Config {
+    let mut config = Config {
+        login_without_tls: true,
+        mechanisms: vec!["PLAIN".into()],
+        mechanisms_without_tls: vec!["PLAIN".into()],
+        starttls: true,
+        ..Config::default()
+    };
+    // A short list keeps the scripts readable; IMAP4rev2 has the rest.
+    config.extensions = [
+        Extension::Imap4Rev1,
+        Extension::Imap4Rev2,
+        Extension::LiteralPlus,
+        Extension::Id,
+        Extension::MultiAppend,
+        Extension::CondStore,
+    ]
+    .into_iter()
+    .collect();
+    config.limits.message = 1000;
+    config.limits.line = 200;
+    config.limits.command = 400;
+    config
+}
+
+fn play(script: &str, config: &Config) {
+    run(script, Side::Server, |now| {
+        ServerMachine::new(config.clone(), now)
+    });
+}
+
+#[test]
+fn append() {
+    play(include_str!("transcripts/server/append.txt"), &config());
+}
+
+#[test]
+fn append_literal_minus() {
+    let mut config = config();
+    config.limits.message = 100_000;
+    config.extensions.remove(Extension::LiteralPlus);
+    config.extensions.insert(Extension::LiteralMinus);
+    play(
+        include_str!("transcripts/server/literal_minus.txt"),
+        &config,
+    );
+}
+
+#[test]
+fn framing() {
+    play(include_str!("transcripts/server/framing.txt"), &config());
+}
+
+#[test]
+fn states() {
+    play(include_str!("transcripts/server/states.txt"), &config());
+}
+
+#[test]
+fn authenticate() {
+    play(
+        include_str!("transcripts/server/authenticate.txt"),
+        &config(),
+    );
+}
+
+#[test]
+fn starttls() {
+    let mut config = config();
+    config.login_without_tls = false;
+    config.mechanisms_without_tls.clear();
+    play(include_str!("transcripts/server/starttls.txt"), &config);
+}
+
+#[test]
+fn starttls_injection() {
+    let now = std::time::Instant::now();
+    let config = Arc::new(config());
+    // Behind STARTTLS in the same packet.
+    let mut server = Server::new(config.clone(), now);
+    let mut input = BytesMut::from("a STARTTLS\r\nb NOOP\r\n");
+    let injected = Err(Error::InjectedBehindStartTls);
+    assert_eq!(server.poll(&mut input, now), injected);
+    assert_eq!(server.poll(&mut input, now), Ok(Step::Closed));
+    // Behind its OK, before the handshake.
+    let mut server = Server::new(config, now);
+    let mut input = BytesMut::from("a STARTTLS\r\n");
+    assert_eq!(
+        server.poll(&mut input, now),
+        Ok(Step::Event(Event::StartTls))
+    );
+    server.ok("go").unwrap();
+    input.extend_from_slice(b"b NOOP\r\n");
+    assert_eq!(server.poll(&mut input, now), injected);
+}
+
+#[test]
+fn idle() {
+    play(include_str!("transcripts/server/idle.txt"), &config());
+}
+
+#[test]
+fn fetch_streams() {
+    play(
+        include_str!("transcripts/server/fetch_stream.txt"),
+        &config(),
+    );
+}
+
+#[test]
+fn timeouts() {
+    play(
+        include_str!("transcripts/server/timeout_login.txt"),
+        &config(),
+    );
+    play(
+        include_str!("transcripts/server/timeout_payload.txt"),
+        &config(),
+    );
+}
+
+#[test]
+fn too_many_errors() {
+    let mut config = config();
+    config.limits.errors = 3;
+    play(include_str!("transcripts/server/errors.txt"), &config);
+}
