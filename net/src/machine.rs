@@ -61,5 +61,7 @@ macro_rules! machine {
 
 machine! {
     smtp_proto::Server, smtp_proto::Event, smtp_proto::Error;
+    smtp_proto::Client, smtp_proto::ClientEvent, smtp_proto::ClientError;
     pop3_proto::Server, pop3_proto::Event, pop3_proto::ServerError;
+    pop3_proto::Client, pop3_proto::ClientEvent, pop3_proto::ClientError;
 }

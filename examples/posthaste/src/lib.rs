@@ -8,7 +8,9 @@
 
 pub mod blocking;
 pub mod config;
+pub mod delivery;
 pub mod logging;
 pub mod queue;
+pub mod received;
 pub mod route;
 pub mod store;

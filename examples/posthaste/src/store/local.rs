@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use mailstore::{AccountConfig, AppendOptions, Error};
 use tokio::sync::Notify;
 
+use super::memory::Memory;
 use super::reader::LocalReader;
 use super::{
     Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, FlagChange, MailStore,
@@ -65,6 +66,7 @@ impl MailStore for LocalStore {
             let made = self.blocking.run(move || prepare(&store, place)).await;
             let (account, place) = made.ok_or_else(stopping)??;
             let account = Arc::new(LocalAccount {
+                memory: Arc::new(Mutex::new(Memory::new(place.home.join(MEMORY)))),
                 account,
                 place,
                 blocking: self.blocking.clone(),
@@ -95,8 +97,12 @@ fn prepare(
     Ok((account, place))
 }
 
+/// The file in a user's home that [`Account::remember`] writes.
+const MEMORY: &str = ".posthaste.remembered";
+
 struct LocalAccount {
     account: Arc<mailstore::Account>,
+    memory: Arc<Mutex<Memory>>,
     place: AccountPlace,
     blocking: Blocking,
 }
@@ -109,6 +115,17 @@ impl LocalAccount {
         let account = Arc::clone(&self.account);
         let ran = self.blocking.run(move || work(&account)).await;
         ran.ok_or_else(stopping)?.map_err(from_mailstore)
+    }
+
+    async fn recall<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> io::Result<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let memory = Arc::clone(&self.memory);
+        let work = move || work(&mut memory.lock().unwrap_or_else(PoisonError::into_inner));
+        let ran = self.blocking.run(work).await;
+        ran.ok_or_else(stopping)?
+            .map_err(|error| StoreError::Storage(error.to_string()))
     }
 
     fn special_use(&self, name: &str) -> Option<String> {
@@ -212,6 +229,16 @@ impl Account for LocalAccount {
             });
             Ok(appender)
         })
+    }
+
+    fn remembers<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, StoreResult<bool>> {
+        let key = key.to_vec();
+        Box::pin(self.recall(move |memory| memory.knows(&key, SystemTime::now())))
+    }
+
+    fn remember<'a>(&'a self, key: &'a [u8], period: Duration) -> BoxFuture<'a, StoreResult<()>> {
+        let key = key.to_vec();
+        Box::pin(self.recall(move |memory| memory.remember(&key, SystemTime::now(), period)))
     }
 
     fn script<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<Option<Bytes>>> {

@@ -5,12 +5,13 @@
 //! own; another implementation may stand beside it.
 
 mod local;
+mod memory;
 mod reader;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -100,6 +101,13 @@ pub trait Account: Send + Sync + 'static {
         name: &'a str,
         id: DeliveryId,
     ) -> BoxFuture<'a, StoreResult<Box<dyn Appender>>>;
+
+    /// Whether `key` is remembered: that a sender was answered, say, or a
+    /// message seen.
+    fn remembers<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, StoreResult<bool>>;
+
+    /// Remembers `key` for a while.
+    fn remember<'a>(&'a self, key: &'a [u8], period: Duration) -> BoxFuture<'a, StoreResult<()>>;
 
     /// A filter script or rc file of the user's, if there is one.
     fn script<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<Option<Bytes>>>;

@@ -1,0 +1,226 @@
+//! Into a user's mailboxes, by way of the user's filter.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::sieve::SieveFilter;
+use super::{Failure, Outcome};
+use crate::queue::{Born, Envelope, Queue, QueueError, QueueId, Recipient};
+use crate::store::{
+    Account, DeliveryId, Flags, MailStore, MessageReader, NewMessage, StoreError, read_whole,
+};
+
+/// A larger message is delivered unfiltered: filters look at it in memory.
+const FILTER_LIMIT: u64 = 64 << 20;
+
+/// How users' mail is filtered.
+#[derive(Debug, Clone)]
+pub struct LocalConfig {
+    /// This host's name.
+    pub hostname: String,
+    /// What stands between user and detail in an address.
+    pub recipient_delimiter: String,
+    /// The user's Sieve script, below the home folder; absent: none runs.
+    pub sieve: Option<String>,
+    /// The script of users who have none.
+    pub sieve_default: Option<Bytes>,
+}
+
+/// Delivers to the users of this host.
+pub struct LocalAgent {
+    store: Arc<dyn MailStore>,
+    config: LocalConfig,
+    sieve: SieveFilter,
+}
+
+/// What came of a local delivery, and the messages that were born of it.
+pub(super) struct Delivered {
+    pub(super) outcome: Outcome,
+    pub(super) born: Vec<Born>,
+}
+
+/// One recipient's copy of a message on its way in.
+pub(super) struct Job<'a> {
+    pub(super) queue: &'a dyn Queue,
+    pub(super) id: &'a QueueId,
+    pub(super) envelope: &'a Envelope,
+    pub(super) size: u64,
+    pub(super) recipient: &'a Recipient,
+    pub(super) user: &'a str,
+}
+
+impl LocalAgent {
+    /// An agent that delivers into `store`.
+    #[must_use]
+    pub fn new(config: LocalConfig, store: Arc<dyn MailStore>) -> Self {
+        Self {
+            store,
+            sieve: SieveFilter::new(&config.hostname, &config.recipient_delimiter),
+            config,
+        }
+    }
+
+    pub(super) async fn deliver(
+        &self,
+        queue: &dyn Queue,
+        id: &QueueId,
+        envelope: &Envelope,
+        size: u64,
+        recipient: &Recipient,
+        user: &str,
+    ) -> Delivered {
+        let job = Job {
+            queue,
+            id,
+            envelope,
+            size,
+            recipient,
+            user,
+        };
+        let mut born = Vec::new();
+        let outcome = match self.run(&job, &mut born).await {
+            Ok(to) => Outcome::Delivered { to },
+            Err(failure) => {
+                born.clear();
+                failure
+            }
+        };
+        Delivered { outcome, born }
+    }
+
+    async fn run(&self, job: &Job<'_>, born: &mut Vec<Born>) -> Result<String, Outcome> {
+        let account = self.store.account(job.user).await.map_err(from_store)?;
+        if let Some(script) = self.sieve_script(job, &*account).await? {
+            let message = job.whole().await?;
+            let account = &*account;
+            return self.sieve.run(job, account, &script, &message, born).await;
+        }
+        job.store(&*account, "INBOX", Flags::NONE, Vec::new(), None)
+            .await?;
+        Ok(format!("{}: INBOX", job.user))
+    }
+
+    async fn sieve_script(
+        &self,
+        job: &Job<'_>,
+        account: &dyn Account,
+    ) -> Result<Option<Bytes>, Outcome> {
+        if job.size > FILTER_LIMIT {
+            tracing::warn!(queue_id = %job.id, user = job.user, "too large to be filtered");
+            return Ok(None);
+        }
+        let Some(name) = &self.config.sieve else {
+            return Ok(None);
+        };
+        match account.script(name).await {
+            Ok(Some(script)) => Ok(Some(script)),
+            Ok(None) => Ok(self.config.sieve_default.clone()),
+            Err(error) => {
+                // A filter that cannot be read loses no mail.
+                tracing::warn!(queue_id = %job.id, user = job.user, %error, "no filter");
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Job<'_> {
+    /// The recipient's address.
+    pub(super) fn address(&self) -> &str {
+        // The router marks addresses that are expanded to the end.
+        self.recipient.address.trim_start_matches('\\')
+    }
+
+    /// The whole message, which was found to be no larger than filters take.
+    pub(super) async fn whole(&self) -> Result<Bytes, Outcome> {
+        let mut content = self.content().await?;
+        read_whole(&mut *content, FILTER_LIMIT)
+            .await
+            .map_err(from_store)
+    }
+
+    /// The trace fields that final delivery puts on top (RFC 5321 §4.4).
+    pub(super) fn trace(&self) -> Bytes {
+        let sender = &self.envelope.sender;
+        let address = self.address();
+        let mut text = format!("Return-Path: <{sender}>\r\nDelivered-To: {address}\r\n");
+        if self.recipient.original != address {
+            text.push_str(&format!("X-Original-To: {}\r\n", self.recipient.original));
+        }
+        Bytes::from(text)
+    }
+
+    /// The id under which this recipient's copy arrives once in a mailbox.
+    pub(super) fn delivery_id(&self) -> DeliveryId {
+        DeliveryId {
+            id: format!(
+                "{}-{:016x}",
+                self.id,
+                fnv1a(self.recipient.address.as_bytes())
+            ),
+            arrived: self.envelope.arrived,
+            maybe_delivered: self.envelope.maybe_delivered,
+        }
+    }
+
+    pub(super) async fn content(&self) -> Result<Box<dyn MessageReader>, Outcome> {
+        self.queue.content(self.id).await.map_err(from_queue)
+    }
+
+    /// Appends the message, or `instead` of it an edited one, to a mailbox.
+    pub(super) async fn store(
+        &self,
+        account: &dyn Account,
+        mailbox: &str,
+        flags: Flags,
+        keywords: Vec<String>,
+        instead: Option<Bytes>,
+    ) -> Result<(), Outcome> {
+        let delivery = account.deliver(mailbox, self.delivery_id()).await;
+        let mut appender = delivery.map_err(from_store)?;
+        appender.write(self.trace()).await.map_err(from_store)?;
+        match instead {
+            Some(edited) => appender.write(edited).await.map_err(from_store)?,
+            None => {
+                let mut content = self.content().await?;
+                while let Some(chunk) = content.next().await.map_err(from_store)? {
+                    appender.write(chunk).await.map_err(from_store)?;
+                }
+            }
+        }
+        appender
+            .commit(NewMessage {
+                flags,
+                keywords,
+                internal_date: SystemTime::now(),
+            })
+            .await
+            .map_err(from_store)?;
+        Ok(())
+    }
+}
+
+/// What a failing store means for the message: later, unless it says no.
+pub(super) fn from_store(error: StoreError) -> Outcome {
+    let failure = Failure::new(
+        match error {
+            StoreError::Quota => "4.2.2",
+            _ => "4.3.0",
+        },
+        error.to_string(),
+    );
+    Outcome::Deferred(failure)
+}
+
+pub(super) fn from_queue(error: QueueError) -> Outcome {
+    Outcome::Deferred(Failure::new("4.3.0", error.to_string()))
+}
+
+/// A stable hash, the same after every restart: FNV-1a, 64 bits.
+fn fnv1a(octets: &[u8]) -> u64 {
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

@@ -1,0 +1,465 @@
+//! From the queue to mailboxes and other hosts.
+//!
+//! One task a message: local recipients first, then each remote destination,
+//! then one atomic record of what came of it. Everything before that record
+//! may happen again after a crash, so all of it is repeatable.
+
+mod bounce;
+mod local;
+mod remote;
+mod sieve;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::queue::{Born, Claimed, Envelope, Queue, QueueId, Recipient, Status, backoff};
+use crate::route::{NextHop, Route, Router};
+
+pub use local::{LocalAgent, LocalConfig};
+pub use remote::{RemoteAgent, RemoteConfig};
+
+/// How the queue is worked off.
+#[derive(Debug, Clone)]
+pub struct DeliveryConfig {
+    /// This host's name, in bounces.
+    pub hostname: String,
+    /// Messages being delivered at once.
+    pub active_messages: usize,
+    /// Local deliveries at once.
+    pub local_concurrency: usize,
+    /// The first wait after a failure.
+    pub minimal_backoff: Duration,
+    /// The longest wait between two attempts.
+    pub maximal_backoff: Duration,
+    /// After this long a deferred message is given up.
+    pub maximal_queue_lifetime: Duration,
+    /// The same for bounces.
+    pub bounce_queue_lifetime: Duration,
+}
+
+/// What came of one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Delivered, or handed on; `to` says where.
+    Delivered {
+        /// The mailbox or the host that has it now.
+        to: String,
+    },
+    /// Not now.
+    Deferred(Failure),
+    /// Never.
+    Failed(Failure),
+}
+
+/// Why a recipient was not reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Enhanced status code (RFC 3463).
+    pub code: String,
+    /// In one line, for people.
+    pub reason: String,
+    /// The host that said so (RFC 3464 §2.3.5), if any.
+    pub remote: Option<String>,
+    /// Its reply, as it came.
+    pub reply: Option<String>,
+}
+
+impl Failure {
+    /// A failure that this host itself found.
+    pub fn new(code: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            reason: reason.into(),
+            remote: None,
+            reply: None,
+        }
+    }
+}
+
+/// Works the queue off.
+pub struct DeliveryAgent {
+    config: DeliveryConfig,
+    queue: Arc<dyn Queue>,
+    router: Arc<Router>,
+    local: LocalAgent,
+    remote: RemoteAgent,
+    local_places: Semaphore,
+}
+
+/// A message on its way through one attempt.
+struct Attempt {
+    id: QueueId,
+    envelope: Envelope,
+    size: u64,
+    born: Vec<Born>,
+    failed: Vec<(usize, Failure)>,
+    started: SystemTime,
+}
+
+impl DeliveryAgent {
+    /// Puts the agent together.
+    #[must_use]
+    pub fn new(
+        config: DeliveryConfig,
+        queue: Arc<dyn Queue>,
+        router: Arc<Router>,
+        local: LocalAgent,
+        remote: RemoteAgent,
+    ) -> Self {
+        Self {
+            local_places: Semaphore::new(config.local_concurrency.max(1)),
+            config,
+            queue,
+            router,
+            local,
+            remote,
+        }
+    }
+
+    /// Works until `stop` turns true, then lets the running attempts end.
+    ///
+    /// What has not ended after `grace` is dropped: the spool still has it.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
+        let places = Arc::new(Semaphore::new(self.config.active_messages.max(1)));
+        let mut attempts = JoinSet::new();
+        loop {
+            while attempts.try_join_next().is_some() {}
+            let next = async {
+                let place = Arc::clone(&places).acquire_owned().await.ok()?;
+                Some((place, self.queue.claim().await))
+            };
+            let claimed = tokio::select! {
+                next = next => next,
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            match claimed {
+                Some((place, Ok(claimed))) => {
+                    let agent = Arc::clone(&self);
+                    attempts.spawn(async move {
+                        agent.attempt(claimed).await;
+                        drop(place);
+                    });
+                }
+                Some((_, Err(error))) => {
+                    tracing::error!(%error, "the queue gives no messages");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                None => break,
+            }
+        }
+        let all_ended = async { while attempts.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, all_ended).await.is_err() {
+            attempts.shutdown().await;
+        }
+    }
+
+    async fn attempt(&self, claimed: Claimed) {
+        let mut attempt = Attempt {
+            id: claimed.id,
+            envelope: claimed.envelope,
+            size: claimed.size,
+            born: Vec::new(),
+            failed: Vec::new(),
+            started: SystemTime::now(),
+        };
+        attempt.envelope.attempts += 1;
+        let (local, remote) = self.sort(&mut attempt);
+        let had_local = !local.is_empty();
+        for (index, user) in local {
+            let outcome = self.deliver_here(&mut attempt, index, &user).await;
+            attempt.settle(index, outcome);
+        }
+        if had_local && !remote.is_empty() {
+            // Other hosts can take hours: what is done here is written down.
+            let born = std::mem::take(&mut attempt.born);
+            let recorded = self
+                .queue
+                .record(&attempt.id, attempt.envelope.clone(), born.clone())
+                .await;
+            if let Err(error) = recorded {
+                tracing::error!(queue_id = %attempt.id, %error, "cannot record deliveries");
+                attempt.born = born;
+            }
+        }
+        let sent = remote.into_iter().map(|(destination, indices)| {
+            let recipients: Vec<(usize, String)> = indices
+                .iter()
+                .filter_map(|index| {
+                    let recipient = attempt.envelope.recipients.get(*index)?;
+                    Some((*index, recipient.address.clone()))
+                })
+                .collect();
+            let (id, envelope, size) = (&attempt.id, &attempt.envelope, attempt.size);
+            async move {
+                let queue = &*self.queue;
+                self.remote
+                    .send(queue, id, envelope, size, &destination, recipients)
+                    .await
+            }
+        });
+        let outcomes = join_all(sent).await;
+        for (index, outcome) in outcomes.into_iter().flatten() {
+            attempt.settle(index, outcome);
+        }
+        self.conclude(attempt).await;
+    }
+
+    /// Expands aliases and sorts the open recipients by where they live.
+    #[expect(clippy::type_complexity, reason = "two plain lists")]
+    fn sort(&self, attempt: &mut Attempt) -> (Vec<(usize, String)>, Vec<(NextHop, Vec<usize>)>) {
+        let mut local = Vec::new();
+        let mut remote: Vec<(NextHop, Vec<usize>)> = Vec::new();
+        let mut index = 0;
+        // Grows while aliases add recipients; each address is added once, so
+        // a loop of aliases ends.
+        while let Some(recipient) = attempt.envelope.recipients.get(index) {
+            if recipient.status.is_open() {
+                match self.router.route(&recipient.address) {
+                    Route::Local { user, .. } => local.push((index, user)),
+                    Route::Relay { destination } => {
+                        match remote.iter_mut().find(|(other, _)| *other == destination) {
+                            Some((_, indices)) => indices.push(index),
+                            None => remote.push((destination, vec![index])),
+                        }
+                    }
+                    Route::Alias { targets } => attempt.expand(index, targets),
+                    Route::Reject(refusal) => {
+                        let failure = Failure::new(refusal.enhanced, refusal.text);
+                        attempt.settle(index, Outcome::Failed(failure));
+                    }
+                    Route::Command { .. } | Route::File { .. } => {
+                        let reason = "delivery to commands and files is not available";
+                        let failure = Failure::new("5.3.3", reason);
+                        attempt.settle(index, Outcome::Failed(failure));
+                    }
+                    Route::TryAgain { reason } => {
+                        let failure = Failure::new("4.3.0", reason);
+                        attempt.settle(index, Outcome::Deferred(failure));
+                    }
+                }
+            }
+            index += 1;
+        }
+        (local, remote)
+    }
+
+    async fn deliver_here(&self, attempt: &mut Attempt, index: usize, user: &str) -> Outcome {
+        let Ok(_place) = self.local_places.acquire().await else {
+            return Outcome::Deferred(Failure::new("4.3.2", "the server is stopping"));
+        };
+        let Some(recipient) = attempt.envelope.recipients.get(index) else {
+            return Outcome::Deferred(Failure::new("4.3.0", "no such recipient"));
+        };
+        let delivered = self
+            .local
+            .deliver(
+                &*self.queue,
+                &attempt.id,
+                &attempt.envelope,
+                attempt.size,
+                recipient,
+                user,
+            )
+            .await;
+        attempt.born.extend(delivered.born);
+        delivered.outcome
+    }
+
+    async fn conclude(&self, mut attempt: Attempt) {
+        let now = SystemTime::now();
+        let age = now
+            .duration_since(attempt.envelope.arrived)
+            .unwrap_or_default();
+        let lifetime = if attempt.envelope.sender.is_empty() {
+            self.config.bounce_queue_lifetime
+        } else {
+            self.config.maximal_queue_lifetime
+        };
+        if age >= lifetime {
+            attempt.expire();
+        }
+        if !attempt.failed.is_empty() && !attempt.envelope.sender.is_empty() {
+            match self.bounce(&attempt).await {
+                Ok(born) => attempt.born.push(born),
+                Err(reason) => {
+                    // The sender must hear of it: try the whole step again.
+                    tracing::error!(queue_id = %attempt.id, reason, "cannot write a bounce");
+                    for (index, failure) in std::mem::take(&mut attempt.failed) {
+                        attempt.set(index, deferred(failure));
+                    }
+                }
+            }
+        }
+        let id = attempt.id.clone();
+        let still_open = attempt
+            .envelope
+            .recipients
+            .iter()
+            .any(|recipient| recipient.status.is_open());
+        let born = std::mem::take(&mut attempt.born);
+        let recorded = if still_open {
+            let wait = backoff(
+                attempt.envelope.attempts,
+                self.config.minimal_backoff,
+                self.config.maximal_backoff,
+            );
+            attempt.envelope.next_attempt = Some(now + wait);
+            self.queue.defer(&id, attempt.envelope, born).await
+        } else {
+            self.queue.finish(&id, born).await
+        };
+        match recorded {
+            Ok(ids) => {
+                for new in ids {
+                    tracing::info!(queue_id = %new, parent = %id, "queued");
+                }
+                if !still_open {
+                    tracing::info!(queue_id = %id, "removed");
+                }
+            }
+            // The lease is kept until a restart rather than delivering twice.
+            Err(error) => tracing::error!(queue_id = %id, %error, "cannot record the attempt"),
+        }
+    }
+
+    async fn bounce(&self, attempt: &Attempt) -> Result<Born, String> {
+        let reader = self
+            .queue
+            .content(&attempt.id)
+            .await
+            .map_err(|error| error.to_string())?;
+        bounce::report(
+            &self.config.hostname,
+            &attempt.id,
+            &attempt.envelope,
+            &attempt.failed,
+            reader,
+        )
+        .await
+    }
+}
+
+impl Attempt {
+    /// Replaces an alias by what it stands for.
+    fn expand(&mut self, index: usize, targets: Vec<String>) {
+        let original = match self.envelope.recipients.get(index) {
+            Some(recipient) => recipient.original.clone(),
+            None => return,
+        };
+        self.set(index, Status::Delivered);
+        for target in targets {
+            let known = self
+                .envelope
+                .recipients
+                .iter()
+                .enumerate()
+                .any(|(at, recipient)| at != index && recipient.address == target);
+            if !known {
+                self.envelope.recipients.push(Recipient {
+                    address: target,
+                    original: original.clone(),
+                    status: Status::Pending,
+                });
+            }
+        }
+    }
+
+    fn settle(&mut self, index: usize, outcome: Outcome) {
+        let Some(recipient) = self.envelope.recipients.get(index) else {
+            return;
+        };
+        let delay = SystemTime::now()
+            .duration_since(self.envelope.arrived)
+            .unwrap_or_default()
+            .as_secs_f64();
+        let active = self.started.elapsed().unwrap_or_default().as_secs_f64();
+        let (status, code, detail) = match &outcome {
+            Outcome::Delivered { to } => ("sent", "2.0.0", to),
+            Outcome::Deferred(failure) => ("deferred", failure.code.as_str(), &failure.reason),
+            Outcome::Failed(failure) => ("bounced", failure.code.as_str(), &failure.reason),
+        };
+        tracing::info!(
+            queue_id = %self.id,
+            from = %self.envelope.sender,
+            to = %recipient.address,
+            orig_to = %recipient.original,
+            size = self.size,
+            delay = format_args!("{delay:.3}"),
+            active = format_args!("{active:.3}"),
+            dsn = code,
+            status,
+            detail = %detail,
+            "delivery"
+        );
+        match outcome {
+            Outcome::Delivered { .. } => self.set(index, Status::Delivered),
+            Outcome::Deferred(failure) => self.set(index, deferred(failure)),
+            Outcome::Failed(failure) => {
+                self.set(index, Status::Bounced);
+                self.failed.push((index, failure));
+            }
+        }
+    }
+
+    /// Gives up what is still deferred: its time is over.
+    fn expire(&mut self) {
+        let expired: Vec<(usize, Failure)> = self
+            .envelope
+            .recipients
+            .iter()
+            .enumerate()
+            .filter_map(|(index, recipient)| match &recipient.status {
+                Status::Deferred { reason, .. } => Some((
+                    index,
+                    Failure::new("5.4.7", format!("delivery time expired: {reason}")),
+                )),
+                _ => None,
+            })
+            .collect();
+        for (index, failure) in expired {
+            self.settle(index, Outcome::Failed(failure));
+        }
+    }
+
+    fn set(&mut self, index: usize, status: Status) {
+        if let Some(recipient) = self.envelope.recipients.get_mut(index) {
+            recipient.status = status;
+        }
+    }
+}
+
+fn deferred(failure: Failure) -> Status {
+    Status::Deferred {
+        code: failure.code,
+        reason: failure.reason,
+    }
+}
+
+/// Runs futures side by side in this task; answers in their order.
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|cx| {
+        let mut all = true;
+        for (future, output) in &mut waiting {
+            if output.is_none() {
+                match future.as_mut().poll(cx) {
+                    std::task::Poll::Ready(ready) => *output = Some(ready),
+                    std::task::Poll::Pending => all = false,
+                }
+            }
+        }
+        if all {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    waiting
+        .into_iter()
+        .filter_map(|(_, output)| output)
+        .collect()
+}

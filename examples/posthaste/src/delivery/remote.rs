@@ -1,0 +1,463 @@
+//! To other hosts, by SMTP.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use net::tls::{PeerName, TlsConnector, TlsError};
+use net::{Conn, ConnError, Resolver, ResolverError, Stream};
+use smtp_proto::{
+    Address, Body, Client, ClientConfig, ClientEvent, ForwardPath, Mail, Rcpt, Reply, ReversePath,
+    Status,
+};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use super::{Failure, Outcome};
+use crate::config::ClientTlsLevel;
+use crate::queue::{Envelope, Queue, QueueId};
+use crate::route::NextHop;
+use crate::store::MessageReader;
+
+/// How mail is sent out.
+#[derive(Debug, Clone)]
+pub struct RemoteConfig {
+    /// What the client machine is told.
+    pub client: Arc<ClientConfig>,
+    /// How far TLS is asked for.
+    pub tls: ClientTlsLevel,
+    /// The port of mail exchangers: 25.
+    pub port: u16,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// Addresses of one destination that are tried in one attempt.
+    pub address_limit: usize,
+    /// Connections to one destination at once.
+    pub destination_concurrency: usize,
+}
+
+/// Sends to other hosts.
+pub struct RemoteAgent {
+    config: RemoteConfig,
+    resolver: Resolver,
+    any_certificate: TlsConnector,
+    verified: TlsConnector,
+    destinations: Mutex<HashMap<NextHop, Arc<Semaphore>>>,
+}
+
+/// What is sent in one attempt.
+struct Parcel<'a> {
+    queue: &'a dyn Queue,
+    id: &'a QueueId,
+    envelope: &'a Envelope,
+    size: u64,
+}
+
+/// Recipients still to be reached, by their place in the envelope.
+type Recipients = Vec<(usize, String)>;
+
+/// Why one host took nothing.
+enum Trouble {
+    /// TLS could not be begun; in the clear it may work.
+    Tls(String),
+    /// Another host, or a later time, may do better.
+    Other(Failure),
+}
+
+impl RemoteAgent {
+    /// An agent that finds hosts through `resolver`.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(config: RemoteConfig, resolver: Resolver) -> Result<Self, TlsError> {
+        Ok(Self {
+            config,
+            resolver,
+            any_certificate: net::tls::opportunistic_connector()?,
+            verified: net::tls::verifying_connector()?,
+            destinations: Mutex::default(),
+        })
+    }
+
+    pub(super) async fn send(
+        &self,
+        queue: &dyn Queue,
+        id: &QueueId,
+        envelope: &Envelope,
+        size: u64,
+        destination: &NextHop,
+        recipients: Recipients,
+    ) -> Vec<(usize, Outcome)> {
+        let places = self.places(destination);
+        let place = places.acquire().await.ok();
+        let parcel = Parcel {
+            queue,
+            id,
+            envelope,
+            size,
+        };
+        let mut outcomes = Vec::new();
+        let mut left = recipients;
+        let mut last = Failure::new("4.4.1", format!("{destination}: no host could be reached"));
+        let hosts = match self.hosts(destination).await {
+            Ok(hosts) => hosts,
+            Err(outcome) => {
+                let all = left.into_iter();
+                return all.map(|(index, _)| (index, outcome.clone())).collect();
+            }
+        };
+        for (host, address) in hosts {
+            match self.try_host(&parcel, &host, address, &left).await {
+                Ok(answered) => {
+                    outcomes.extend(answered);
+                    left.clear();
+                    break;
+                }
+                Err(failure) => last = failure,
+            }
+        }
+        outcomes.extend(
+            left.into_iter()
+                .map(|(index, _)| (index, Outcome::Deferred(last.clone()))),
+        );
+        drop(place);
+        self.forget(destination, &places);
+        outcomes
+    }
+
+    /// The places of one destination; made when first used.
+    fn places(&self, destination: &NextHop) -> Arc<Semaphore> {
+        let mut destinations = self
+            .destinations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let limit = self.config.destination_concurrency.max(1);
+        let places = destinations
+            .entry(destination.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(limit)));
+        Arc::clone(places)
+    }
+
+    /// Drops a destination that nobody uses: the table holds only what is
+    /// being sent.
+    fn forget(&self, destination: &NextHop, places: &Arc<Semaphore>) {
+        let mut destinations = self
+            .destinations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if Arc::strong_count(places) <= 2 {
+            destinations.remove(destination);
+        }
+    }
+
+    /// Where to connect to, best first.
+    async fn hosts(&self, destination: &NextHop) -> Result<Vec<(String, SocketAddr)>, Outcome> {
+        let (names, port) = match destination {
+            NextHop::Domain(domain) if domain.starts_with('[') => {
+                (vec![domain.clone()], self.config.port)
+            }
+            NextHop::RelayHost {
+                host,
+                port,
+                mx: false,
+            } => (vec![host.clone()], *port),
+            NextHop::Domain(domain) => (self.exchanges(domain).await?, self.config.port),
+            NextHop::RelayHost { host, port, .. } => (self.exchanges(host).await?, *port),
+        };
+        let mut hosts = Vec::new();
+        let mut trouble = None;
+        for name in names {
+            let literal = name.trim_matches(['[', ']']);
+            let literal = literal.strip_prefix("IPv6:").unwrap_or(literal);
+            match self.resolver.addresses(literal).await {
+                Ok(addresses) => hosts.extend(
+                    addresses
+                        .into_iter()
+                        .map(|address| (name.clone(), SocketAddr::new(address, port))),
+                ),
+                // One host that answers is enough; a temporary failure weighs
+                // more than one for good.
+                Err(error @ ResolverError::Temporary { .. }) => trouble = Some(error),
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+            if hosts.len() >= self.config.address_limit {
+                break;
+            }
+        }
+        hosts.truncate(self.config.address_limit.max(1));
+        match trouble {
+            Some(error) if hosts.is_empty() => Err(unresolved(&error)),
+            _ => Ok(hosts),
+        }
+    }
+
+    async fn exchanges(&self, domain: &str) -> Result<Vec<String>, Outcome> {
+        let found = self.resolver.exchanges(domain).await;
+        let exchanges = found.map_err(|error| unresolved(&error))?;
+        let own = self.config.client.hostname();
+        let mut names = Vec::new();
+        for exchange in exchanges {
+            // What is less preferred than this host would send it back here
+            // (RFC 5321 §5.1).
+            if exchange.host.eq_ignore_ascii_case(own) {
+                break;
+            }
+            names.push(exchange.host);
+        }
+        if names.is_empty() {
+            let reason = format!("mail for {domain} loops back to myself");
+            return Err(Outcome::Failed(Failure::new("5.4.6", reason)));
+        }
+        Ok(names)
+    }
+
+    async fn try_host(
+        &self,
+        parcel: &Parcel<'_>,
+        host: &str,
+        address: SocketAddr,
+        recipients: &Recipients,
+    ) -> Result<Vec<(usize, Outcome)>, Failure> {
+        let level = self.config.tls;
+        match self.talk(parcel, host, address, recipients, level).await {
+            Ok(answered) => Ok(answered),
+            Err(Trouble::Other(failure)) => Err(failure),
+            Err(Trouble::Tls(reason)) if level == ClientTlsLevel::May => {
+                tracing::info!(queue_id = %parcel.id, host, reason, "TLS failed, going on in the clear");
+                let level = ClientTlsLevel::None;
+                match self.talk(parcel, host, address, recipients, level).await {
+                    Ok(answered) => Ok(answered),
+                    Err(Trouble::Other(failure)) => Err(failure),
+                    Err(Trouble::Tls(reason)) => Err(Failure::new("4.7.5", reason)),
+                }
+            }
+            Err(Trouble::Tls(reason)) => Err(Failure::new("4.7.5", reason)),
+        }
+    }
+
+    /// One connection, one transaction.
+    async fn talk(
+        &self,
+        parcel: &Parcel<'_>,
+        host: &str,
+        address: SocketAddr,
+        recipients: &Recipients,
+        level: ClientTlsLevel,
+    ) -> Result<Vec<(usize, Outcome)>, Trouble> {
+        let unreachable = |error: &dyn std::fmt::Display| {
+            let reason = format!("connect to {host}[{}]: {error}", address.ip());
+            Trouble::Other(Failure::new("4.4.1", reason))
+        };
+        let connecting = TcpStream::connect(address);
+        let socket = match tokio::time::timeout(self.config.connect_timeout, connecting).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) => return Err(unreachable(&error)),
+            Err(_) => return Err(unreachable(&"timed out")),
+        };
+        let _ = socket.set_nodelay(true);
+        let client = Client::new(Arc::clone(&self.config.client), Instant::now());
+        let conn = Conn::new(Stream::from(socket), client);
+        let talk = Talk {
+            agent: self,
+            parcel,
+            host,
+            address,
+            recipients,
+            level,
+            outcomes: Vec::with_capacity(recipients.len()),
+            content: None,
+            begun: false,
+        };
+        talk.run(conn).await
+    }
+}
+
+/// One connection while it lasts.
+struct Talk<'a> {
+    agent: &'a RemoteAgent,
+    parcel: &'a Parcel<'a>,
+    host: &'a str,
+    address: SocketAddr,
+    recipients: &'a Recipients,
+    level: ClientTlsLevel,
+    outcomes: Vec<(usize, Outcome)>,
+    content: Option<Box<dyn MessageReader>>,
+    begun: bool,
+}
+
+impl Talk<'_> {
+    async fn run(mut self, mut conn: Conn<Client>) -> Result<Vec<(usize, Outcome)>, Trouble> {
+        loop {
+            let event = match conn.next().await {
+                Ok(Some(event)) => event,
+                Ok(None) => return self.ended("closed"),
+                Err(error) => return self.ended(&error.to_string()),
+            };
+            match event {
+                ClientEvent::Ready => {
+                    let offered = conn.machine().capabilities().starttls;
+                    let tls = conn.stream().is_tls();
+                    match self.level {
+                        ClientTlsLevel::None => self.begin(&mut conn)?,
+                        _ if tls => self.begin(&mut conn)?,
+                        _ if offered => conn
+                            .machine()
+                            .start_tls()
+                            .map_err(|e| self.host_fault(&e))?,
+                        ClientTlsLevel::May => self.begin(&mut conn)?,
+                        _ => return Err(Trouble::Tls(format!("{} offers no TLS", self.host))),
+                    }
+                }
+                ClientEvent::StartTls(_) => self.start_tls(&mut conn).await?,
+                ClientEvent::StartTlsRefused(reply) => match self.level {
+                    ClientTlsLevel::May => self.begin(&mut conn)?,
+                    _ => return Err(Trouble::Tls(format!("{} refused TLS: {reply}", self.host))),
+                },
+                ClientEvent::Refused(reply) => return Err(Trouble::Other(self.refused(&reply))),
+                ClientEvent::PayloadWanted => self.payload(&mut conn).await?,
+                ClientEvent::Recipient(recipient) => self.settle(recipient),
+                ClientEvent::TransactionEnd => {
+                    // What came of it is known; the farewell is nobody's wait.
+                    tokio::spawn(async move {
+                        if conn.machine().quit().is_ok() {
+                            while let Ok(Some(_)) = conn.next().await {}
+                        }
+                    });
+                    return Ok(self.outcomes);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn ended(self, how: &str) -> Result<Vec<(usize, Outcome)>, Trouble> {
+        if self.outcomes.len() == self.recipients.len() {
+            return Ok(self.outcomes);
+        }
+        let reason = format!(
+            "lost connection with {}[{}]: {how}",
+            self.host,
+            self.address.ip()
+        );
+        Err(Trouble::Other(Failure::new("4.4.2", reason)))
+    }
+
+    fn begin(&mut self, conn: &mut Conn<Client>) -> Result<(), Trouble> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let envelope = self.parcel.envelope;
+        let unfit = |address: &str| {
+            let reason = format!("<{address}>: bad address syntax");
+            Trouble::Other(Failure::new("5.1.3", reason))
+        };
+        let reverse_path = if envelope.sender.is_empty() {
+            ReversePath::Null
+        } else {
+            let sender: Result<Address, _> = envelope.sender.parse();
+            ReversePath::Address(sender.map_err(|_| unfit(&envelope.sender))?)
+        };
+        let mut mail = Mail::new(reverse_path);
+        mail.size = Some(self.parcel.size);
+        mail.body = envelope.eight_bit.then_some(Body::EightBitMime);
+        mail.smtputf8 = envelope.smtp_utf8;
+        let mut recipients = Vec::with_capacity(self.recipients.len());
+        for (_, address) in self.recipients {
+            let plain = address.strip_prefix('\\').unwrap_or(address);
+            let parsed: Address = plain.parse().map_err(|_| unfit(plain))?;
+            recipients.push(Rcpt::new(ForwardPath::Address(parsed)));
+        }
+        let begun = conn.machine().begin(mail, recipients);
+        begun.map_err(|error| self.host_fault(&error))
+    }
+
+    async fn start_tls(&mut self, conn: &mut Conn<Client>) -> Result<(), Trouble> {
+        let connector = match self.level {
+            ClientTlsLevel::Verify => &self.agent.verified,
+            _ => &self.agent.any_certificate,
+        };
+        let name = self.host.trim_matches(['[', ']']).to_owned();
+        let name = PeerName::try_from(name).map_err(|error| Trouble::Tls(error.to_string()))?;
+        match conn.connect_tls(connector, name).await {
+            Ok(()) => Ok(()),
+            Err(ConnError::Misuse(misuse)) => Err(self.host_fault(&misuse)),
+            Err(error) => Err(Trouble::Tls(format!("{}: {error}", self.host))),
+        }
+    }
+
+    async fn payload(&mut self, conn: &mut Conn<Client>) -> Result<(), Trouble> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            Trouble::Other(Failure::new("4.3.0", error.to_string()))
+        };
+        if self.content.is_none() {
+            let opened = self.parcel.queue.content(self.parcel.id).await;
+            self.content = Some(opened.map_err(|error| unreadable(&error))?);
+        }
+        let chunk = match &mut self.content {
+            Some(content) => content.next().await.map_err(|error| unreadable(&error))?,
+            None => None,
+        };
+        let machine = conn.machine();
+        let handed = match chunk {
+            Some(chunk) => machine.send_payload(chunk),
+            None => machine.end_payload(),
+        };
+        handed.map_err(|error| self.host_fault(&error))
+    }
+
+    fn settle(&mut self, recipient: smtp_proto::Recipient) {
+        let Some((index, _)) = self.recipients.get(recipient.index) else {
+            return;
+        };
+        let said = || self.failure(&recipient.reply, recipient.status == Status::Bounced);
+        let outcome = match recipient.status {
+            Status::Delivered => Outcome::Delivered {
+                to: format!(
+                    "{}[{}] said: {}",
+                    self.host,
+                    self.address.ip(),
+                    recipient.reply
+                ),
+            },
+            Status::Deferred => Outcome::Deferred(said()),
+            Status::Bounced => Outcome::Failed(said()),
+        };
+        self.outcomes.push((*index, outcome));
+    }
+
+    fn failure(&self, reply: &Reply, permanent: bool) -> Failure {
+        let default = if permanent { "5.0.0" } else { "4.0.0" };
+        Failure {
+            code: reply
+                .enhanced()
+                .map_or_else(|| default.to_owned(), |code| code.to_string()),
+            reason: format!("host {}[{}] said: {reply}", self.host, self.address.ip()),
+            remote: Some(self.host.to_owned()),
+            reply: Some(reply.to_string()),
+        }
+    }
+
+    /// A host that wants no mail at all: another one may, whatever the code
+    /// of its greeting (RFC 5321 §5.1).
+    fn refused(&self, reply: &Reply) -> Failure {
+        let mut failure = self.failure(reply, false);
+        failure.code = "4.3.2".into();
+        failure
+    }
+
+    fn host_fault(&self, error: &dyn std::fmt::Display) -> Trouble {
+        Trouble::Other(Failure::new("4.3.5", format!("{}: {error}", self.host)))
+    }
+}
+
+fn unresolved(error: &ResolverError) -> Outcome {
+    let failure = |code| Failure::new(code, error.to_string());
+    match error {
+        ResolverError::NotFound { .. } => Outcome::Failed(failure("5.1.2")),
+        ResolverError::NullMx { .. } => Outcome::Failed(failure("5.1.10")),
+        _ => Outcome::Deferred(failure("4.4.3")),
+    }
+}
