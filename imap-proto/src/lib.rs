@@ -10,6 +10,7 @@
 //! | [`Command`], [`CommandBody`] | what clients say, typed |
 //! | [`Response`], [`Untagged`], [`StatusResponse`], [`Code`] | what servers say, typed |
 //! | [`Mailbox`], [`SequenceSet`], [`Flag`], [`Section`] … | the terms; none can hold what the grammar cannot |
+//! | [`View`], [`Change`] | a session's frozen sequence numbers, and the news it was not told yet |
 //! | [`Extension`], [`Extensions`], [`Capability`] | what is offered |
 //!
 //! # A server's loop
@@ -93,6 +94,7 @@ mod framing;
 mod response;
 mod server;
 mod types;
+mod view;
 mod wire;
 
 pub use command::{
@@ -115,4 +117,5 @@ pub use types::{
     Parameters, PartNumber, Partial, PermanentFlag, Ranges, Section, SectionText, SequenceNumber,
     SequenceRange, SequenceSet, SingleExtension, SinglePart, Tag,
 };
+pub use view::{Change, Message, NoSuchMessage, View, ViewOptions};
 pub use wire::{Dialect, Literals};

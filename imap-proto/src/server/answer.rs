@@ -14,7 +14,7 @@ impl Server {
     ///
     /// For each [`Content::Stream`](crate::Content::Stream) in it the octets
     /// follow by [`Server::send_payload`]. EXPUNGE, and when it may be sent,
-    /// is the host's part.
+    /// is [`View`](crate::View)'s part.
     ///
     /// # Errors
     /// When the connection is over or a streamed content is not whole yet.

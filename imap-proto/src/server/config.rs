@@ -83,7 +83,7 @@ impl Default for Limits {
 }
 
 impl Default for Config {
-    /// Both revisions with what only the machine and the view
+    /// Both revisions with what only the machine and [`View`](crate::View)
     /// are needed for; no TLS, no mechanism, LOGIN refused.
     fn default() -> Self {
         let extensions = [

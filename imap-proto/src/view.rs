@@ -1,0 +1,367 @@
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
+
+use thiserror::Error;
+
+use crate::{FetchItem, Flag, NumberSet, SequenceSet, Untagged};
+
+/// What one client knows of its selected mailbox: sequence numbers frozen
+/// until it is told otherwise (RFC 9051 §2.3.1.2).
+///
+/// The store changes at any time, under several sessions; a client's sequence
+/// numbers may change only where it was sent EXPUNGE, and that only where the
+/// RFC allows it. So news is [applied](View::apply) when it happens, and
+/// [taken out](View::pending) when it may be said.
+///
+/// Four octets a message, and what is pending.
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use imap_proto::{Change, SequenceSet, Untagged, View, ViewOptions};
+///
+/// let uid = |uid| NonZeroU32::new(uid).unwrap();
+/// let mut view = View::new([3, 5, 8].map(uid), ViewOptions::default());
+/// view.apply(Change::Expunged(uid(5)));
+/// view.apply(Change::Arrived { uid: uid(9), recent: false });
+///
+/// // In answer to FETCH: the message is gone, but its number is not.
+/// assert_eq!(view.pending(false), [Untagged::Exists(4)]);
+/// assert_eq!(view.uid(uid(2)), Some(uid(5)));
+/// // In answer to NOOP.
+/// assert_eq!(view.pending(true), [Untagged::Expunge(uid(2))]);
+/// assert_eq!(view.uid(uid(2)), Some(uid(8)));
+///
+/// let last = view.resolve(&SequenceSet::from_text("*").unwrap(), false).unwrap();
+/// assert_eq!((last[0].sequence, last[0].uid), (uid(3), uid(9)));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    options: ViewOptions,
+    /// Ascending; the n-th is the UID of sequence number n + 1.
+    uids: Vec<NonZeroU32>,
+    /// Gone from the store, but the client was not told: ascending.
+    expunged: Vec<NonZeroU32>,
+    /// In the store, but the client was not told: ascending.
+    arrived: Vec<NonZeroU32>,
+    /// Messages that are `\Recent` in this session: ascending.
+    recent: Vec<NonZeroU32>,
+    tell_recent: bool,
+    flags: BTreeMap<NonZeroU32, (Vec<Flag>, Option<NonZeroU64>)>,
+    saved: NumberSet,
+}
+
+/// How a client wants its news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ViewOptions {
+    /// UID in unsolicited FETCH (RFC 9051 §7.5.2 allows it, QRESYNC demands
+    /// it).
+    pub uid: bool,
+    /// VANISHED in place of EXPUNGE (RFC 7162 §3.2.10).
+    pub vanished: bool,
+    /// MODSEQ in unsolicited FETCH (RFC 7162 §3.2.4).
+    pub mod_seq: bool,
+    /// RECENT along with EXISTS (RFC 3501).
+    pub recent: bool,
+    /// No sequence numbers at all: UIDFETCH and VANISHED (RFC 9586).
+    pub uid_only: bool,
+}
+
+/// What happened to the mailbox, in any session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A message came. UIDs only rise: one that is not above all others is
+    /// known already, and ignored.
+    Arrived {
+        /// Its UID.
+        uid: NonZeroU32,
+        /// Whether it is `\Recent` in this session.
+        recent: bool,
+    },
+    /// A message is gone.
+    Expunged(NonZeroU32),
+    /// A message has these flags now, by another session's doing. What this
+    /// client changed itself is told by its own STORE.
+    Flags {
+        /// Its UID.
+        uid: NonZeroU32,
+        /// All its flags, without `\Recent`.
+        flags: Vec<Flag>,
+        /// Its modification sequence.
+        mod_seq: Option<NonZeroU64>,
+    },
+}
+
+/// A message that a client named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// Its number for this client.
+    pub sequence: NonZeroU32,
+    /// Its UID.
+    pub uid: NonZeroU32,
+}
+
+/// A sequence number beyond the last message: BAD (RFC 9051 §9, `seq-number`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("no message with that sequence number")]
+pub struct NoSuchMessage;
+
+impl View {
+    /// The view of a mailbox that has these messages now.
+    #[must_use]
+    pub fn new(uids: impl IntoIterator<Item = NonZeroU32>, options: ViewOptions) -> Self {
+        let mut uids: Vec<_> = uids.into_iter().collect();
+        if !uids.is_sorted() {
+            uids.sort_unstable();
+        }
+        uids.dedup();
+        uids.truncate(u32::MAX as usize);
+        uids.shrink_to_fit();
+        Self {
+            options,
+            uids,
+            ..Self::default()
+        }
+    }
+
+    /// How the client wants its news now; say, after ENABLE.
+    pub fn set_options(&mut self, options: ViewOptions) {
+        self.options = options;
+    }
+
+    /// Makes messages `\Recent` in this session, as SELECT found them.
+    pub fn set_recent(&mut self, uids: impl IntoIterator<Item = NonZeroU32>) {
+        self.recent = uids.into_iter().collect();
+        self.recent.sort_unstable();
+        self.recent.dedup();
+    }
+
+    /// Whether a message is `\Recent` in this session.
+    #[must_use]
+    pub fn is_recent(&self, uid: NonZeroU32) -> bool {
+        self.recent.binary_search(&uid).is_ok()
+    }
+
+    /// How many messages are `\Recent` in this session.
+    #[must_use]
+    pub fn recent(&self) -> u32 {
+        u32::try_from(self.recent.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many messages the client knows of.
+    #[must_use]
+    pub fn exists(&self) -> u32 {
+        u32::try_from(self.uids.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The UIDs of the messages that the client knows of, ascending: the n-th
+    /// belongs to sequence number n + 1.
+    #[must_use]
+    pub fn uids(&self) -> &[NonZeroU32] {
+        &self.uids
+    }
+
+    /// The UID of a sequence number.
+    #[must_use]
+    pub fn uid(&self, sequence: NonZeroU32) -> Option<NonZeroU32> {
+        let index = usize::try_from(sequence.get() - 1).ok()?;
+        self.uids.get(index).copied()
+    }
+
+    /// The sequence number of a UID.
+    #[must_use]
+    pub fn sequence(&self, uid: NonZeroU32) -> Option<NonZeroU32> {
+        number(self.uids.binary_search(&uid).ok()?)
+    }
+
+    /// Whether a message that the client still knows of is gone from the
+    /// store.
+    #[must_use]
+    pub fn is_expunged(&self, uid: NonZeroU32) -> bool {
+        self.expunged.binary_search(&uid).is_ok()
+    }
+
+    /// Takes news in, to be told when it may be.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Arrived { uid, recent } => {
+                let last = self.arrived.last().or(self.uids.last());
+                if last.is_some_and(|last| *last >= uid) {
+                    return;
+                }
+                self.arrived.push(uid);
+                if recent {
+                    insert(&mut self.recent, uid);
+                    self.tell_recent = true;
+                }
+            }
+            Change::Expunged(uid) => {
+                if self.uids.binary_search(&uid).is_ok() {
+                    insert(&mut self.expunged, uid);
+                    self.flags.remove(&uid);
+                } else if let Ok(at) = self.arrived.binary_search(&uid) {
+                    self.arrived.remove(at);
+                } else {
+                    return;
+                }
+                if let Ok(at) = self.recent.binary_search(&uid) {
+                    self.recent.remove(at);
+                }
+            }
+            Change::Flags {
+                uid,
+                flags,
+                mod_seq,
+            } => {
+                if self.uids.binary_search(&uid).is_ok() && !self.is_expunged(uid) {
+                    self.flags.insert(uid, (flags, mod_seq));
+                }
+            }
+        }
+    }
+
+    /// Forgets pending flags of a message: the client was just sent its
+    /// present ones.
+    pub fn flags_told(&mut self, uid: NonZeroU32) {
+        self.flags.remove(&uid);
+    }
+
+    /// Whether [`View::pending`] would say anything.
+    #[must_use]
+    pub fn has_pending(&self, may_expunge: bool) -> bool {
+        !self.arrived.is_empty()
+            || !self.flags.is_empty()
+            || may_expunge && !self.expunged.is_empty()
+    }
+
+    /// Takes out what the client is to be told now, in order.
+    ///
+    /// `may_expunge` is false in answer to FETCH, STORE and SEARCH (and SORT,
+    /// THREAD), since those speak of sequence numbers; the UID forms may
+    /// (RFC 9051 §7.5.1), as may any other command, and IDLE. Nothing of it
+    /// may be sent while no command is in progress.
+    pub fn pending(&mut self, may_expunge: bool) -> Vec<Untagged> {
+        let mut told = Vec::new();
+        if may_expunge && !self.expunged.is_empty() {
+            self.tell_expunged(&mut told);
+        }
+        if !self.arrived.is_empty() {
+            self.uids.append(&mut self.arrived);
+            told.push(Untagged::Exists(self.exists()));
+            if self.options.recent && self.tell_recent {
+                told.push(Untagged::Recent(self.recent()));
+            }
+            self.tell_recent = false;
+        }
+        for (uid, (mut flags, mod_seq)) in std::mem::take(&mut self.flags) {
+            let Some(sequence) = self.sequence(uid) else {
+                continue;
+            };
+            if self.is_recent(uid) {
+                flags.push(Flag::Recent);
+            }
+            let mut items = Vec::with_capacity(3);
+            if self.options.uid && !self.options.uid_only {
+                items.push(FetchItem::Uid(uid));
+            }
+            if let (true, Some(mod_seq)) = (self.options.mod_seq, mod_seq) {
+                items.push(FetchItem::ModSeq(mod_seq));
+            }
+            items.push(FetchItem::Flags(flags));
+            told.push(match self.options.uid_only {
+                true => Untagged::UidFetch { uid, items },
+                false => Untagged::Fetch { sequence, items },
+            });
+        }
+        told
+    }
+
+    fn tell_expunged(&mut self, told: &mut Vec<Untagged>) {
+        let expunged = std::mem::take(&mut self.expunged);
+        if self.options.vanished || self.options.uid_only {
+            told.push(Untagged::Vanished {
+                earlier: false,
+                uids: expunged.iter().copied().collect(),
+            });
+        } else {
+            // From the last backwards: no number shifts another.
+            let gone = expunged.iter().rev();
+            told.extend(
+                gone.filter_map(|uid| self.sequence(*uid))
+                    .map(Untagged::Expunge),
+            );
+        }
+        let mut gone = expunged.iter().copied().peekable();
+        self.uids.retain(|uid| gone.next_if_eq(uid).is_none());
+    }
+
+    /// The messages that a client named, ascending, each once.
+    ///
+    /// `uid` says whether the set holds UIDs; those that do not exist are
+    /// passed over in silence (RFC 9051 §6.4.9).
+    ///
+    /// # Errors
+    /// For a sequence number beyond the last message.
+    pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<Vec<Message>, NoSuchMessage> {
+        if *set == SequenceSet::SavedResult {
+            return Ok(self.messages_with(self.saved.ranges()));
+        }
+        if uid {
+            let Some(largest) = self.uids.last() else {
+                return Ok(Vec::new());
+            };
+            return Ok(self.messages_with(&set.resolve(*largest)));
+        }
+        let largest = NonZeroU32::new(self.exists()).ok_or(NoSuchMessage)?;
+        let ranges = set.resolve(largest);
+        if ranges.last().is_some_and(|(_, last)| *last > largest) {
+            return Err(NoSuchMessage);
+        }
+        let sequences = ranges
+            .iter()
+            .flat_map(|(first, last)| first.get()..=last.get());
+        let message = |sequence| {
+            let sequence = NonZeroU32::new(sequence)?;
+            let uid = self.uid(sequence)?;
+            Some(Message { sequence, uid })
+        };
+        Ok(sequences.filter_map(message).collect())
+    }
+
+    /// Keeps the result of `SEARCH RETURN (SAVE)`, as UIDs; an empty one when
+    /// the search failed (RFC 5182 §2.1).
+    pub fn save(&mut self, result: NumberSet) {
+        self.saved = result;
+    }
+
+    /// The saved result, `$`.
+    #[must_use]
+    pub fn saved(&self) -> &NumberSet {
+        &self.saved
+    }
+
+    fn messages_with(&self, ranges: &[(NonZeroU32, NonZeroU32)]) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for (first, last) in ranges {
+            let start = self.uids.partition_point(|uid| uid < first);
+            let found = self.uids.iter().enumerate().skip(start);
+            for (index, uid) in found.take_while(|(_, uid)| *uid <= last) {
+                messages.extend(number(index).map(|sequence| Message {
+                    sequence,
+                    uid: *uid,
+                }));
+            }
+        }
+        messages
+    }
+}
+
+/// The sequence number of an index.
+fn number(index: usize) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(index).ok()?.checked_add(1)?)
+}
+
+fn insert(sorted: &mut Vec<NonZeroU32>, uid: NonZeroU32) {
+    if let Err(at) = sorted.binary_search(&uid) {
+        sorted.insert(at, uid);
+    }
+}
