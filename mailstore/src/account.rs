@@ -1,17 +1,19 @@
 //! A user's mailboxes: hierarchy, names on the disk, subscriptions.
 
+mod maildir;
+mod mbox;
 mod subscriptions;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
+use crate::append::{Delivery, DeliveryId};
 use crate::durable::{Durable, Fs, Kind, RealFs};
 use crate::error::Error;
-use crate::mailbox::{Delivery, DeliveryId, Mailbox};
+use crate::mailbox::Mailbox;
 use crate::name;
 
 /// How an account keeps its mail.
@@ -20,6 +22,8 @@ use crate::name;
 pub enum Format {
     /// A file for each message, a directory `.A.B` for each mailbox.
     Maildir,
+    /// A file for each mailbox, a directory for each level above one.
+    Mbox,
 }
 
 /// Where and how an account keeps its mail.
@@ -29,7 +33,9 @@ pub struct AccountConfig {
     pub root: PathBuf,
     /// How mail is kept in it.
     pub format: Format,
-    /// Keep CRLF line ends on the disk, as Dovecot's `mail_save_crlf`; LF is what Postfix and Dovecot write.
+    /// The file of INBOX where mail is kept in mbox files, `/var/mail/USER` say. Maildir does not look at it.
+    pub inbox: PathBuf,
+    /// Keep CRLF line ends in Maildir files, as Dovecot's `mail_save_crlf`; LF is what Postfix and Dovecot write.
     pub save_crlf: bool,
     /// This host's name: in file names, and in locks to tell whether their owner can be asked after.
     pub host: String,
@@ -38,9 +44,27 @@ pub struct AccountConfig {
 impl AccountConfig {
     /// A Maildir++ in `root` as Postfix and Dovecot make it.
     pub fn maildir(root: impl Into<PathBuf>, host: impl Into<String>) -> Self {
+        let inbox = PathBuf::new();
         Self {
             root: root.into(),
             format: Format::Maildir,
+            inbox,
+            save_crlf: false,
+            host: host.into(),
+        }
+    }
+
+    /// Mbox files in `root`, with INBOX elsewhere or in the same directory.
+    pub fn mbox(
+        root: impl Into<PathBuf>,
+        inbox: impl Into<PathBuf>,
+        host: impl Into<String>,
+    ) -> Self {
+        let (root, inbox) = (root.into(), inbox.into());
+        Self {
+            root,
+            format: Format::Mbox,
+            inbox,
             save_crlf: false,
             host: host.into(),
         }
@@ -64,7 +88,18 @@ pub(crate) struct Shared {
     pub(crate) root: PathBuf,
     pub(crate) host: String,
     pub(crate) save_crlf: bool,
+    format: Format,
+    inbox: PathBuf,
     uid_validity: Mutex<()>,
+}
+
+/// Where a mailbox is.
+#[derive(Clone, Debug)]
+pub(crate) enum Site {
+    /// Its directory.
+    Maildir(PathBuf),
+    /// Its files.
+    Mbox(crate::mbox::Site),
 }
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -108,22 +143,31 @@ impl Shared {
         Ok(next)
     }
 
-    /// The directory of a mailbox.
-    pub(crate) fn maildir_path(&self, name: &str) -> Result<PathBuf, Error> {
-        if name == "INBOX" {
-            return Ok(self.root.clone());
+    /// Where the mailbox of a canonical name is, whether it exists or not.
+    pub(crate) fn site(&self, name: &str) -> Result<Site, Error> {
+        match self.format {
+            Format::Maildir => maildir::directory(&self.root, name).map(Site::Maildir),
+            Format::Mbox => mbox::site(&self.root, &self.inbox, name).map(Site::Mbox),
         }
-        let levels = name::levels(name)?;
-        if levels.iter().any(|level| level.contains('.')) {
-            let reason = "a dot separates levels in Maildir++ and cannot be in a name";
-            return Err(Error::InvalidName {
-                name: name.to_owned(),
-                reason,
-            });
+    }
+
+    fn site_exists(&self, site: &Site) -> Result<bool, Error> {
+        match site {
+            Site::Maildir(directory) => {
+                Ok(self.durable.stat_maybe(&directory.join("cur"))?.is_some())
+            }
+            Site::Mbox(site) => Ok(self
+                .durable
+                .stat_maybe(&site.file)?
+                .is_some_and(|stat| stat.kind == Kind::File)),
         }
-        Ok(self
-            .root
-            .join(format!(".{}", name::to_utf7(&levels.join(".")))))
+    }
+
+    fn make(&self, site: &Site) -> Result<(), Error> {
+        match site {
+            Site::Maildir(directory) => maildir::make(&self.durable, directory),
+            Site::Mbox(site) => mbox::make(&self.durable, site),
+        }
     }
 }
 
@@ -188,6 +232,8 @@ impl Account {
                 root: config.root.clone(),
                 host: config.host.clone(),
                 save_crlf: config.save_crlf,
+                format: config.format,
+                inbox: config.inbox.clone(),
                 uid_validity: Mutex::default(),
             }),
             mailboxes: Mutex::default(),
@@ -217,9 +263,9 @@ impl Account {
     /// # Errors
     /// The disk fails. A name that cannot be one is no error.
     pub fn exists(&self, name: &str) -> Result<bool, Error> {
-        match name::canonical(name).and_then(|name| Ok((self.shared.maildir_path(&name)?, name))) {
+        match name::canonical(name).and_then(|name| Ok((self.shared.site(&name)?, name))) {
             Ok((_, name)) if name == "INBOX" => Ok(true),
-            Ok((path, _)) => Ok(self.shared.durable.stat_maybe(&path.join("cur"))?.is_some()),
+            Ok((site, _)) => self.shared.site_exists(&site),
             Err(Error::InvalidName { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -234,14 +280,14 @@ impl Account {
         if let Some(mailbox) = mailboxes.get(&name).and_then(Weak::upgrade) {
             return Ok(mailbox);
         }
-        let path = self.shared.maildir_path(&name)?;
-        if self.shared.durable.stat_maybe(&path.join("cur"))?.is_none() {
+        let site = self.shared.site(&name)?;
+        if !self.shared.site_exists(&site)? {
             if name != "INBOX" {
                 return Err(Error::NoSuchMailbox(name));
             }
-            make_folder(&self.shared.durable, &path)?;
+            self.shared.make(&site)?;
         }
-        let mailbox = Arc::new(Mailbox::new(&self.shared, name.clone(), path));
+        let mailbox = Arc::new(Mailbox::new(&self.shared, name.clone(), site));
         mailboxes.retain(|_, mailbox| mailbox.strong_count() > 0);
         mailboxes.insert(name, Arc::downgrade(&mailbox));
         Ok(mailbox)
@@ -281,36 +327,14 @@ impl Account {
         Ok(listed)
     }
 
-    /// Names of the mailboxes that have a directory, INBOX aside.
+    /// Names of the mailboxes there are, INBOX aside.
     fn existing(&self) -> Result<Vec<String>, Error> {
-        let mut found: Vec<OsString> = Vec::new();
-        self.shared
-            .durable
-            .readdir(&self.shared.root, |name, kind| {
-                if kind != Kind::File {
-                    found.push(name.to_owned());
-                }
-            })?;
-        let mut names = Vec::new();
-        for file_name in found {
-            let Some(levels) = file_name.to_str().and_then(|name| name.strip_prefix('.')) else {
-                continue;
-            };
-            let Some(name) = name::from_utf7(levels).filter(|name| !name.contains('/')) else {
-                continue;
-            };
-            let name = name.replace('.', "/");
-            if name::canonical(&name).is_ok_and(|canonical| canonical == name && name != "INBOX")
-                && self
-                    .shared
-                    .durable
-                    .stat_maybe(&self.shared.root.join(&file_name).join("cur"))?
-                    .is_some()
-            {
-                names.push(name);
+        match self.shared.format {
+            Format::Maildir => maildir::existing(&self.shared.durable, &self.shared.root),
+            Format::Mbox => {
+                mbox::existing(&self.shared.durable, &self.shared.root, &self.shared.inbox)
             }
         }
-        Ok(names)
     }
 
     /// Makes a mailbox. Levels above it need not exist.
@@ -323,11 +347,11 @@ impl Account {
             .mailboxes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let path = self.shared.maildir_path(&name)?;
-        if name == "INBOX" || self.shared.durable.stat_maybe(&path.join("cur"))?.is_some() {
+        let site = self.shared.site(&name)?;
+        if name == "INBOX" || self.shared.site_exists(&site)? {
             return Err(Error::MailboxExists(name));
         }
-        make_folder(&self.shared.durable, &path)
+        self.shared.make(&site)
     }
 
     /// Removes a mailbox and its messages; those below it stay.
@@ -344,8 +368,8 @@ impl Account {
             .mailboxes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let path = self.shared.maildir_path(&name)?;
-        if durable.stat_maybe(&path.join("cur"))?.is_none() {
+        let site = self.shared.site(&name)?;
+        if !self.shared.site_exists(&site)? {
             return Err(Error::NoSuchMailbox(name));
         }
         if let Some(mailbox) = mailboxes
@@ -354,12 +378,10 @@ impl Account {
         {
             mailbox.retire();
         }
-        // One rename takes it away whole; what a crash leaves of it is removed by the next delete.
-        let trash = self.shared.root.join(TRASH);
-        remove_tree(durable, &trash)?;
-        durable.rename(&path, &trash)?;
-        durable.sync_dir(&self.shared.root)?;
-        remove_tree(durable, &trash)
+        match site {
+            Site::Maildir(directory) => maildir::delete(durable, &self.shared.root, &directory),
+            Site::Mbox(site) => mbox::delete(durable, &self.shared.root, &site),
+        }
     }
 
     /// Gives a mailbox, and those below it, another name. INBOX itself stays: its messages move to the new
@@ -404,24 +426,31 @@ impl Account {
                 continue;
             };
             let target = format!("{to}{rest}");
-            let path = self.shared.maildir_path(&target)?;
-            name::levels(&target)?;
-            if self.shared.durable.stat_maybe(&path)?.is_some() {
+            let site = self.shared.site(&name::canonical(&target)?)?;
+            if self.shared.site_exists(&site)? {
                 return Err(Error::MailboxExists(target));
             }
-            moves.push((name.clone(), self.shared.maildir_path(&name)?, path));
+            moves.push((name.clone(), self.shared.site(&name)?, site));
         }
         if moves.is_empty() {
             return Err(Error::NoSuchMailbox(from));
         }
-        for (name, path, target) in moves {
+        for (name, site, target) in moves {
             if let Some(mailbox) = mailboxes
                 .remove(&name)
                 .and_then(|mailbox| mailbox.upgrade())
             {
                 mailbox.retire();
             }
-            self.shared.durable.rename(&path, &target)?;
+            match (site, target) {
+                (Site::Maildir(from), Site::Maildir(to)) => {
+                    self.shared.durable.rename(&from, &to)?
+                }
+                (Site::Mbox(from), Site::Mbox(to)) => {
+                    mbox::rename(&self.shared.durable, &self.shared.root, &from, &to)?
+                }
+                _ => {}
+            }
         }
         self.shared.durable.sync_dir(&self.shared.root)
     }
@@ -442,42 +471,4 @@ impl Account {
         let name = name::canonical(name)?;
         subscriptions::change(&self.shared, &name, subscribed, now)
     }
-}
-
-/// A deleted mailbox on its way out. Two dots: no mailbox has such a name.
-const TRASH: &str = "..posthaste-deleted";
-
-/// `cur` comes last: a folder without it is one that was never finished.
-fn make_folder(durable: &Durable, path: &Path) -> Result<(), Error> {
-    durable.make_dir(path)?;
-    durable.make_dir(&path.join("tmp"))?;
-    durable.make_dir(&path.join("new"))?;
-    let marker = path.join("maildirfolder");
-    if path
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
-        && durable.stat_maybe(&marker)?.is_none()
-    {
-        // Tells delivery agents that the quota is kept in the directory above.
-        durable.create(&marker)?;
-    }
-    durable.make_dir(&path.join("cur"))?;
-    Ok(())
-}
-
-/// Removes a directory and all in it; nothing when it is not there.
-fn remove_tree(durable: &Durable, path: &Path) -> Result<(), Error> {
-    let mut names: Vec<(PathBuf, Kind)> = Vec::new();
-    match durable.readdir(path, |name, kind| names.push((path.join(name), kind))) {
-        Err(error) if error.is_not_found() => return Ok(()),
-        other => other?,
-    }
-    for (path, kind) in names {
-        if kind == Kind::Directory {
-            remove_tree(durable, &path)?;
-        } else {
-            durable.remove(&path)?;
-        }
-    }
-    durable.remove_dir(path)
 }

@@ -1,4 +1,4 @@
-//! Durable mail storage: Maildir++ as Dovecot and Courier keep it, and a spool with group commit.
+//! Durable mail storage: Maildir++ and mbox as Dovecot, Courier and Postfix keep them, and a spool with group commit.
 //!
 //! The crate is blocking `std::fs`, knows no protocol and no clock: hosts call it off their reactor and pass the
 //! time in. Messages go in and come out in wire form (CRLF line ends) and are kept with LF line ends.
@@ -74,25 +74,26 @@
 //! ```
 
 mod account;
+mod append;
+mod backend;
 mod durable;
 mod error;
 mod flags;
 mod lock;
 mod mailbox;
 mod maildir;
+mod mbox;
 mod name;
 mod spool;
 mod table;
 mod wire;
 
 pub use account::{Account, AccountConfig, Format, Listed, Store};
+pub use append::{Append, AppendOptions, Appended, Delivered, Delivery, DeliveryId};
 pub use durable::{File, Fs, Kind, RealFs, Stat};
 pub use error::Error;
 pub use flags::{FlagChange, FlagMode, Flags, Keywords};
-pub use mailbox::{
-    Append, AppendOptions, Appended, Copied, Delivered, Delivery, DeliveryId, Mailbox, Stored,
-    Watch,
-};
+pub use mailbox::{Copied, Mailbox, Stored, Watch};
 pub use spool::{Batch, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
 pub use table::{Changes, Message, Snapshot};
 pub use wire::Reader;

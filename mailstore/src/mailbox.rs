@@ -1,14 +1,16 @@
 //! A mailbox: one handle for all sessions of the process.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
-use crate::account::Shared;
+use crate::account::{Shared, Site};
+use crate::append::{Append, AppendOptions, Delivered, Delivery, DeliveryId, Incoming};
+use crate::backend::{Backend, Item, Source};
 use crate::error::Error;
-use crate::flags::{FlagChange, Flags};
-use crate::maildir::{self, Item, Source};
+use crate::flags::FlagChange;
+use crate::maildir;
+use crate::mbox;
 use crate::table::{Changes, Snapshot, Table};
 use crate::wire::Reader;
 
@@ -23,15 +25,6 @@ pub struct Stored {
     pub highest_modseq: u64,
 }
 
-/// Where an appended message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// UIDVALIDITY of the mailbox.
-    pub uid_validity: u32,
-    /// UID of the message.
-    pub uid: u32,
-}
-
 /// Where copied messages are (RFC 4315 §3, COPYUID).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -40,48 +33,6 @@ pub struct Copied {
     /// Each source UID with the UID of its copy, in the order of the source. Messages that were expunged
     /// meanwhile are left out.
     pub uids: Vec<(u32, u32)>,
-}
-
-/// Names one delivery, so that trying it again after a crash does not double it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryId {
-    /// Unique for one copy in one mailbox: queue id, recipient and copy, say.
-    pub id: String,
-    /// When the message was accepted; the same on every try.
-    pub arrived: SystemTime,
-    /// Whether an earlier try may have succeeded: then the mailbox is searched for it first.
-    pub maybe_delivered: bool,
-}
-
-/// What became of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivered {
-    /// It is in the mailbox now.
-    Stored,
-    /// An earlier try had put it there already.
-    Duplicate,
-}
-
-/// What is known of a message beside its octets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppendOptions {
-    /// System flags it begins with.
-    pub flags: Flags,
-    /// Keywords it begins with.
-    pub keywords: Vec<String>,
-    /// INTERNALDATE.
-    pub internal_date: SystemTime,
-}
-
-impl AppendOptions {
-    /// No flags.
-    pub fn at(internal_date: SystemTime) -> Self {
-        Self {
-            flags: Flags::NONE,
-            keywords: Vec::new(),
-            internal_date,
-        }
-    }
 }
 
 type Listener = dyn Fn() + Send + Sync;
@@ -94,7 +45,7 @@ type Listener = dyn Fn() + Send + Sync;
 pub struct Mailbox {
     name: String,
     shared: Arc<Shared>,
-    path: PathBuf,
+    site: Site,
     folder: Mutex<Open>,
     generation: AtomicU64,
     listeners: Mutex<Vec<(u64, Arc<Listener>)>>,
@@ -104,7 +55,7 @@ pub struct Mailbox {
 enum Open {
     /// Only delivered to so far; handles that are given out are open.
     NotYet,
-    Maildir(Box<maildir::Folder>),
+    Folder(Box<dyn Backend>),
     /// The mailbox was renamed or deleted.
     Retired(Snapshot),
 }
@@ -113,18 +64,18 @@ impl Open {
     fn view(&self) -> Snapshot {
         match self {
             Self::NotYet => Table::new(1, 1, 1).view().clone(),
-            Self::Maildir(folder) => folder.table().view().clone(),
+            Self::Folder(folder) => folder.table().view().clone(),
             Self::Retired(snapshot) => snapshot.clone(),
         }
     }
 }
 
 impl Mailbox {
-    pub(crate) fn new(shared: &Arc<Shared>, name: String, path: PathBuf) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, name: String, site: Site) -> Self {
         Self {
             name,
             shared: Arc::clone(shared),
-            path,
+            site,
             folder: Mutex::new(Open::NotYet),
             generation: AtomicU64::new(0),
             listeners: Mutex::default(),
@@ -153,7 +104,7 @@ impl Mailbox {
     /// The disk fails, or another program keeps the UID list locked.
     pub fn refresh(&self, now: SystemTime) -> Result<Snapshot, Error> {
         self.with(now, |folder| {
-            folder.refresh(now, false)?;
+            folder.refresh(now)?;
             Ok(folder.table().view().clone())
         })
     }
@@ -161,7 +112,7 @@ impl Mailbox {
     /// What changed after a modification sequence that an earlier snapshot told. Touches no disk.
     pub fn changes_since(&self, modseq: u64) -> Changes {
         match &*self.lock() {
-            Open::Maildir(folder) => folder.table().changes_since(modseq),
+            Open::Folder(folder) => folder.table().changes_since(modseq),
             other => Changes {
                 changed: Vec::new(),
                 vanished: Vec::new(),
@@ -174,7 +125,7 @@ impl Mailbox {
     /// session now.
     pub fn take_recent(&self) -> Vec<u32> {
         match &mut *self.lock() {
-            Open::Maildir(folder) => folder.table_mut().take_recent(),
+            Open::Folder(folder) => folder.table_mut().take_recent(),
             _ => Vec::new(),
         }
     }
@@ -207,12 +158,15 @@ impl Mailbox {
     /// # Errors
     /// The disk fails.
     pub fn append(self: &Arc<Self>, now: SystemTime) -> Result<Append, Error> {
-        let base = maildir::name::fresh(now, self.shared.count(), &self.shared.host);
-        let incoming = self.begin(base.clone(), &base)?;
         Ok(Append {
+            incoming: self.incoming(now)?,
             mailbox: Arc::clone(self),
-            incoming,
         })
+    }
+
+    fn incoming(&self, now: SystemTime) -> Result<Incoming, Error> {
+        let base = maildir::name::fresh(now, self.shared.count(), &self.shared.host);
+        Incoming::begin(&self.shared, &self.site, base.clone(), &base)
     }
 
     /// Begins a delivery: as [`append`](Self::append), but it does not wait for other sessions of the mailbox,
@@ -221,9 +175,13 @@ impl Mailbox {
     /// # Errors
     /// The disk fails.
     pub fn deliver(self: &Arc<Self>, id: DeliveryId, now: SystemTime) -> Result<Delivery, Error> {
-        let base = maildir::name::delivery(&id.id, id.arrived, &self.shared.host);
         let temporary = maildir::name::fresh(now, self.shared.count(), &self.shared.host);
-        let incoming = self.begin(base, &temporary)?;
+        let incoming = Incoming::begin(
+            &self.shared,
+            &self.site,
+            id.base(&self.shared.host),
+            &temporary,
+        )?;
         Ok(Delivery {
             mailbox: Arc::clone(self),
             incoming,
@@ -231,14 +189,27 @@ impl Mailbox {
         })
     }
 
-    fn begin(&self, base: String, temporary: &str) -> Result<maildir::Incoming, Error> {
-        maildir::Incoming::begin(
-            &self.shared.durable,
-            &self.path,
-            base,
-            temporary,
-            self.shared.save_crlf,
-        )
+    /// Puts a sealed delivery in, unless it was there before.
+    pub(crate) fn take_delivery(
+        &self,
+        incoming: Incoming,
+        id: &DeliveryId,
+        options: AppendOptions,
+        now: SystemTime,
+    ) -> Result<Delivered, Error> {
+        let delivered = match (incoming, &self.site) {
+            (Incoming::Maildir(incoming), Site::Maildir(path)) => {
+                maildir::deliver(&self.shared, path, incoming, id, &options, now)?
+            }
+            (Incoming::Mbox(incoming), Site::Mbox(site)) => {
+                // The sessions' own changes of the file are made under the same guard.
+                let _open = self.lock();
+                mbox::deliver(&self.shared, site, incoming, id, options, now)?
+            }
+            _ => return Err(Error::NoSuchMailbox(self.name.clone())),
+        };
+        self.notify();
+        Ok(delivered)
     }
 
     /// Changes flags of messages, in one sync. UIDs that are gone are passed over. With `unchanged_since`,
@@ -274,41 +245,25 @@ impl Mailbox {
     /// # Errors
     /// The disk fails, or the target has no room for a keyword.
     pub fn copy(&self, uids: &[u32], target: &Self, now: SystemTime) -> Result<Copied, Error> {
-        let (originals, names) = self.with(now, |folder| {
-            let originals = folder.originals(uids, now)?;
-            Ok((originals, folder.table().view().keyword_names().to_vec()))
-        })?;
-        let sources: Vec<u32> = originals
-            .iter()
-            .map(|original| original.message.uid)
-            .collect();
-        target.changing(now, |folder| {
-            let mut items = Vec::with_capacity(originals.len());
-            for original in &originals {
-                let keywords: Vec<String> = original
-                    .message
-                    .keywords
-                    .indices()
-                    .filter_map(|index| names.get(index))
-                    .filter(|name| !name.is_empty())
-                    .cloned()
-                    .collect();
-                let mut base =
-                    maildir::name::fresh(now, target.shared.count(), &target.shared.host);
-                for (field, size) in [('S', original.disk_size), ('W', original.message.size)] {
-                    if let Some(size) = size {
-                        base.push_str(&format!(",{field}={size}"));
-                    }
+        let links = matches!(
+            (&self.site, &target.site),
+            (Site::Maildir(_), Site::Maildir(_))
+        );
+        let (mut items, mut sources) = (
+            Vec::with_capacity(uids.len()),
+            Vec::with_capacity(uids.len()),
+        );
+        for &uid in uids {
+            match self.original(uid, target, links, now) {
+                Ok(Some(item)) => {
+                    sources.push(uid);
+                    items.push(item);
                 }
-                items.push(Item {
-                    source: Source::Link(original.path.clone()),
-                    base,
-                    flags: original.message.flags,
-                    keywords: folder.keywords(&keywords, false, now)?,
-                    internal_date: original.message.internal_date,
-                    size: original.message.size,
-                });
+                Ok(None) | Err(Error::NoSuchMessage(_)) => {}
+                Err(error) => return Err(error),
             }
+        }
+        target.changing(now, |folder| {
             let uids = folder.place(items, now)?;
             let uid_validity = folder.table().view().uid_validity;
             Ok(Copied {
@@ -316,6 +271,46 @@ impl Mailbox {
                 uids: sources.into_iter().zip(uids).collect(),
             })
         })
+    }
+
+    /// A message of this mailbox as it goes into another; `None` when it is gone.
+    fn original(
+        &self,
+        uid: u32,
+        target: &Self,
+        links: bool,
+        now: SystemTime,
+    ) -> Result<Option<Item>, Error> {
+        let view = self.snapshot();
+        let Some(message) = view.message(uid) else {
+            return Ok(None);
+        };
+        let link = if links {
+            self.with(now, |folder| folder.link(uid, now))?
+        } else {
+            None
+        };
+        let (source, size) = match link {
+            Some(link) => (Source::Link(link), message.size),
+            None => {
+                let mut incoming = target.incoming(now)?;
+                let mut reader = self.reader(uid, now)?;
+                incoming.write_all_from(&mut reader)?;
+                let (source, size) = incoming.seal(message.internal_date)?;
+                (source, Some(size))
+            }
+        };
+        Ok(Some(Item {
+            source,
+            flags: message.flags,
+            keywords: view
+                .keywords(message)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            internal_date: message.internal_date,
+            size,
+        }))
     }
 
     /// Copies messages and expunges the originals (RFC 6851 §3.3). A crash in between leaves both.
@@ -359,27 +354,26 @@ impl Mailbox {
     fn with<T>(
         &self,
         now: SystemTime,
-        act: impl FnOnce(&mut maildir::Folder) -> Result<T, Error>,
+        act: impl FnOnce(&mut dyn Backend) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut open = self.lock();
         if matches!(*open, Open::NotYet) {
-            *open = Open::Maildir(Box::new(maildir::Folder::open(
-                &self.shared,
-                &self.path,
-                now,
-            )?));
+            *open = Open::Folder(match &self.site {
+                Site::Maildir(path) => Box::new(maildir::Folder::open(&self.shared, path, now)?),
+                Site::Mbox(site) => Box::new(mbox::Folder::open(&self.shared, site, now)?),
+            });
         }
         match &mut *open {
-            Open::Maildir(folder) => act(folder),
+            Open::Folder(folder) => act(&mut **folder),
             _ => Err(Error::NoSuchMailbox(self.name.clone())),
         }
     }
 
     /// As `with`, and tells the listeners, after an error too: part of the change may be done.
-    fn changing<T>(
+    pub(crate) fn changing<T>(
         &self,
         now: SystemTime,
-        act: impl FnOnce(&mut maildir::Folder) -> Result<T, Error>,
+        act: impl FnOnce(&mut dyn Backend) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let before = self.snapshot().highest_modseq;
         let result = self.with(now, act);
@@ -427,89 +421,5 @@ impl Drop for Watch {
                 .unwrap_or_else(PoisonError::into_inner);
             listeners.retain(|(number, _)| *number != self.number);
         }
-    }
-}
-
-/// A message being appended, in wire form. Uses at most 128 KiB of memory whatever its size.
-pub struct Append {
-    mailbox: Arc<Mailbox>,
-    incoming: maildir::Incoming,
-}
-
-impl Append {
-    /// Adds octets.
-    ///
-    /// # Errors
-    /// The disk fails; the message should be dropped.
-    pub fn write(&mut self, wire: &[u8]) -> Result<(), Error> {
-        self.incoming.write(wire)
-    }
-
-    /// Puts the message into the mailbox: when this returns, it is on the disk with its UID.
-    ///
-    /// # Errors
-    /// The disk fails or a keyword has no room; then the message is not in the mailbox.
-    pub fn commit(self, options: AppendOptions, now: SystemTime) -> Result<Appended, Error> {
-        let Self {
-            mailbox,
-            mut incoming,
-        } = self;
-        let (base, size) = incoming.seal(options.internal_date)?;
-        mailbox.changing(now, |folder| {
-            let item = Item {
-                source: Source::Incoming(incoming),
-                base,
-                flags: options.flags,
-                keywords: folder.keywords(&options.keywords, false, now)?,
-                internal_date: options.internal_date,
-                size: Some(size),
-            };
-            let uids = folder.place(vec![item], now)?;
-            let uid_validity = folder.table().view().uid_validity;
-            uids.first()
-                .map(|&uid| Appended { uid_validity, uid })
-                .ok_or(Error::NoUidsLeft)
-        })
-    }
-}
-
-/// A message being delivered, in wire form. Uses at most 128 KiB of memory whatever its size.
-pub struct Delivery {
-    mailbox: Arc<Mailbox>,
-    incoming: maildir::Incoming,
-    id: DeliveryId,
-}
-
-impl Delivery {
-    /// Adds octets.
-    ///
-    /// # Errors
-    /// The disk fails; the delivery should be dropped and tried again later.
-    pub fn write(&mut self, wire: &[u8]) -> Result<(), Error> {
-        self.incoming.write(wire)
-    }
-
-    /// Puts the message into the mailbox: when this returns, it is on the disk once.
-    ///
-    /// # Errors
-    /// The disk fails. The next try must say `maybe_delivered`.
-    pub fn commit(mut self, options: AppendOptions, now: SystemTime) -> Result<Delivered, Error> {
-        let (base, _) = self.incoming.seal(options.internal_date)?;
-        if self.id.maybe_delivered {
-            let unique =
-                maildir::name::delivery(&self.id.id, self.id.arrived, &self.mailbox.shared.host);
-            if maildir::has_delivery(&self.mailbox.shared.durable, &self.mailbox.path, &unique)? {
-                return Ok(Delivered::Duplicate);
-            }
-        }
-        let keywords = if options.keywords.is_empty() {
-            crate::flags::Keywords::default()
-        } else {
-            self.mailbox
-                .with(now, |folder| folder.keywords(&options.keywords, false, now))?
-        };
-        self.incoming.deliver(&base, options.flags, keywords)?;
-        self.mailbox.notify();
-        Ok(Delivered::Stored)
     }
 }

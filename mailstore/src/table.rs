@@ -250,7 +250,6 @@ impl Table {
         }
     }
 
-    #[expect(dead_code, reason = "the mbox format reads so")]
     /// The place of a keyword, made if need be while there are fewer than `limit`.
     pub(crate) fn keyword(&mut self, name: &str, limit: usize) -> Result<usize, Error> {
         if let Some(at) = self

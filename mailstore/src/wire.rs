@@ -145,7 +145,6 @@ pub(crate) enum Form {
     Wire,
     /// Line ends are made CRLF.
     Lines,
-    #[expect(dead_code, reason = "the mbox format reads so")]
     /// Line ends are made CRLF and one `>` is taken off each quoted `From ` line (mboxrd).
     Quoted,
 }
@@ -280,6 +279,15 @@ impl Reader {
         }
         Ok(true)
     }
+}
+
+/// Wire size of a message, by reading it.
+pub(crate) fn measure(file: Arc<dyn File>, extents: Vec<Extent>) -> io::Result<u64> {
+    let mut reader = Reader::new(file, extents, 0);
+    while reader.fill()? {
+        reader.position += reader.ready.len() as u64;
+    }
+    Ok(reader.position)
 }
 
 impl io::Read for Reader {
@@ -435,26 +443,6 @@ impl Unquote {
     fn finish(&mut self, to_wire: &mut ToWire, out: &mut Vec<u8>) {
         let decided = std::mem::take(&mut self.state).end();
         decided.write(decided.angles, |part| to_wire.push(part, out));
-    }
-
-    #[expect(dead_code, reason = "the mbox format reads so")]
-    /// Octets of wire form in a run of disk form; a message's extents are counted with the same state.
-    pub(crate) fn count(
-        &mut self,
-        disk: &[u8],
-        to_wire: &mut ToWire,
-        scratch: &mut Vec<u8>,
-    ) -> u64 {
-        scratch.clear();
-        self.push(disk, to_wire, scratch);
-        scratch.len() as u64
-    }
-
-    #[expect(dead_code, reason = "the mbox format reads so")]
-    pub(crate) fn count_end(&mut self, to_wire: &mut ToWire) -> u64 {
-        let mut rest = Vec::new();
-        self.finish(to_wire, &mut rest);
-        rest.len() as u64
     }
 }
 

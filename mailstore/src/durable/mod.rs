@@ -40,6 +40,8 @@ pub struct Stat {
     pub modified: SystemTime,
     /// Inode number.
     pub inode: u64,
+    /// Permission bits.
+    pub mode: u32,
 }
 
 /// The file system as the crate sees it. [`RealFs`] is the one of the operating system.
@@ -88,6 +90,8 @@ pub trait File: Send + Sync {
     fn stat(&self) -> io::Result<Stat>;
     /// Sets the modification time.
     fn set_modified(&self, time: SystemTime) -> io::Result<()>;
+    /// Sets the permission bits.
+    fn set_mode(&self, mode: u32) -> io::Result<()>;
     /// Takes the `fcntl` lock of the whole file; false when another process has it.
     fn try_lock(&self) -> io::Result<bool>;
     /// Gives the `fcntl` lock back.

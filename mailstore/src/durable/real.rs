@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -101,6 +101,7 @@ fn stat_of(metadata: &fs::Metadata) -> io::Result<Stat> {
         len: metadata.len(),
         modified: metadata.modified()?,
         inode: metadata.ino(),
+        mode: metadata.mode() & 0o7777,
     })
 }
 
@@ -133,6 +134,10 @@ impl File for RealFile {
 
     fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         self.0.set_modified(time)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.0.set_permissions(fs::Permissions::from_mode(mode))
     }
 
     fn try_lock(&self) -> io::Result<bool> {

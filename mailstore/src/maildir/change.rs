@@ -1,43 +1,21 @@
 //! What sessions do: flags, expunge, copy, append.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
+use super::keywords::KeywordFile;
 use super::{Entry, Folder, Incoming, name, path_of};
+use crate::account::Shared;
+use crate::append::{AppendOptions, Delivered, DeliveryId};
+use crate::backend::{Backend, Item, Link, Source};
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
 use crate::lock::DotLock;
 use crate::mailbox::Stored;
-use crate::table::Message;
-
-/// A message that is to be put into a folder.
-pub(crate) struct Item {
-    pub(crate) source: Source,
-    /// With its sizes.
-    pub(crate) base: String,
-    pub(crate) flags: Flags,
-    pub(crate) keywords: Keywords,
-    pub(crate) internal_date: SystemTime,
-    pub(crate) size: Option<u64>,
-}
-
-/// Where its octets are.
-pub(crate) enum Source {
-    /// Sealed in `tmp`.
-    Incoming(Incoming),
-    /// In another folder.
-    Link(PathBuf),
-}
-
-/// A message to be copied.
-pub(crate) struct Original {
-    pub(crate) path: PathBuf,
-    /// Size on the disk, when the name tells it and it is true.
-    pub(crate) disk_size: Option<u64>,
-    pub(crate) message: Message,
-}
+use crate::table::{Message, Table};
+use crate::wire::Reader;
 
 /// A message whose file is in `cur`.
 struct Placed {
@@ -48,6 +26,53 @@ struct Placed {
     size: Option<u64>,
 }
 
+impl Backend for Folder {
+    fn table(&self) -> &Table {
+        &self.table
+    }
+
+    fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    fn refresh(&mut self, now: SystemTime) -> Result<(), Error> {
+        self.look(now, false)
+    }
+
+    fn reader(&mut self, uid: u32, now: SystemTime) -> Result<Reader, Error> {
+        self.reader_now(uid, now)
+    }
+
+    fn set_flags(
+        &mut self,
+        uids: &[u32],
+        change: &FlagChange,
+        unchanged_since: Option<u64>,
+        now: SystemTime,
+    ) -> Result<Stored, Error> {
+        self.set_flags_now(uids, change, unchanged_since, now)
+    }
+
+    fn expunge(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
+        self.expunge_now(uids, now)
+    }
+
+    fn link(&mut self, uid: u32, now: SystemTime) -> Result<Option<Link>, Error> {
+        self.with_file(uid, now, |folder, entry, path| {
+            let stat = folder.durable().stat(path)?;
+            let disk_size = name::size(&entry.name, b'S').filter(|&size| size == stat.len);
+            Ok(Some(Link {
+                path: path.to_owned(),
+                disk_size,
+            }))
+        })
+    }
+
+    fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
+        self.place_now(items, now)
+    }
+}
+
 impl Folder {
     /// The letters of these keywords; made if need be, unless `known_only`.
     pub(crate) fn keywords(
@@ -56,24 +81,18 @@ impl Folder {
         known_only: bool,
         now: SystemTime,
     ) -> Result<Keywords, Error> {
-        let mut keywords = Keywords::default();
         if names.is_empty() {
-            return Ok(keywords);
+            return Ok(Keywords::default());
         }
         if !known_only {
             self.keywords
                 .add(&self.shared.durable, names, &self.shared.host, now)?;
             self.table.set_keyword_names(&self.keywords.names);
         }
-        for (index, known) in self.keywords.names.iter().enumerate() {
-            if names.iter().any(|name| name.eq_ignore_ascii_case(known)) {
-                keywords.set(index);
-            }
-        }
-        Ok(keywords)
+        Ok(self.keywords.letters(names))
     }
 
-    pub(crate) fn set_flags(
+    fn set_flags_now(
         &mut self,
         uids: &[u32],
         change: &FlagChange,
@@ -162,7 +181,7 @@ impl Folder {
         Ok(())
     }
 
-    pub(crate) fn expunge(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
+    fn expunge_now(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
         self.reserve_modseq()?;
         let seen = self.cur_is_seen();
         let mut gone = Vec::new();
@@ -199,12 +218,17 @@ impl Folder {
         failed.map_or(Ok(gone), Err)
     }
 
-    /// Puts messages into the folder, all or none: into `cur`, then on the disk, then with UIDs in this order.
-    pub(crate) fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
+    /// Into `cur`, then on the disk, then with UIDs.
+    fn place_now(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
+        let mut with_letters = Vec::with_capacity(items.len());
+        for item in items {
+            let keywords = self.keywords(&item.keywords, false, now)?;
+            with_letters.push((item, keywords));
+        }
         let _lock = self.lock_unchanged_list(now)?;
         let seen = self.cur_is_seen();
-        let mut placed: Vec<Placed> = Vec::with_capacity(items.len());
-        let result = self.place_locked(items, &mut placed);
+        let mut placed: Vec<Placed> = Vec::with_capacity(with_letters.len());
+        let result = self.place_locked(with_letters, &mut placed, now);
         if result.is_err() {
             for placed in &placed {
                 // Not acknowledged; what cannot be removed becomes a message of its own.
@@ -226,7 +250,7 @@ impl Folder {
                 return Ok(lock);
             }
             drop(lock);
-            self.refresh(now, true)?;
+            self.look(now, true)?;
         }
         Err(Error::Locked {
             path: self.list_path(),
@@ -235,18 +259,32 @@ impl Folder {
 
     fn place_locked(
         &mut self,
-        items: Vec<Item>,
+        items: Vec<(Item, Keywords)>,
         placed: &mut Vec<Placed>,
+        now: SystemTime,
     ) -> Result<Vec<u32>, Error> {
         self.reserve_modseq()?;
-        for item in items {
-            let name = name::with_flags(item.base.as_bytes(), item.flags, item.keywords);
-            let to = path_of(&self.cur, &name);
+        let mut name;
+        for (item, keywords) in items {
+            let flags = item.flags;
             match item.source {
-                Source::Incoming(mut incoming) => incoming.rename_to(&to)?,
-                Source::Link(from) => self.durable().link(&from, &to)?,
+                Source::Maildir(mut incoming, base) => {
+                    name = name::with_flags(base.as_bytes(), flags, keywords);
+                    incoming.rename_to(&path_of(&self.cur, &name))?;
+                }
+                Source::Link(link) => {
+                    let mut base = name::fresh(now, self.shared.count(), &self.shared.host);
+                    for (field, size) in [('S', link.disk_size), ('W', item.size)] {
+                        if let Some(size) = size {
+                            base.push_str(&format!(",{field}={size}"));
+                        }
+                    }
+                    name = name::with_flags(base.as_bytes(), flags, keywords);
+                    self.durable()
+                        .link(&link.path, &path_of(&self.cur, &name))?;
+                }
+                Source::Mbox(_) => continue,
             }
-            let (flags, keywords) = (item.flags, item.keywords);
             placed.push(Placed {
                 name,
                 flags,
@@ -287,42 +325,34 @@ impl Folder {
         self.table.insert(messages);
         Ok(uids)
     }
+}
 
-    /// What a copy of these messages needs; those that are gone are left out.
-    pub(crate) fn originals(
-        &mut self,
-        uids: &[u32],
-        now: SystemTime,
-    ) -> Result<Vec<Original>, Error> {
-        let mut originals = Vec::with_capacity(uids.len());
-        for &uid in uids {
-            let found = self.with_file(uid, now, |folder, entry, path| {
-                let stat = folder.durable().stat(path)?;
-                Ok((
-                    path.to_owned(),
-                    name::size(&entry.name, b'S').filter(|&size| size == stat.len),
-                ))
-            });
-            let (path, disk_size) = match found {
-                Ok(found) => found,
-                Err(Error::NoSuchMessage(_)) => continue,
-                Err(error) => return Err(error),
-            };
-            let Some(message) = self.table.message(uid) else {
-                continue;
-            };
-            originals.push(Original {
-                path,
-                disk_size,
-                message: message.clone(),
-            });
-        }
-        Ok(originals)
+/// Delivers without opening the folder. The message gets its UID with the next refresh.
+pub(crate) fn deliver(
+    shared: &Shared,
+    folder: &Path,
+    mut incoming: Incoming,
+    id: &DeliveryId,
+    options: &AppendOptions,
+    now: SystemTime,
+) -> Result<Delivered, Error> {
+    let (base, _) = incoming.seal(options.internal_date)?;
+    if id.maybe_delivered && has_delivery(&shared.durable, folder, &id.base(&shared.host))? {
+        return Ok(Delivered::Duplicate);
     }
+    let mut keywords = Keywords::default();
+    if !options.keywords.is_empty() {
+        let mut file = KeywordFile::new(folder);
+        file.refresh(&shared.durable)?;
+        file.add(&shared.durable, &options.keywords, &shared.host, now)?;
+        keywords = file.letters(&options.keywords);
+    }
+    incoming.deliver(&base, options.flags, keywords)?;
+    Ok(Delivered::Stored)
 }
 
 /// Whether a delivery with this base has been made, whatever became of its flags.
-pub(crate) fn has_delivery(durable: &Durable, folder: &Path, base: &str) -> Result<bool, Error> {
+fn has_delivery(durable: &Durable, folder: &Path, base: &str) -> Result<bool, Error> {
     let mut there = false;
     // A message moves from `new` to `cur`, so this order misses none.
     for directory in ["new", "cur"] {

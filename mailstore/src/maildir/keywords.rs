@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::durable::{Durable, Stat};
 use crate::error::Error;
+use crate::flags::Keywords;
 use crate::lock::DotLock;
 
 /// Letters there are.
@@ -37,6 +38,17 @@ impl KeywordFile {
             self.seen = Some(stat);
         }
         Ok(())
+    }
+
+    /// The letters of those names that have one.
+    pub(crate) fn letters(&self, names: &[String]) -> Keywords {
+        let mut keywords = Keywords::default();
+        for (index, known) in self.names.iter().enumerate() {
+            if names.iter().any(|name| name.eq_ignore_ascii_case(known)) {
+                keywords.set(index);
+            }
+        }
+        keywords
     }
 
     /// Makes sure that each name has a letter, durably.

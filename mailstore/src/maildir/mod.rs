@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub(crate) use change::{Item, Source, has_delivery};
+pub(crate) use change::deliver;
 pub(crate) use incoming::Incoming;
 
 use crate::account::Shared;
@@ -91,16 +91,8 @@ impl Folder {
         folder.open_list(now)?;
         folder.table = Table::new(folder.list.uid_validity, folder.list.uid_next, ceiling);
         folder.sweep(now)?;
-        folder.refresh(now, true)?;
+        folder.look(now, true)?;
         Ok(folder)
-    }
-
-    pub(crate) fn table(&self) -> &Table {
-        &self.table
-    }
-
-    pub(crate) fn table_mut(&mut self) -> &mut Table {
-        &mut self.table
     }
 
     fn durable(&self) -> &Durable {
@@ -267,7 +259,7 @@ impl Folder {
             match act(self, entry, &self.entry_path(entry)) {
                 Err(error) if error.is_not_found() && again => {
                     again = false;
-                    self.refresh(now, true)?;
+                    self.look(now, true)?;
                 }
                 Err(error) if error.is_not_found() => return Err(Error::NoSuchMessage(uid)),
                 other => return other,
@@ -276,7 +268,7 @@ impl Folder {
     }
 
     /// The message's content.
-    pub(crate) fn reader(&mut self, uid: u32, now: SystemTime) -> Result<Reader, Error> {
+    fn reader_now(&mut self, uid: u32, now: SystemTime) -> Result<Reader, Error> {
         let (file, len, path) = self.with_file(uid, now, |folder, _, path| {
             let file = folder.durable().open(path)?;
             let len = file.stat().at("stat", path)?.len;

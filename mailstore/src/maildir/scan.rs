@@ -41,7 +41,7 @@ type Found = HashMap<Box<[u8]>, Entry>;
 
 impl Folder {
     /// Brings the table up to what is on the disk; `force` reads the directories whatever their times say.
-    pub(crate) fn refresh(&mut self, now: SystemTime, force: bool) -> Result<(), Error> {
+    pub(super) fn look(&mut self, now: SystemTime, force: bool) -> Result<(), Error> {
         self.keywords.refresh(&self.shared.durable)?;
         self.table.set_keyword_names(&self.keywords.names);
         let force = self.reread_list(now)? || force || self.list_suspect;

@@ -1,0 +1,99 @@
+//! Maildir++: INBOX is the root, the mailbox `A/B` is its directory `.A.B`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::durable::{Durable, Kind};
+use crate::error::Error;
+use crate::name;
+
+/// The directory of a mailbox.
+pub(super) fn directory(root: &Path, name: &str) -> Result<PathBuf, Error> {
+    if name == "INBOX" {
+        return Ok(root.to_owned());
+    }
+    let levels = name::levels(name)?;
+    if levels.iter().any(|level| level.contains('.')) {
+        let reason = "a dot separates levels in Maildir++ and cannot be in a name";
+        return Err(Error::InvalidName {
+            name: name.to_owned(),
+            reason,
+        });
+    }
+    Ok(root.join(format!(".{}", name::to_utf7(&levels.join(".")))))
+}
+
+/// Names of the mailboxes that have a directory, INBOX aside.
+pub(super) fn existing(durable: &Durable, root: &Path) -> Result<Vec<String>, Error> {
+    let mut found: Vec<OsString> = Vec::new();
+    durable.readdir(root, |name, kind| {
+        if kind != Kind::File {
+            found.push(name.to_owned());
+        }
+    })?;
+    let mut names = Vec::new();
+    for file_name in found {
+        let Some(levels) = file_name.to_str().and_then(|name| name.strip_prefix('.')) else {
+            continue;
+        };
+        let Some(name) = name::from_utf7(levels).filter(|name| !name.contains('/')) else {
+            continue;
+        };
+        let name = name.replace('.', "/");
+        if name::canonical(&name).is_ok_and(|canonical| canonical == name && name != "INBOX")
+            && durable
+                .stat_maybe(&root.join(&file_name).join("cur"))?
+                .is_some()
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Takes a mailbox away whole, by one rename; what a crash leaves of it is removed by the next delete.
+pub(super) fn delete(durable: &Durable, root: &Path, directory: &Path) -> Result<(), Error> {
+    let trash = root.join(TRASH);
+    remove_tree(durable, &trash)?;
+    durable.rename(directory, &trash)?;
+    durable.sync_dir(root)?;
+    remove_tree(durable, &trash)
+}
+
+/// A deleted mailbox on its way out. Two dots: no mailbox has such a name.
+const TRASH: &str = "..posthaste-deleted";
+
+/// `cur` comes last: a folder without it is one that was never finished.
+pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
+    durable.make_dir(path)?;
+    durable.make_dir(&path.join("tmp"))?;
+    durable.make_dir(&path.join("new"))?;
+    let marker = path.join("maildirfolder");
+    if path
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        && durable.stat_maybe(&marker)?.is_none()
+    {
+        // Tells delivery agents that the quota is kept in the directory above.
+        durable.create(&marker)?;
+    }
+    durable.make_dir(&path.join("cur"))?;
+    Ok(())
+}
+
+/// Removes a directory and all in it; nothing when it is not there.
+fn remove_tree(durable: &Durable, path: &Path) -> Result<(), Error> {
+    let mut names: Vec<(PathBuf, Kind)> = Vec::new();
+    match durable.readdir(path, |name, kind| names.push((path.join(name), kind))) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    }
+    for (path, kind) in names {
+        if kind == Kind::Directory {
+            remove_tree(durable, &path)?;
+        } else {
+            durable.remove(&path)?;
+        }
+    }
+    durable.remove_dir(path)
+}

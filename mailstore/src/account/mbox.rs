@@ -1,0 +1,153 @@
+//! Mbox files: the mailbox `A/B` is the file `A/B` below the root, INBOX has a path of its own.
+
+use std::path::{Path, PathBuf};
+
+use crate::durable::{Durable, Kind};
+use crate::error::Error;
+use crate::mbox::Site;
+use crate::name;
+
+/// Where the state of all mailboxes is, below the root.
+const SIDE: &str = ".posthaste";
+/// Levels that a walk goes down, against links that lead in circles.
+const DEPTH: usize = 32;
+
+/// The files of a mailbox.
+pub(super) fn site(root: &Path, inbox: &Path, name: &str) -> Result<Site, Error> {
+    let levels = name::levels(name)?;
+    let bad = |level: &&str| level.starts_with('.') || level.ends_with(".lock");
+    if levels.iter().any(bad) || is_own(name) {
+        let reason = "a level of an mbox name cannot begin with a dot or end in .lock, and some names are taken";
+        return Err(Error::InvalidName {
+            name: name.to_owned(),
+            reason,
+        });
+    }
+    let encoded: Vec<String> = levels.iter().map(|level| name::to_utf7(level)).collect();
+    let side = root
+        .join(SIDE)
+        .join(encoded.join("/").replace('%', "%25").replace('/', "%2F"));
+    let file = if name == "INBOX" {
+        inbox.to_owned()
+    } else {
+        root.join(encoded.join("/"))
+    };
+    Ok(Site { file, side })
+}
+
+/// Makes an empty mailbox and the levels above it.
+pub(super) fn make(durable: &Durable, site: &Site) -> Result<(), Error> {
+    let Some(directory) = site.file.parent() else {
+        return Ok(());
+    };
+    durable.make_dir(directory)?;
+    let file = durable.create(&site.file)?;
+    durable.sync(&*file, &site.file)?;
+    durable.sync_dir(directory)
+}
+
+/// Removes a mailbox, and the levels above it that are empty then.
+pub(super) fn delete(durable: &Durable, root: &Path, site: &Site) -> Result<(), Error> {
+    durable.remove(&site.file)?;
+    if let Some(directory) = site.file.parent() {
+        durable.sync_dir(directory)?;
+    }
+    durable.remove(&site.state())?;
+    durable.remove(&site.journal())?;
+    remove_empty_levels(durable, root, &site.file);
+    Ok(())
+}
+
+/// Gives a mailbox another name, with its state.
+pub(super) fn rename(durable: &Durable, root: &Path, from: &Site, to: &Site) -> Result<(), Error> {
+    if let Some(directory) = to.file.parent() {
+        durable.make_dir(directory)?;
+    }
+    // Without its state a mailbox has no more than its header fields, so that goes first, as a copy.
+    if let Some((state, _)) = durable.read_maybe(&from.state(), 1 << 30)? {
+        durable.replace(&to.state(), &state)?;
+    }
+    durable.rename(&from.file, &to.file)?;
+    for path in [&to.file, &from.file] {
+        if let Some(directory) = path.parent() {
+            durable.sync_dir(directory)?;
+        }
+    }
+    durable.remove(&from.state())?;
+    remove_empty_levels(durable, root, &from.file);
+    Ok(())
+}
+
+fn remove_empty_levels(durable: &Durable, root: &Path, file: &Path) {
+    let levels = file
+        .ancestors()
+        .skip(1)
+        .take_while(|level| *level != root && level.starts_with(root));
+    for level in levels {
+        if durable.remove_dir(level).is_err() {
+            // Not empty, then.
+            return;
+        }
+    }
+}
+
+/// Names of the mailboxes that have a file, INBOX aside.
+pub(super) fn existing(durable: &Durable, root: &Path, inbox: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    walk(durable, root, "", DEPTH, &mut |path, name| {
+        if path != inbox
+            && name::canonical(&name).is_ok_and(|canonical| canonical == name && name != "INBOX")
+        {
+            names.push(name);
+        }
+    })?;
+    Ok(names)
+}
+
+fn walk(
+    durable: &Durable,
+    directory: &Path,
+    above: &str,
+    depth: usize,
+    each: &mut dyn FnMut(&Path, String),
+) -> Result<(), Error> {
+    let mut entries: Vec<(PathBuf, String, Kind)> = Vec::new();
+    durable.readdir(directory, |name, kind| {
+        let level = name
+            .to_str()
+            .filter(|name| !name.starts_with('.') && !name.ends_with(".lock"));
+        if let Some(level) = level
+            .and_then(name::from_utf7)
+            .filter(|level| !level.contains('/'))
+        {
+            entries.push((directory.join(name), format!("{above}{level}"), kind));
+        }
+    })?;
+    for (path, name, kind) in entries {
+        let kind = match kind {
+            Kind::Other => durable
+                .stat_maybe(&path)?
+                .map_or(Kind::Other, |stat| stat.kind),
+            known => known,
+        };
+        match kind {
+            Kind::File if !is_own(&name) => each(&path, name),
+            Kind::Directory if depth > 0 => {
+                walk(durable, &path, &format!("{name}/"), depth - 1, each)?
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The account's own files beside the mailboxes.
+fn is_own(name: &str) -> bool {
+    [
+        "subscriptions",
+        "posthaste-uidvalidity",
+        "posthaste-uidvalidity.tmp",
+        "subscriptions.tmp",
+    ]
+    .contains(&name)
+}

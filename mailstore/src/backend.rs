@@ -1,0 +1,58 @@
+//! What a format does for its mailboxes.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::flags::{FlagChange, Flags};
+use crate::mailbox::Stored;
+use crate::table::Table;
+use crate::wire::Reader;
+use crate::{maildir, mbox};
+
+/// A mailbox's state and files; its mailbox's lock guards it.
+pub(crate) trait Backend: Send {
+    fn table(&self) -> &Table;
+    fn table_mut(&mut self) -> &mut Table;
+    /// Brings the table up to what is on the disk.
+    fn refresh(&mut self, now: SystemTime) -> Result<(), Error>;
+    fn reader(&mut self, uid: u32, now: SystemTime) -> Result<Reader, Error>;
+    fn set_flags(
+        &mut self,
+        uids: &[u32],
+        change: &FlagChange,
+        unchanged_since: Option<u64>,
+        now: SystemTime,
+    ) -> Result<Stored, Error>;
+    /// Removes messages; `uids` ascending. Gives those that were there.
+    fn expunge(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error>;
+    /// A file of the message's own that can be linked to, where the format has such.
+    fn link(&mut self, uid: u32, now: SystemTime) -> Result<Option<Link>, Error>;
+    /// Puts messages in, all or none, with UIDs in this order.
+    fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error>;
+}
+
+/// A message's file.
+pub(crate) struct Link {
+    pub(crate) path: PathBuf,
+    /// Size on the disk, when the name tells it and it is true.
+    pub(crate) disk_size: Option<u64>,
+}
+
+/// A message that is to be put into a mailbox.
+pub(crate) struct Item {
+    pub(crate) source: Source,
+    pub(crate) flags: Flags,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) internal_date: SystemTime,
+    pub(crate) size: Option<u64>,
+}
+
+/// Where its octets are.
+pub(crate) enum Source {
+    /// Sealed in `tmp`, with the base it gets.
+    Maildir(maildir::Incoming, String),
+    /// In another Maildir folder.
+    Link(Link),
+    Mbox(mbox::Incoming),
+}

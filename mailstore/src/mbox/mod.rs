@@ -1,0 +1,454 @@
+//! One mbox file.
+
+mod change;
+mod from;
+mod incoming;
+mod meta;
+mod scan;
+mod side;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+pub(crate) use change::deliver;
+pub(crate) use incoming::Incoming;
+
+use crate::account::Shared;
+use crate::durable::{Durable, File, Stat};
+use crate::error::{Error, IoContext};
+use crate::flags::Keywords;
+use crate::lock::DotLock;
+use crate::table::{Message, Table};
+use crate::wire::Reader;
+use scan::Found;
+use side::Side;
+
+/// Keywords a mailbox can have in a snapshot; more stay in the file.
+const KEYWORDS: usize = 64;
+
+/// Where a mailbox's files are.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// The mbox itself.
+    pub(crate) file: PathBuf,
+    /// Its state, journal and waiting messages begin with this.
+    pub(crate) side: PathBuf,
+}
+
+impl Site {
+    fn sibling(&self, extension: &str) -> PathBuf {
+        // A mailbox's own name may have dots.
+        let mut name = self.side.as_os_str().to_owned();
+        name.push(format!(".{extension}"));
+        PathBuf::from(name)
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.sibling("state")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.sibling("append")
+    }
+
+    pub(crate) fn waiting(&self, count: u64) -> PathBuf {
+        self.sibling(&format!("{}-{count}.incoming", std::process::id()))
+    }
+
+    fn lock(&self) -> PathBuf {
+        let mut name = self.file.as_os_str().to_owned();
+        name.push(".lock");
+        PathBuf::from(name)
+    }
+
+    fn rewritten(&self) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(self.file.file_name().unwrap_or_default());
+        name.push(".posthaste");
+        self.file.with_file_name(name)
+    }
+}
+
+/// The file, with both locks.
+struct Locked {
+    file: Arc<dyn File>,
+    _dot: Option<DotLock>,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // It fails only where there is no such lock, and closing the file would give it back too.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Tries for the `fcntl` lock, with pauses of 50 ms: 30 seconds.
+const LOCK_TRIES: usize = 600;
+
+/// Takes the dotlock, then the `fcntl` lock of the file that then has the name, and undoes a half append. `known`
+/// is the handle to go on with while it is still that file: closing another handle of the same file would give
+/// the lock back.
+fn lock(
+    shared: &Shared,
+    site: &Site,
+    known: Option<&Arc<dyn File>>,
+    now: SystemTime,
+) -> Result<Locked, Error> {
+    let durable = &shared.durable;
+    let dot = match DotLock::acquire(durable, site.lock(), &shared.host, now) {
+        Ok(lock) => Some(lock),
+        // Where the directory is not ours to write to, as a spool of others', only the other lock is left.
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let stat = match durable.stat_maybe(&site.file)? {
+        Some(stat) => stat,
+        None => {
+            let file = durable.create(&site.file)?;
+            durable.sync(&*file, &site.file)?;
+            if let Some(directory) = site.file.parent() {
+                durable.sync_dir(directory)?;
+            }
+            file.stat().at("stat", &site.file)?
+        }
+    };
+    let same = match known {
+        Some(file) => file.stat().at("stat", &site.file)?.inode == stat.inode,
+        None => false,
+    };
+    let file = match known {
+        Some(file) if same => Arc::clone(file),
+        _ => Arc::from(durable.open_write(&site.file)?),
+    };
+    for _ in 0..LOCK_TRIES {
+        if file.try_lock().at("lock", &site.file)? {
+            let locked = Locked { file, _dot: dot };
+            side::recover(durable, &site.journal(), &*locked.file, &site.file)?;
+            return Ok(locked);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Err(Error::Locked {
+        path: site.file.clone(),
+    })
+}
+
+/// The state of an mbox that all sessions share.
+pub(crate) struct Folder {
+    shared: Arc<Shared>,
+    site: Site,
+    table: Table,
+    side: Side,
+    file: Option<Arc<dyn File>>,
+    /// The file when it was read or written last.
+    seen: Option<Stat>,
+    found: BTreeMap<u32, Found>,
+}
+
+impl Folder {
+    pub(crate) fn open(shared: &Arc<Shared>, site: &Site, now: SystemTime) -> Result<Self, Error> {
+        let mut folder = Self {
+            shared: Arc::clone(shared),
+            site: site.clone(),
+            table: Table::new(1, 1, 1),
+            side: Side::default(),
+            file: None,
+            seen: None,
+            found: BTreeMap::new(),
+        };
+        folder.sweep()?;
+        let locked = lock(shared, site, None, now)?;
+        folder.file = Some(Arc::clone(&locked.file));
+        let stat = locked.file.stat().at("stat", &site.file)?;
+        let found = scan::scan(&*locked.file, &site.file, 0, stat.len)?;
+        folder.open_side(found.first(), now)?;
+        let side = &folder.side;
+        folder.table = Table::new(side.uid_validity, side.uid_next, side.modseq_ceiling.max(1));
+        folder.take(&locked, found, true)?;
+        Ok(folder)
+    }
+
+    fn durable(&self) -> &Durable {
+        &self.shared.durable
+    }
+
+    /// The state file, or what the mbox says when it was another program's so far.
+    fn open_side(&mut self, first: Option<&Found>, now: SystemTime) -> Result<(), Error> {
+        if let Some(side) = Side::read(self.durable(), &self.site.state())? {
+            self.side = side;
+            return Ok(());
+        }
+        let (uid_validity, last) = match first.and_then(|first| first.meta.base) {
+            Some(base) => base,
+            None => (self.shared.next_uid_validity(now)?, 0),
+        };
+        self.side = Side {
+            uid_validity,
+            uid_next: last.saturating_add(1),
+            ..Side::default()
+        };
+        self.side.uid_ceiling = self.side.uid_next;
+        self.side.write(self.durable(), &self.site.state())
+    }
+
+    /// Removes what crashes left of messages on their way in. Those of other processes that still run stay.
+    fn sweep(&self) -> Result<(), Error> {
+        let Some((directory, name)) = self.site.side.parent().zip(self.site.side.file_name())
+        else {
+            return Ok(());
+        };
+        let prefix = format!("{}.", name.to_string_lossy());
+        let mut left = Vec::new();
+        let listed = self.durable().readdir(directory, |file_name, _| {
+            let path = directory.join(file_name);
+            let file_name = file_name.to_string_lossy();
+            let pid = file_name
+                .strip_prefix(&prefix)
+                .and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
+            if let Some(pid) = pid
+                && incoming::is_leftover(&path)
+                && pid != std::process::id()
+            {
+                left.push((path, pid));
+            }
+        });
+        match listed {
+            Err(error) if error.is_not_found() => return Ok(()),
+            other => other?,
+        }
+        for (path, pid) in left {
+            if !self.durable().process_alive(pid) {
+                self.durable().remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&mut self, now: SystemTime) -> Result<Locked, Error> {
+        let locked = lock(&self.shared, &self.site, self.file.as_ref(), now)?;
+        self.file = Some(Arc::clone(&locked.file));
+        Ok(locked)
+    }
+
+    fn refresh_now(&mut self, now: SystemTime) -> Result<(), Error> {
+        if self.durable().stat_maybe(&self.site.file)? == self.seen && self.seen.is_some() {
+            return Ok(());
+        }
+        let locked = self.lock(now)?;
+        self.refresh_locked(&locked)
+    }
+
+    /// Reads what was added behind the known end, or all of a file that is another than it was.
+    fn refresh_locked(&mut self, locked: &Locked) -> Result<(), Error> {
+        let stat = locked.file.stat().at("stat", &self.site.file)?;
+        if Some(stat) == self.seen {
+            return Ok(());
+        }
+        let path = &self.site.file;
+        if let Some(seen) = self.seen
+            && seen.inode == stat.inode
+            && seen.len > 0
+            && stat.len > seen.len
+            && scan::begins(&*locked.file, path, seen.len, stat.len)?
+            && let Some(last) = self.found.values().next_back()
+            && scan::begins(&*locked.file, path, last.from, stat.len)?
+        {
+            let found = scan::scan(&*locked.file, path, seen.len, stat.len)?;
+            return self.take(locked, found, false);
+        }
+        let found = scan::scan(&*locked.file, path, 0, stat.len)?;
+        self.take(locked, found, true)
+    }
+
+    /// Gives UIDs to what was found, durably, and brings the table up to it. `all`: the whole file was read.
+    fn take(&mut self, locked: &Locked, mut found: Vec<Found>, all: bool) -> Result<(), Error> {
+        let first_look = self.seen.is_none();
+        let base = found
+            .first()
+            .filter(|_| all)
+            .and_then(|first| first.meta.base);
+        let believed = match base {
+            Some((validity, last)) if validity == self.side.uid_validity => {
+                self.side.uid_ceiling.max(last.saturating_add(1))
+            }
+            _ => self.side.uid_ceiling,
+        };
+        let mut unlabelled: HashMap<u32, VecDeque<u32>> = HashMap::new();
+        for &(uid, hash) in &self.side.unlabelled {
+            unlabelled.entry(hash).or_default().push_back(uid);
+        }
+        let mut side = self.side.clone();
+        side.uid_next = side.uid_next.max(self.table.view().uid_next);
+        let mut last = if all {
+            0
+        } else {
+            self.found.keys().next_back().copied().unwrap_or(0)
+        };
+        let (mut labels, mut fresh) = (Vec::new(), Vec::new());
+        if all {
+            side.unlabelled.clear();
+        }
+        for message in &mut found {
+            let label = message.meta.uid;
+            let remembered = unlabelled
+                .get_mut(&message.hash)
+                .and_then(VecDeque::pop_front);
+            let uid = if label > last && label < believed {
+                label
+            } else if let Some(uid) = remembered.filter(|&uid| uid > last && label == 0) {
+                side.unlabelled.push((uid, message.hash));
+                uid
+            } else {
+                let uid = side.uid_next;
+                match message.slot {
+                    Some((at, _)) => labels.push((at, uid)),
+                    None => side.unlabelled.push((uid, message.hash)),
+                }
+                fresh.push(uid);
+                uid
+            };
+            last = uid;
+            message.meta.uid = uid;
+            side.uid_next = side
+                .uid_next
+                .max(uid.checked_add(1).ok_or(Error::NoUidsLeft)?);
+        }
+        let changed =
+            side.unlabelled != self.side.unlabelled || side.uid_next > self.side.uid_ceiling;
+        if changed {
+            side.reserve_uids(side.uid_next);
+            side.write(self.durable(), &self.site.state())?;
+        }
+        for (at, uid) in &labels {
+            let line = format!("X-UID: {uid:010}\n");
+            locked
+                .file
+                .write_all_at(line.as_bytes(), *at)
+                .at("write", &self.site.file)?;
+        }
+        if !labels.is_empty() {
+            self.durable().sync_data(&*locked.file, &self.site.file)?;
+        }
+        self.side = side;
+        self.seen = Some(locked.file.stat().at("stat", &self.site.file)?);
+        self.show(found, all, first_look, &fresh)
+    }
+
+    /// Brings the table up to what was found.
+    fn show(
+        &mut self,
+        found: Vec<Found>,
+        all: bool,
+        first_look: bool,
+        fresh: &[u32],
+    ) -> Result<(), Error> {
+        let new: BTreeMap<u32, Found> = found
+            .into_iter()
+            .map(|found| (found.meta.uid, found))
+            .collect();
+        if all {
+            let gone: Vec<u32> = self
+                .found
+                .keys()
+                .copied()
+                .filter(|uid| !new.contains_key(uid))
+                .collect();
+            if !gone.is_empty() {
+                self.reserve_modseq()?;
+                self.table.remove(&gone);
+            }
+            self.found.clear();
+        }
+        let mut modseq = first_look.then(|| self.table.view().highest_modseq);
+        let mut added = Vec::new();
+        for (uid, found) in new {
+            let keywords = self.keyword_bits(&found.meta.keywords);
+            match self.table.message(uid) {
+                Some(known) if (known.flags, known.keywords) == (found.meta.flags, keywords) => {}
+                Some(_) => {
+                    let modseq = self.modseq(&mut modseq)?;
+                    self.table.update(uid, |message| {
+                        message.flags = found.meta.flags;
+                        message.keywords = keywords;
+                        message.modseq = modseq;
+                    });
+                }
+                None => added.push(Message {
+                    uid,
+                    flags: found.meta.flags,
+                    keywords,
+                    modseq: self.modseq(&mut modseq)?,
+                    internal_date: found.date,
+                    size: None,
+                }),
+            }
+            self.found.insert(uid, found);
+        }
+        self.table.insert(added);
+        self.table.raise_uid_next(self.side.uid_next);
+        for &uid in fresh {
+            self.table.add_recent(uid);
+        }
+        Ok(())
+    }
+
+    /// One modification sequence for all of a change.
+    fn modseq(&mut self, modseq: &mut Option<u64>) -> Result<u64, Error> {
+        match modseq {
+            Some(modseq) => Ok(*modseq),
+            None => {
+                self.reserve_modseq()?;
+                Ok(*modseq.insert(self.table.next_modseq()))
+            }
+        }
+    }
+
+    fn reserve_modseq(&mut self) -> Result<(), Error> {
+        let highest = self.table.view().highest_modseq;
+        if highest + 1 < self.side.modseq_ceiling {
+            return Ok(());
+        }
+        let mut side = self.side.clone();
+        side.reserve_modseq(highest);
+        side.write(self.durable(), &self.site.state())?;
+        self.side = side;
+        Ok(())
+    }
+
+    fn keyword_bits(&mut self, names: &[String]) -> Keywords {
+        let mut keywords = Keywords::default();
+        for name in names {
+            // One that has no room is not told, and stays in the file.
+            if let Ok(index) = self.table.keyword(name, KEYWORDS) {
+                keywords.set(index);
+            }
+        }
+        keywords
+    }
+
+    fn reader_now(&mut self, uid: u32, now: SystemTime) -> Result<Reader, Error> {
+        self.refresh_now(now)?;
+        let found = self.found.get(&uid).ok_or(Error::NoSuchMessage(uid))?;
+        let file = self.file.as_ref().ok_or(Error::NoSuchMessage(uid))?;
+        let size = match self.table.message(uid).and_then(|message| message.size) {
+            Some(size) => size,
+            None => {
+                let size = crate::wire::measure(Arc::clone(file), found.extents())
+                    .at("read", &self.site.file)?;
+                self.table.update(uid, |message| message.size = Some(size));
+                size
+            }
+        };
+        Ok(Reader::new(Arc::clone(file), found.extents(), size))
+    }
+
+    fn path(&self) -> &Path {
+        &self.site.file
+    }
+}

@@ -1,0 +1,358 @@
+//! Finding the messages of an mbox file.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use memchr::{memchr, memmem};
+
+use super::from;
+use super::meta::{self, Meta, STATUS_OCTETS, UID_OCTETS};
+use crate::durable::{File, read_full_at};
+use crate::error::{Error, IoContext};
+use crate::wire::{Extent, Form};
+
+/// Octets read at once.
+const WINDOW: usize = 1 << 20;
+/// A header is looked for in this many octets; what is behind them is taken for body.
+const HEADER_LIMIT: usize = 1 << 20;
+const HEADER_USUAL: usize = 32 << 10;
+/// A `From ` line at most.
+const FROM_LIMIT: usize = 1024;
+
+/// A message of the file. Places are octets from the file's start.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Where its `From ` line begins.
+    pub(super) from: u64,
+    /// Where its header begins.
+    pub(super) header: u64,
+    /// Where the empty line behind its header begins.
+    blank: u64,
+    /// Where its body begins, behind the empty line.
+    pub(super) body: u64,
+    /// Where it ends; the empty line that parts it from the next one is not its own.
+    pub(super) end: u64,
+    pub(super) date: SystemTime,
+    pub(super) meta: Meta,
+    /// Runs of hidden fields in the header.
+    hidden: Vec<(u64, u64)>,
+    /// Where the digits of its UID and its flag lines can be written over; the latter with the keyword line's width.
+    pub(super) slot: Option<(u64, usize)>,
+    /// A checksum of what does not change: the `From ` line and the visible header.
+    pub(super) hash: u32,
+    /// The body is as long as its header says, and so is not quoted.
+    counted: bool,
+}
+
+impl Found {
+    /// What a reader passes on.
+    pub(super) fn extents(&self) -> Vec<Extent> {
+        let mut extents = Vec::with_capacity(self.hidden.len() + 2);
+        let mut at = self.header;
+        for &(start, end) in &self.hidden {
+            if start > at {
+                extents.push(Extent {
+                    start: at,
+                    end: start,
+                    form: Form::Lines,
+                });
+            }
+            at = end;
+        }
+        if self.body > at {
+            extents.push(Extent {
+                start: at,
+                end: self.body,
+                form: Form::Lines,
+            });
+        }
+        let form = if self.counted {
+            Form::Lines
+        } else {
+            Form::Quoted
+        };
+        extents.push(Extent {
+            start: self.body,
+            end: self.end,
+            form,
+        });
+        extents
+    }
+
+    /// The file's octets of the header without the hidden fields and the empty line.
+    pub(super) fn visible_header(&self) -> Vec<(u64, u64)> {
+        let mut parts = Vec::new();
+        let mut at = self.header;
+        let end = self.header_end();
+        for &(start, stop) in &self.hidden {
+            if start > at {
+                parts.push((at, start));
+            }
+            at = stop;
+        }
+        if end > at {
+            parts.push((at, end));
+        }
+        parts
+    }
+
+    /// Octets of a body that is told by a Content-Length and not by quoting.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.counted.then(|| self.end - self.body)
+    }
+
+    /// Where the empty line behind the header begins.
+    pub(super) fn header_end(&self) -> u64 {
+        self.blank
+    }
+}
+
+/// A part of the file kept in memory.
+struct Window<'a> {
+    file: &'a dyn File,
+    path: &'a Path,
+    len: u64,
+    start: u64,
+    octets: Vec<u8>,
+}
+
+impl Window<'_> {
+    /// At least `want` octets from `at`, or all there are.
+    fn at(&mut self, at: u64, want: usize) -> Result<&[u8], Error> {
+        let end = self.len.min(at.saturating_add(want as u64));
+        if at < self.start || end > self.start + self.octets.len() as u64 {
+            let size = usize::try_from(self.len.saturating_sub(at))
+                .unwrap_or(usize::MAX)
+                .min(want.max(WINDOW));
+            self.octets.resize(size, 0);
+            let read = read_full_at(self.file, &mut self.octets, at).at("read", self.path)?;
+            self.octets.truncate(read);
+            self.start = at;
+        }
+        let skip = usize::try_from(at - self.start).unwrap_or(usize::MAX);
+        Ok(self.octets.get(skip..).unwrap_or_default())
+    }
+}
+
+/// The messages from `start` on, where a `From ` line or the end of the file must be.
+///
+/// # Errors
+/// Octets that are no mbox are refused before anything is done to them.
+pub(super) fn scan(
+    file: &dyn File,
+    path: &Path,
+    start: u64,
+    len: u64,
+) -> Result<Vec<Found>, Error> {
+    let mut window = Window {
+        file,
+        path,
+        len,
+        start: 0,
+        octets: Vec::new(),
+    };
+    let mut found = Vec::new();
+    let mut at = start;
+    // Empty lines at the start are tolerated, as Dovecot does.
+    while window.at(at, 1)?.first() == Some(&b'\n') {
+        at += 1;
+    }
+    while at < len {
+        let Some(message) = message(&mut window, at)? else {
+            return Err(Error::Corrupt {
+                path: path.to_owned(),
+                at,
+                what: "no From line where a message begins",
+            });
+        };
+        let next = message.1;
+        found.push(message.0);
+        at = next;
+    }
+    Ok(found)
+}
+
+/// Whether a message begins here.
+pub(super) fn begins(file: &dyn File, path: &Path, at: u64, len: u64) -> Result<bool, Error> {
+    let mut window = Window {
+        file,
+        path,
+        len,
+        start: 0,
+        octets: Vec::new(),
+    };
+    Ok(from_line(window.at(at, FROM_LIMIT)?).is_some())
+}
+
+/// A `From ` line's length and date.
+fn from_line(octets: &[u8]) -> Option<(usize, SystemTime)> {
+    if !octets.starts_with(b"From ") {
+        return None;
+    }
+    let line = octets.get(..FROM_LIMIT).unwrap_or(octets);
+    let end = memchr(b'\n', line)? + 1;
+    Some((end, from::parse(line.get(..end)?)?))
+}
+
+/// The message whose `From ` line is here, and where the next one's is.
+fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, Error> {
+    let Some((line, date)) = from_line(window.at(from, FROM_LIMIT)?) else {
+        return Ok(None);
+    };
+    // Most headers are short, and asking for little reads the file in large steps.
+    let mut octets = window.at(from, line + HEADER_USUAL)?;
+    if memmem::find(octets.get(line - 1..).unwrap_or_default(), b"\n\n").is_none() {
+        octets = window.at(from, line + HEADER_LIMIT)?;
+    }
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(octets.get(..line).unwrap_or_default());
+    let header = octets.get(line..).unwrap_or_default();
+    let header = header.get(..HEADER_LIMIT).unwrap_or(header);
+    let mut found = Found {
+        from,
+        header: from + line as u64,
+        body: 0,
+        end: 0,
+        date,
+        meta: Meta::default(),
+        hidden: Vec::new(),
+        slot: None,
+        hash: 0,
+        counted: false,
+        blank: 0,
+    };
+    let counted = parse_header(header, &mut found, &mut hasher);
+    found.hash = hasher.finalize();
+    if let Some(counted) = counted
+        && let Some(end) = found
+            .body
+            .checked_add(counted)
+            .filter(|&end| end <= window.len)
+    {
+        // A true Content-Length is followed by the next message or by nothing.
+        let len = window.len;
+        let behind = window.at(end, FROM_LIMIT + 1)?;
+        let next = match behind.first() {
+            None => Some(end),
+            Some(b'\n') if behind.len() == 1 && end + 1 == len => Some(end + 1),
+            Some(b'\n') if from_line(behind.get(1..).unwrap_or_default()).is_some() => {
+                Some(end + 1)
+            }
+            _ => None,
+        };
+        if let Some(next) = next {
+            found.end = end;
+            found.counted = true;
+            return Ok(Some((found, next)));
+        }
+    }
+    let next = next_message(window, found.blank)?;
+    // The empty line before the next message or the end of the file.
+    let tail_at = next.saturating_sub(2).max(found.header);
+    let tail = window.at(tail_at, 2)?;
+    let tail = tail
+        .get(..usize::try_from(next - tail_at).unwrap_or(2))
+        .unwrap_or(tail);
+    let parted = tail == b"\n\n" || (tail == b"\n" && next - 1 == found.header);
+    found.end = if parted { next - 1 } else { next };
+    // The empty line of a header without body parts it from the next message too.
+    found.body = found.body.min(found.end);
+    found.blank = found.blank.min(found.end);
+    Ok(Some((found, next)))
+}
+
+/// Reads a header's lines; gives the Content-Length.
+fn parse_header(header: &[u8], found: &mut Found, hasher: &mut crc32fast::Hasher) -> Option<u64> {
+    let (mut at, mut counted, mut hiding) = (0, None, false);
+    let (mut uid_line, mut status_line) = (None, None);
+    while let Some(rest) = header.get(at..).filter(|rest| !rest.is_empty()) {
+        let line = rest
+            .get(..memchr(b'\n', rest).map_or(rest.len(), |end| end + 1))
+            .unwrap_or(rest);
+        let place = found.header + at as u64;
+        if line == b"\n" || line == b"\r\n" {
+            found.blank = place;
+            found.body = place + line.len() as u64;
+            return finish_header(found, uid_line, status_line, header, counted);
+        }
+        at += line.len();
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            let field = meta::field(line);
+            hiding = field.as_deref().is_some_and(meta::is_hidden);
+            if let (true, Some(field)) = (hiding, &field) {
+                let value =
+                    String::from_utf8_lossy(line.get(field.len() + 1..).unwrap_or_default())
+                        .into_owned();
+                if field == b"content-length" {
+                    counted = value.trim().parse().ok();
+                }
+                if field == b"x-uid" && line.len() == UID_OCTETS {
+                    uid_line = Some(place);
+                }
+                if field == b"status" {
+                    status_line = Some(place);
+                }
+                found.meta.read(field, &value);
+            }
+        }
+        if hiding {
+            match found.hidden.last_mut() {
+                Some((_, end)) if *end == place => *end = place + line.len() as u64,
+                _ => found.hidden.push((place, place + line.len() as u64)),
+            }
+        } else {
+            hasher.update(line);
+        }
+    }
+    found.blank = found.header + at as u64;
+    found.body = found.blank;
+    finish_header(found, uid_line, status_line, header, counted)
+}
+
+/// Sees whether UID and flags stand one behind the other as they are written here.
+fn finish_header(
+    found: &mut Found,
+    uid_line: Option<u64>,
+    status_line: Option<u64>,
+    header: &[u8],
+    counted: Option<u64>,
+) -> Option<u64> {
+    if let (Some(uid), Some(status)) = (uid_line, status_line)
+        && uid + UID_OCTETS as u64 == status
+    {
+        let at = usize::try_from(status - found.header).unwrap_or(usize::MAX);
+        let lines = header.get(at..).unwrap_or_default();
+        let keywords = lines.get(STATUS_OCTETS..).unwrap_or_default();
+        if memmem::find(lines, b"\nX-Status: ") == Some(10)
+            && lines.get(STATUS_OCTETS - 1) == Some(&b'\n')
+            && keywords.starts_with(b"X-Keywords: ")
+            && let Some(width) = memchr(b'\n', keywords)
+        {
+            found.slot = Some((uid, width));
+        }
+    }
+    counted
+}
+
+/// The next `From ` line behind an empty line, or the end of the file.
+fn next_message(window: &mut Window<'_>, mut at: u64) -> Result<u64, Error> {
+    let finder = memmem::Finder::new(b"\n\nFrom ");
+    at = at.saturating_sub(1);
+    loop {
+        let len = window.len;
+        let octets = window.at(at, WINDOW / 2)?;
+        let Some(hit) = finder.find(octets) else {
+            let passed = octets.len().saturating_sub(6) as u64;
+            if at + octets.len() as u64 >= len {
+                return Ok(len);
+            }
+            at += passed;
+            continue;
+        };
+        let line = at + hit as u64 + 2;
+        if from_line(window.at(line, FROM_LIMIT)?).is_some() {
+            return Ok(line);
+        }
+        at = line;
+    }
+}
