@@ -29,6 +29,7 @@
 //! | [`Output`] | a queue of octets to send, payloads uncopied |
 //! | [`LineScanner`] | bounded lines, each octet looked at once |
 //! | [`DotDecoder`], [`DotEncoder`] | dot-stuffing (RFC 5321 §4.5.2) |
+//! | [`NewlineEncoder`] | CRLF for every line end, without dot-stuffing |
 //! | [`Deadlines`] | named timers folded to one instant |
 //! | [`Secret`] | octets that are never printed, wiped when dropped |
 //! | [`sasl`] | base64 and the mechanisms that hosts step |
@@ -45,7 +46,7 @@ mod step;
 pub mod transcript;
 
 pub use deadline::Deadlines;
-pub use dot::{BareNewline, DotDecoder, DotEncoder, DotFault, DotStep};
+pub use dot::{BareNewline, DotDecoder, DotEncoder, DotFault, DotStep, NewlineEncoder};
 pub use line::{LineScanner, Scan};
 pub use output::Output;
 pub use secret::Secret;
