@@ -21,6 +21,10 @@ pub struct ClientConfig {
     /// Whether 8-bit messages go to servers without 8BITMIME all the same,
     /// against RFC 6152 §3. Nearly every server takes them.
     pub eight_bit_anyway: bool,
+    /// Whether a bare CR or LF in a message goes out as CRLF, save with
+    /// `BODY=BINARYMIME`. Stops a message from being read as two by a server
+    /// that takes more than CRLF for a line end.
+    pub normalise_newlines: bool,
     /// Octets of a reply line. RFC 5321 §4.5.3.1.5 has 512; servers exceed
     /// it. A longer one ends the connection: an endless line must not fill
     /// memory.
@@ -73,6 +77,7 @@ impl ClientConfig {
             chunking: true,
             auth_needs_tls: true,
             eight_bit_anyway: false,
+            normalise_newlines: true,
             reply_line: 4096,
             reply: 64 << 10,
             output: 128 << 10,

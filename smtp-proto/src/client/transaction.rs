@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use bytes::Bytes;
-use proto_core::{DotEncoder, Misuse, Step};
+use bytes::{Buf, Bytes};
+use proto_core::{DotEncoder, Misuse, NewlineEncoder, Output, Step};
 
 use super::verbs::{argument, checked};
 use super::{Client, ClientError, ClientEvent, Expect, Recipient, Status, Timer};
@@ -19,15 +19,24 @@ pub(super) struct Transaction {
     unsent: VecDeque<(Expect, String)>,
     recipients: Vec<Fate>,
     phase: Phase,
-    /// The message goes by BDAT.
-    chunked: bool,
     /// The server has accepted MAIL.
     open: bool,
-    encoder: DotEncoder,
+    encoder: Encoder,
     /// The chunk that may be the last: BDAT says so before the chunk.
-    held: Bytes,
+    held: Output,
     /// The host was asked for more.
     asked: bool,
+}
+
+/// How the message goes.
+#[derive(Debug)]
+enum Encoder {
+    /// By DATA.
+    Dots(DotEncoder),
+    /// By BDAT, line ends mended.
+    Lines(NewlineEncoder),
+    /// By BDAT, as it is.
+    Binary,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +104,9 @@ impl Client {
             unsent,
             recipients: vec![Fate::Open; count],
             phase: Phase::Envelope,
-            chunked: self.capabilities.chunking && (binary || self.config.chunking),
             open: false,
-            encoder: DotEncoder::default(),
-            held: Bytes::new(),
+            encoder: self.encoder(binary),
+            held: Output::default(),
             asked: false,
         });
         for index in undelivered {
@@ -116,6 +124,21 @@ impl Client {
         }
         self.advance();
         Ok(())
+    }
+
+    fn encoder(&self, binary: bool) -> Encoder {
+        let normalise = self.config.normalise_newlines && !binary;
+        if self.capabilities.chunking && (binary || self.config.chunking) {
+            match normalise {
+                true => Encoder::Lines(NewlineEncoder::default()),
+                false => Encoder::Binary,
+            }
+        } else {
+            Encoder::Dots(match normalise {
+                true => DotEncoder::normalising(),
+                false => DotEncoder::default(),
+            })
+        }
     }
 
     /// What the message needs and the server does not offer.
@@ -215,42 +238,59 @@ impl Client {
     /// # Errors
     /// [`Misuse`] when no `PayloadWanted` waits.
     pub fn send_payload(&mut self, chunk: Bytes) -> Result<(), Misuse> {
-        let transaction = self.asked("send_payload")?;
+        self.asked("send_payload")?;
+        if !chunk.is_empty() {
+            self.send_held();
+        }
+        let Some(transaction) = &mut self.transaction else {
+            return Ok(());
+        };
         transaction.asked = false;
-        if !transaction.chunked {
-            let transaction = self.transaction.as_mut();
-            if let Some(transaction) = transaction {
-                transaction.encoder.encode(&chunk, &mut self.output);
-            }
-            return Ok(());
-        }
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        let before = std::mem::replace(&mut transaction.held, chunk);
-        if !before.is_empty() {
-            self.send_line(&format!("BDAT {}", before.len()));
-            self.output.push(before);
-            self.expected.push_back(Expect::Chunk);
+        match &mut transaction.encoder {
+            Encoder::Dots(encoder) => encoder.encode(&chunk, &mut self.output),
+            Encoder::Lines(encoder) => encoder.encode(&chunk, &mut transaction.held),
+            Encoder::Binary => transaction.held.push(chunk),
         }
         Ok(())
     }
 
-    /// The message is complete. A last line without its CRLF gets one.
+    /// A chunk that another follows.
+    fn send_held(&mut self) {
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        let held = &mut transaction.held;
+        if !held.is_empty() {
+            let chunk = held.copy_to_bytes(held.len());
+            self.send_line(&format!("BDAT {}", chunk.len()));
+            self.output.push(chunk);
+            self.expected.push_back(Expect::Chunk);
+        }
+    }
+
+    /// The message is complete. By DATA, a last line without its CRLF gets
+    /// one.
     ///
     /// # Errors
     /// [`Misuse`] when no `PayloadWanted` waits.
     pub fn end_payload(&mut self) -> Result<(), Misuse> {
-        let transaction = self.asked("end_payload")?;
+        self.asked("end_payload")?;
+        let Some(transaction) = &mut self.transaction else {
+            return Ok(());
+        };
         transaction.asked = false;
         transaction.phase = Phase::End;
         let accepted: Vec<usize> = transaction.accepted().collect();
-        if transaction.chunked {
-            let last = std::mem::take(&mut transaction.held);
+        let held = &mut transaction.held;
+        match &mut transaction.encoder {
+            Encoder::Dots(encoder) => encoder.finish(&mut self.output),
+            Encoder::Lines(encoder) => encoder.finish(held),
+            Encoder::Binary => {}
+        }
+        if transaction.is_chunked() {
+            let last = transaction.held.copy_to_bytes(transaction.held.len());
             self.send_line(&format!("BDAT {} LAST", last.len()));
             self.output.push(last);
-        } else if let Some(transaction) = self.transaction.as_mut() {
-            transaction.encoder.finish(&mut self.output);
         }
         match self.config.mode {
             Mode::Smtp => self.expected.push_back(Expect::End(None)),
@@ -263,14 +303,13 @@ impl Client {
         Ok(())
     }
 
-    fn asked(&mut self, call: &'static str) -> Result<&mut Transaction, Misuse> {
-        if self.state == super::State::Over {
-            return Err(Misuse::Closed { call });
+    /// Whether a `PayloadWanted` waits.
+    fn asked(&self, call: &'static str) -> Result<(), Misuse> {
+        match &self.transaction {
+            _ if self.state == super::State::Over => Err(Misuse::Closed { call }),
+            Some(transaction) if transaction.asked => Ok(()),
+            _ => Err(Misuse::NotExpected { call }),
         }
-        self.transaction
-            .as_mut()
-            .filter(|transaction| transaction.asked)
-            .ok_or(Misuse::NotExpected { call })
     }
 
     /// Sends what may be sent now.
@@ -287,7 +326,9 @@ impl Client {
                         self.expected.push_back(expect);
                         continue;
                     }
-                    if !transaction.chunked && (pipelining || transaction.accepted().count() > 0) {
+                    if !transaction.is_chunked()
+                        && (pipelining || transaction.accepted().count() > 0)
+                    {
                         transaction.phase = Phase::Data;
                         self.send_line("DATA");
                         self.expected.push_back(Expect::Data);
@@ -320,7 +361,7 @@ impl Client {
             return Some(Step::NeedAnswer);
         }
         // A chunk at a time where BDAT cannot be pipelined.
-        if transaction.chunked && !self.capabilities.pipelining && !self.expected.is_empty() {
+        if transaction.is_chunked() && !self.capabilities.pipelining && !self.expected.is_empty() {
             return None;
         }
         let left = self.output.len();
@@ -410,7 +451,7 @@ impl Client {
         self.settle_all(status(reply), Some(command), reply);
         if let Some(transaction) = &mut self.transaction {
             transaction.unsent.clear();
-            transaction.held = Bytes::new();
+            transaction.held.clear();
             transaction.asked = false;
             // A pipelined DATA may still be answered with 354.
             if transaction.phase != Phase::Data {
@@ -486,6 +527,10 @@ impl Client {
 }
 
 impl Transaction {
+    fn is_chunked(&self) -> bool {
+        !matches!(self.encoder, Encoder::Dots(_))
+    }
+
     fn accepted(&self) -> impl Iterator<Item = usize> {
         self.recipients
             .iter()

@@ -73,7 +73,10 @@ impl Server {
                 self.transaction = None;
                 // The chunk is on its way all the same (RFC 3030 §2).
                 if let Some(chunk) = chunk {
-                    self.state = State::Payload(Stream::discarding(chunk.size));
+                    self.state = State::Payload(Stream::discarding(
+                        chunk.size,
+                        self.config.timeouts.data_block,
+                    ));
                     return;
                 }
             }

@@ -308,7 +308,8 @@ impl Server {
         if let Some((fault, reply)) = refusal {
             let step = self.reject(Some(Verb::Bdat), fault, reply);
             if !matches!(self.state, State::Over) {
-                self.state = State::Payload(Stream::discarding(bdat.size));
+                let block = self.config.timeouts.data_block;
+                self.state = State::Payload(Stream::discarding(bdat.size, block));
             }
             return Some(step);
         }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
-use proto_core::{Deadlines, LineScanner, Misuse, Output, Scan, Secret, Step, sasl};
+use proto_core::{
+    Deadlines, LineScanner, Misuse, NewlineEncoder, Output, Scan, Secret, Step, sasl,
+};
 
 pub use self::config::{Config, Extensions, FutureRelease, Limits, Mode, Timeouts};
 pub use self::event::{Error, Event, Fault, Payload, Rejected};
@@ -103,6 +105,8 @@ struct Transaction {
     received: u64,
     /// The last chunk ended in a CR that its LF may still follow.
     open_cr: bool,
+    /// Mends the lines of chunks, under `BareNewline::Normalise`.
+    newlines: NewlineEncoder,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

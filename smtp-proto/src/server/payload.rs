@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
-use proto_core::{BareNewline, DotDecoder, DotFault, DotStep, Step};
+use proto_core::{BareNewline, DotDecoder, DotFault, DotStep, Output, Step};
 
 use super::{Asked, Event, Fault, Mode, Rejected, Server, State, Timer, Transaction};
 use crate::command::{Bdat, Body, Verb};
@@ -46,8 +46,8 @@ impl Stream {
     }
 
     /// Throws away `left` octets.
-    pub(super) fn discarding(left: u64) -> Self {
-        Self::new(Framing::Discard { left }, Duration::from_secs(180))
+    pub(super) fn discarding(left: u64, patience: Duration) -> Self {
+        Self::new(Framing::Discard { left }, patience)
     }
 
     fn new(framing: Framing, patience: Duration) -> Self {
@@ -76,13 +76,7 @@ impl Server {
         let limit = self.config.limits.chunk.clamp(1, 64 << 10);
         let taken = match &mut stream.framing {
             Framing::Dots(decoder) => match decoder.step(input, limit) {
-                DotStep::Chunk(chunk) => {
-                    let fault = decoder.fault().or_else(|| {
-                        let at = self.transaction.as_ref().map_or(0, |tx| tx.received);
-                        nul(&chunk, at).filter(|_| self.config.bare_newline == BareNewline::Reject)
-                    });
-                    Some((chunk, fault))
-                }
+                DotStep::Chunk(chunk) => Some((chunk, decoder.fault())),
                 DotStep::NeedInput => None,
                 DotStep::End => {
                     self.deadlines.clear(Timer::Payload);
@@ -99,18 +93,32 @@ impl Server {
                 self.ready();
                 return None;
             }
-            Framing::Chunk { left, .. } | Framing::Discard { left } => {
-                let ready = input.len().min(limit);
-                let take = usize::try_from(*left).map_or(ready, |left| left.min(ready));
+            Framing::Discard { left } => {
+                let take = at_most(*left, input.len());
                 *left -= take as u64;
-                let octets = input.split_to(take).freeze();
-                let strict = self.config.bare_newline == BareNewline::Reject;
-                let fault = match &mut self.transaction {
-                    Some(tx) if strict && tx.body != Some(Body::BinaryMime) => {
-                        bare_octet(tx, &octets)
+                input.advance(take);
+                (take > 0).then(|| (Bytes::new(), None))
+            }
+            Framing::Chunk { left, .. } => {
+                let take = at_most(*left, input.len().min(limit));
+                *left -= take as u64;
+                let mut octets = input.split_to(take).freeze();
+                let lines = self
+                    .transaction
+                    .as_mut()
+                    .filter(|tx| tx.body != Some(Body::BinaryMime));
+                let mut fault = None;
+                match (self.config.bare_newline, lines) {
+                    (BareNewline::Reject, Some(transaction)) => {
+                        fault = bare_octet(transaction, &octets);
                     }
-                    _ => None,
-                };
+                    (BareNewline::Normalise, Some(transaction)) => {
+                        let mut mended = Output::default();
+                        transaction.newlines.encode(&octets, &mut mended);
+                        octets = mended.copy_to_bytes(mended.len());
+                    }
+                    _ => {}
+                }
                 (take > 0).then_some((octets, fault))
             }
         };
@@ -125,7 +133,9 @@ impl Server {
         let moved = before - input.len();
         stream.earn(moved, now, &self.config.timeouts);
         self.deadlines.clear(Timer::Payload);
-        // A chunk that is only thrown away has no transaction.
+        if matches!(stream.framing, Framing::Discard { .. }) {
+            return None;
+        }
         let transaction = self.transaction.as_mut()?;
         transaction.received = transaction.received.saturating_add(octets.len() as u64);
         let refused = stream.refusal.is_some();
@@ -147,10 +157,6 @@ impl Server {
 
     /// End of data, or of the last chunk.
     fn message_end(&mut self) -> Option<Step<Event>> {
-        let State::Payload(stream) = &mut self.state else {
-            return None;
-        };
-        let verb = stream.verb();
         let replies = match self.config.mode {
             Mode::Smtp => 1,
             Mode::Lmtp => self.recipients().max(1),
@@ -158,6 +164,7 @@ impl Server {
         let State::Payload(stream) = &mut self.state else {
             return None;
         };
+        let verb = stream.verb();
         let Some((fault, reply)) = stream.refusal.take() else {
             self.state = State::Answer(Asked::PayloadEnd(replies));
             return Some(Step::Event(Event::PayloadEnd));
@@ -179,21 +186,23 @@ impl Server {
             return None;
         };
         if chunk.last {
-            let open_cr = self.transaction.as_ref().is_some_and(|tx| tx.open_cr);
-            if open_cr && stream.refusal.is_none() {
-                let at = self.transaction.as_ref().map_or(0, |tx| tx.received);
-                let fault = DotFault {
-                    octet: b'\r',
-                    at: at.saturating_sub(1),
-                };
-                stream.refusal = Some((Fault::Octet(fault), bad_octet(fault)));
-                self.pending = self.message_end().and_then(|step| match step {
-                    Step::Event(event) => Some(event),
-                    _ => None,
-                });
-                return Some(Step::Event(Event::Reset));
-            }
-            return self.message_end();
+            let cut = self.transaction.as_mut().and_then(cut_line);
+            let Some(cut) = cut.filter(|_| stream.refusal.is_none()) else {
+                return self.message_end();
+            };
+            // The message ends within a CRLF.
+            let event = match cut {
+                Ok(mended) => Event::Payload(mended),
+                Err(fault) => {
+                    stream.refusal = Some((Fault::Octet(fault), bad_octet(fault)));
+                    Event::Reset
+                }
+            };
+            self.pending = match self.message_end() {
+                Some(Step::Event(event)) => Some(event),
+                _ => None,
+            };
+            return Some(Step::Event(event));
         }
         match stream.refusal.take() {
             None => {
@@ -252,6 +261,21 @@ fn nul(chunk: &[u8], at: u64) -> Option<DotFault> {
         octet: 0,
         at: at + found as u64,
     })
+}
+
+/// What is to be done about a last chunk that ends in a CR.
+fn cut_line(transaction: &mut Transaction) -> Option<Result<Bytes, DotFault>> {
+    if transaction.open_cr {
+        let at = transaction.received.saturating_sub(1);
+        return Some(Err(DotFault { octet: b'\r', at }));
+    }
+    let mut rest = Output::default();
+    transaction.newlines.finish(&mut rest);
+    (!rest.is_empty()).then(|| Ok(rest.copy_to_bytes(rest.len())))
+}
+
+fn at_most(left: u64, ready: usize) -> usize {
+    usize::try_from(left).map_or(ready, |left| left.min(ready))
 }
 
 /// A chunk need not end where a line does; within, only CRLF ends lines.

@@ -145,6 +145,7 @@ pub(crate) fn configure(script: &str) -> (Config, bool) {
             }
             "delay" => config.timeouts.greeting_delay = Duration::from_secs(value.parse().unwrap()),
             "pass" => config.bare_newline = BareNewline::Pass,
+            "normalise" => config.bare_newline = BareNewline::Normalise,
             "lf" => config.lenient.bare_lf_commands = true,
             "space" => config.lenient.space_after_colon = true,
             "brackets" => config.lenient.missing_brackets = true,
