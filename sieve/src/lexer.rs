@@ -28,6 +28,8 @@ pub(crate) struct Lexed {
     /// Ends with exactly one [`TokenKind::End`].
     pub(crate) tokens: Vec<Token>,
     pub(crate) comments: Vec<Comment>,
+    /// A string or comment swallowed the rest: what the parser misses at the end is no fault of its own.
+    pub(crate) unclosed: bool,
 }
 
 struct Lexer<'a, 's> {
@@ -56,6 +58,7 @@ pub(crate) fn lex(sink: &mut Sink<'_>) -> Lexed {
         out: Lexed {
             tokens: Vec::new(),
             comments: Vec::new(),
+            unclosed: false,
         },
     };
     // A byte order mark is what some editors add; no token begins with one.
@@ -163,6 +166,7 @@ impl Lexer<'_, '_> {
             self.out.comments.push(Span::new(start, self.at));
         } else {
             self.at = self.source.len();
+            self.out.unclosed = true;
             self.sink.error_with(
                 DiagnosticKind::Lexical,
                 Span::new(start, start + 2),
@@ -178,6 +182,7 @@ impl Lexer<'_, '_> {
         let mut text = Vec::new();
         loop {
             let Some(octet) = self.peek() else {
+                self.out.unclosed = true;
                 self.sink.error_with(
                     DiagnosticKind::Lexical,
                     Span::new(start, start + 1),
@@ -289,6 +294,7 @@ impl Lexer<'_, '_> {
         loop {
             let rest = self.source.get(self.at..).unwrap_or_default();
             if rest.is_empty() {
+                self.out.unclosed = true;
                 self.sink.error_with(
                     DiagnosticKind::Lexical,
                     Span::new(start, start + 5),

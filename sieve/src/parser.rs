@@ -2,7 +2,7 @@
 
 use crate::ast::{Argument, Command, Identifier, Test, Text, Tree, Value};
 use crate::diagnostic::{DiagnosticKind, Sink};
-use crate::lexer::{Token, TokenKind};
+use crate::lexer::{Lexed, Token, TokenKind};
 use crate::position::Span;
 
 struct Parser<'a, 's> {
@@ -12,6 +12,7 @@ struct Parser<'a, 's> {
     last: Span,
     depth: usize,
     nesting: usize,
+    unclosed: bool,
 }
 
 /// A fault was reported; the caller skips to a known place.
@@ -19,10 +20,11 @@ struct Broken;
 
 type Parsed<T> = Result<T, Broken>;
 
-pub(crate) fn parse(sink: &mut Sink<'_>, tokens: Vec<Token>, nesting: usize) -> Tree {
+pub(crate) fn parse(sink: &mut Sink<'_>, lexed: Lexed, nesting: usize) -> Tree {
     let mut parser = Parser {
         sink,
-        tokens: tokens.into_iter().peekable(),
+        tokens: lexed.tokens.into_iter().peekable(),
+        unclosed: lexed.unclosed,
         last: Span::default(),
         depth: 0,
         nesting,
@@ -64,6 +66,16 @@ impl Parser<'_, '_> {
 
     /// Reports what stands where something else was expected.
     fn expected<T>(&mut self, what: &str) -> Parsed<T> {
+        let at_end = matches!(
+            self.tokens.peek(),
+            None | Some(Token {
+                kind: TokenKind::End,
+                ..
+            })
+        );
+        if at_end && self.unclosed {
+            return Err(Broken);
+        }
         let (span, found) = match self.tokens.peek() {
             None => (self.last, "the end of the script".to_owned()),
             Some(token) => match &token.kind {
@@ -160,7 +172,7 @@ impl Parser<'_, '_> {
             let mut block = Vec::new();
             self.commands(&mut block);
             self.depth -= 1;
-            if !self.take_mark(b'}') {
+            if !self.take_mark(b'}') && !self.unclosed {
                 self.sink.error_with(
                     DiagnosticKind::Syntax,
                     open,
@@ -336,7 +348,7 @@ mod tests {
 
     fn run(source: &str) -> (Tree, Vec<String>) {
         let mut sink = Sink::new(source.as_bytes(), 100);
-        let tokens = crate::lexer::lex(&mut sink).tokens;
+        let tokens = crate::lexer::lex(&mut sink);
         let tree = parse(&mut sink, tokens, 32);
         let list = sink.into_list().iter().map(ToString::to_string).collect();
         (tree, list)

@@ -72,8 +72,8 @@ impl Compiler {
             );
             return Tree::default();
         }
-        let tokens = crate::lexer::lex(sink).tokens;
-        crate::parser::parse(sink, tokens, self.limits.nesting)
+        let lexed = crate::lexer::lex(sink);
+        crate::parser::parse(sink, lexed, self.limits.nesting)
     }
 }
 

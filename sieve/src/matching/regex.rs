@@ -12,17 +12,26 @@ use regex_automata::util::syntax;
 use super::comparator::Comparator;
 use super::{CAPTURES, Ranges};
 
+/// Longest pattern: marks that repeat marks (`a****…`) cost its square.
+const PATTERN_OCTETS: usize = 8192;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Regex {
     find: meta::Regex,
     nfa: NFA,
-    groups: usize,
+    /// Slots of one thread: two for each group, hidden ones included.
+    slots: usize,
+    /// The automaton's numbers of the script's groups, in order.
+    groups: Vec<usize>,
 }
 
 impl Regex {
     pub(crate) fn new(comparator: Comparator, pattern: &[u8], size: usize) -> Result<Self, String> {
         let pattern =
             std::str::from_utf8(pattern).map_err(|_| "it is not valid UTF-8".to_owned())?;
+        if pattern.len() > PATTERN_OCTETS {
+            return Err(format!("it is longer than {PATTERN_OCTETS} octets"));
+        }
         let translated = Translator::run(pattern, comparator)?;
         let config = syntax::Config::new()
             .dot_matches_new_line(true)
@@ -48,8 +57,18 @@ impl Regex {
             )
             .build(&translated)
             .map_err(|fault| explain(&fault.to_string()))?;
-        let groups = nfa.group_info().group_len(regex_automata::PatternID::ZERO);
-        Ok(Self { find, nfa, groups })
+        let info = nfa.group_info();
+        let pattern = regex_automata::PatternID::ZERO;
+        let groups = (1..=CAPTURES)
+            .map_while(|number| info.to_index(pattern, &format!("g{number}")))
+            .collect();
+        let slots = info.group_len(pattern) * 2;
+        Ok(Self {
+            find,
+            nfa,
+            slots,
+            groups,
+        })
     }
 
     pub(crate) fn matches(&self, value: &[u8], ranges: Option<&mut Ranges>) -> bool {
@@ -66,7 +85,7 @@ impl Regex {
             .unwrap_or_else(|| (found.end(), Vec::new()));
         ranges.clear();
         ranges.push((start, end));
-        for group in 1..self.groups.min(CAPTURES + 1) {
+        for &group in &self.groups {
             let slot = |at: usize| slots.get(at).copied().flatten();
             let range = slot(2 * group).zip(slot(2 * group + 1));
             // A group that took no part holds the empty string.
@@ -86,7 +105,7 @@ impl Regex {
             value,
             start,
             self.nfa.start_anchored(),
-            vec![None; self.groups * 2],
+            vec![None; self.slots],
         );
         for at in start..=value.len() {
             if current.order.is_empty() {
@@ -224,9 +243,10 @@ struct Translator<'p> {
     casemap: bool,
     /// Where the last atom begins in `out`, if a repetition may follow.
     atom: Option<usize>,
-    /// The atom is already repeated: a further mark would mean something else to the engine.
-    repeated: bool,
+    /// Where each open group begins in `out`.
     groups: Vec<usize>,
+    /// Groups seen.
+    count: usize,
 }
 
 impl<'p> Translator<'p> {
@@ -236,8 +256,8 @@ impl<'p> Translator<'p> {
             out: String::with_capacity(pattern.len() + 8),
             casemap: comparator != Comparator::Octet,
             atom: None,
-            repeated: false,
             groups: Vec::new(),
+            count: 0,
         };
         while let Some(c) = translator.input.next() {
             translator.step(c)?;
@@ -250,15 +270,14 @@ impl<'p> Translator<'p> {
 
     fn begin(&mut self) {
         self.atom = Some(self.out.len());
-        self.repeated = false;
     }
 
     fn step(&mut self, c: char) -> Result<(), String> {
         match c {
             '(' => {
                 self.groups.push(self.out.len());
-                self.out.push('(');
-                // `(?` would begin an engine flag; to POSIX the mark repeats nothing.
+                self.count += 1;
+                self.out.push_str(&format!("(?P<g{}>", self.count));
                 self.atom = None;
             }
             ')' => {
@@ -267,7 +286,6 @@ impl<'p> Translator<'p> {
                 };
                 self.out.push(')');
                 self.atom = Some(start);
-                self.repeated = false;
             }
             '|' => {
                 self.out.push('|');
@@ -350,12 +368,9 @@ impl<'p> Translator<'p> {
         let Some(start) = self.atom else {
             return Err(format!("`{mark}` has nothing to repeat"));
         };
-        if self.repeated {
-            self.out.insert_str(start, "(?:");
-            self.out.push(')');
-        }
+        self.out.insert(start, '(');
         self.out.push_str(mark);
-        self.repeated = true;
+        self.out.push(')');
         Ok(())
     }
 
@@ -446,6 +461,14 @@ mod tests {
         assert_eq!(
             groups("(.*)@(.*)\\.com", "a@b.c.COM").unwrap()[1..],
             ["a", "b.c"]
+        );
+    }
+
+    #[test]
+    fn groups_without_overlap() {
+        assert_eq!(
+            groups("([^+]+)\\+([^@-]+)-?([^@]*)@", "me+lists-foo@x").unwrap()[1..],
+            ["me", "lists", "foo"]
         );
     }
 

@@ -1,0 +1,4 @@
+require ["fileinto", "imap4flags", "variables"];
+setflag "\\Seen";
+fileinto :flags "$work" "INBOX.work";
+keep;

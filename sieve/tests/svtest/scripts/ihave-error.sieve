@@ -1,0 +1,3 @@
+require ["ihave"];
+if not ihave "bogus" { error "no bogus here"; }
+bogus_command;

@@ -1,0 +1,2 @@
+require "vacation";
+vacation :addresses "alias@example.com" "1"; vacation :addresses "alias@example.com" "2";
