@@ -6,6 +6,7 @@
 //! Sessions and deliveries reach mail through two seams alone, [`store`] and
 //! [`queue`]. What implements them knows paths and files; nothing above does.
 
+pub mod auth;
 pub mod blocking;
 pub mod config;
 pub mod delivery;
