@@ -13,5 +13,7 @@ pub mod delivery;
 pub mod logging;
 pub mod queue;
 pub mod received;
+pub mod reception;
 pub mod route;
+pub mod server;
 pub mod store;

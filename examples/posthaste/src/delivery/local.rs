@@ -9,7 +9,8 @@ use super::sieve::SieveFilter;
 use super::{Failure, Outcome};
 use crate::queue::{Born, Envelope, Queue, QueueError, QueueId, Recipient};
 use crate::store::{
-    Account, DeliveryId, Flags, MailStore, MessageReader, NewMessage, StoreError, read_whole,
+    Account, DeliveryId, Filter, Flags, MailStore, MessageReader, NewMessage, StoreError,
+    read_whole,
 };
 
 /// A larger message is delivered unfiltered: filters look at it in memory.
@@ -22,16 +23,11 @@ pub struct LocalConfig {
     pub hostname: String,
     /// What stands between user and detail in an address.
     pub recipient_delimiter: String,
-    /// The user's Sieve script, below the home folder; absent: none runs.
-    pub sieve: Option<String>,
-    /// The script of users who have none.
-    pub sieve_default: Option<Bytes>,
 }
 
 /// Delivers to the users of this host.
 pub struct LocalAgent {
     store: Arc<dyn MailStore>,
-    config: LocalConfig,
     sieve: SieveFilter,
 }
 
@@ -54,11 +50,10 @@ pub(super) struct Job<'a> {
 impl LocalAgent {
     /// An agent that delivers into `store`.
     #[must_use]
-    pub fn new(config: LocalConfig, store: Arc<dyn MailStore>) -> Self {
+    pub fn new(config: &LocalConfig, store: Arc<dyn MailStore>) -> Self {
         Self {
             store,
             sieve: SieveFilter::new(&config.hostname, &config.recipient_delimiter),
-            config,
         }
     }
 
@@ -92,35 +87,30 @@ impl LocalAgent {
 
     async fn run(&self, job: &Job<'_>, born: &mut Vec<Born>) -> Result<String, Outcome> {
         let account = self.store.account(job.user).await.map_err(from_store)?;
-        if let Some(script) = self.sieve_script(job, &*account).await? {
-            let message = job.whole().await?;
-            let account = &*account;
-            return self.sieve.run(job, account, &script, &message, born).await;
+        match self.filter(job, &*account).await {
+            Some(Filter::Sieve(script)) => {
+                let message = job.whole().await?;
+                let account = &*account;
+                return self.sieve.run(job, account, &script, &message, born).await;
+            }
+            Some(Filter::Procmail(_)) | None => {}
         }
         job.store(&*account, "INBOX", Flags::NONE, Vec::new(), None)
             .await?;
         Ok(format!("{}: INBOX", job.user))
     }
 
-    async fn sieve_script(
-        &self,
-        job: &Job<'_>,
-        account: &dyn Account,
-    ) -> Result<Option<Bytes>, Outcome> {
-        if job.size > FILTER_LIMIT {
-            tracing::warn!(queue_id = %job.id, user = job.user, "too large to be filtered");
-            return Ok(None);
-        }
-        let Some(name) = &self.config.sieve else {
-            return Ok(None);
-        };
-        match account.script(name).await {
-            Ok(Some(script)) => Ok(Some(script)),
-            Ok(None) => Ok(self.config.sieve_default.clone()),
+    /// The user's filter. One that cannot be read loses no mail.
+    async fn filter(&self, job: &Job<'_>, account: &dyn Account) -> Option<Filter> {
+        match account.filter().await {
+            Ok(Some(_)) if job.size > FILTER_LIMIT => {
+                tracing::warn!(queue_id = %job.id, user = job.user, "too large to be filtered");
+                None
+            }
+            Ok(filter) => filter,
             Err(error) => {
-                // A filter that cannot be read loses no mail.
                 tracing::warn!(queue_id = %job.id, user = job.user, %error, "no filter");
-                Ok(None)
+                None
             }
         }
     }

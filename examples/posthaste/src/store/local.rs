@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use super::memory::Memory;
 use super::reader::LocalReader;
 use super::{
-    Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, FlagChange, MailStore,
-    Mailbox, MailboxInfo, MessageReader, NewMessage, Snapshot, StoreError, StoreResult,
+    Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, Filter, FlagChange,
+    MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Snapshot, StoreError, StoreResult,
 };
 use crate::blocking::Blocking;
 
@@ -23,10 +23,21 @@ use crate::blocking::Blocking;
 pub struct AccountPlace {
     /// The mail.
     pub mail: AccountConfig,
-    /// Where [`Account::script`] looks.
+    /// Where the user's other files are.
     pub home: PathBuf,
+    /// Where [`Account::filter`] looks; the first that is there counts.
+    pub filters: Vec<(FilterKind, PathBuf)>,
     /// Mailboxes that are made at the first use, with their special uses.
     pub autocreate: Vec<(String, Option<String>)>,
+}
+
+/// What a file of [`AccountPlace::filters`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterKind {
+    /// A Sieve script.
+    Sieve,
+    /// A procmailrc.
+    Procmail,
 }
 
 type Places = dyn Fn(&str) -> StoreResult<AccountPlace> + Send + Sync;
@@ -241,12 +252,23 @@ impl Account for LocalAccount {
         Box::pin(self.recall(move |memory| memory.remember(&key, SystemTime::now(), period)))
     }
 
-    fn script<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<Option<Bytes>>> {
-        let path = self.place.home.join(name);
+    fn filter(&self) -> BoxFuture<'_, StoreResult<Option<Filter>>> {
+        let filters = self.place.filters.clone();
         Box::pin(async move {
-            let read = self.blocking.run(move || read_script(&path)).await;
-            read.ok_or_else(stopping)?
-                .map_err(|error| StoreError::Storage(error.to_string()))
+            let read = self.blocking.run(move || {
+                for (kind, path) in filters {
+                    if let Some(text) = read_script(&path)? {
+                        return Ok(Some(match kind {
+                            FilterKind::Sieve => Filter::Sieve(text),
+                            FilterKind::Procmail => Filter::Procmail(text),
+                        }));
+                    }
+                }
+                Ok(None)
+            });
+            read.await
+                .ok_or_else(stopping)?
+                .map_err(|error: io::Error| StoreError::Storage(error.to_string()))
         })
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use thiserror::Error;
 
-pub use local::{AccountPlace, LocalStore};
+pub use local::{AccountPlace, FilterKind, LocalStore};
 pub use mailstore::{Changes, FlagChange, FlagMode, Flags, Message, Snapshot};
 pub(crate) use reader::LocalReader;
 
@@ -109,8 +109,17 @@ pub trait Account: Send + Sync + 'static {
     /// Remembers `key` for a while.
     fn remember<'a>(&'a self, key: &'a [u8], period: Duration) -> BoxFuture<'a, StoreResult<()>>;
 
-    /// A filter script or rc file of the user's, if there is one.
-    fn script<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<Option<Bytes>>>;
+    /// The filter that the user's deliveries go through, if there is one.
+    fn filter(&self) -> BoxFuture<'_, StoreResult<Option<Filter>>>;
+}
+
+/// A filter, as its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// A Sieve script.
+    Sieve(Bytes),
+    /// A procmailrc.
+    Procmail(Bytes),
 }
 
 /// What LIST says of a mailbox.

@@ -1,0 +1,394 @@
+//! The whole server: what the configuration names, opened, bound and run.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailstore::AccountConfig;
+use net::tls::{TlsAcceptor, TlsError};
+use net::{Listener, ListenerLimits, Resolver, ResolverError};
+use smtp_proto::ClientConfig;
+use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::auth::{Authenticator, HashError, MECHANISMS, Users, UsersError};
+use crate::blocking::Blocking;
+use crate::config::{Account, Config, Location, MailboxCommand, TlsLevel};
+use crate::delivery::{
+    DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, RemoteAgent, RemoteConfig,
+};
+use crate::queue::{LocalQueue, Queue, QueueError};
+use crate::reception::Reception;
+use crate::route::Router;
+use crate::store::{AccountPlace, FilterKind, LocalStore, MailStore, StoreError};
+
+/// How long sessions and deliveries may go on once the server is to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Threads beside the reactor for the disk.
+const DISK_THREADS: usize = 64;
+
+/// `Received` fields that a message may have (RFC 5321 §6.3: at least 100).
+const HOP_LIMIT: usize = 100;
+
+/// Why the server did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The queue's folder is in use or unreadable.
+    #[error("the queue: {0}")]
+    Queue(#[from] QueueError),
+    /// The users file is unreadable.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The system gives no random octets.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The certificate or key is unusable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system's resolver configuration is unreadable.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    /// A listener's address is taken, or not permitted.
+    #[error("{service}: {address}: {error}")]
+    Bind {
+        /// The service.
+        service: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A key's value cannot be used.
+    #[error("{key}: {reason}")]
+    Key {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A server that has opened and bound everything and serves nobody yet.
+pub struct Server {
+    services: Vec<Service>,
+    sessions: Vec<(Listener, Sessions)>,
+    delivery: Arc<DeliveryAgent>,
+    queue: Arc<dyn Queue>,
+    store: Arc<dyn MailStore>,
+}
+
+/// What a listener offers, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// `smtp`, `submission` …
+    pub name: &'static str,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How the connection is protected.
+    pub security: Security,
+}
+
+/// How a service's connections are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    None,
+    /// TLS after STARTTLS or STLS.
+    StartTls,
+    /// TLS from the first octet.
+    Tls,
+}
+
+/// Who serves a listener's connections.
+#[derive(Clone)]
+enum Sessions {
+    Reception(Arc<Reception>),
+}
+
+impl Server {
+    /// Opens what `config` names, and binds every listener.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was changed but folders made.
+    pub async fn start(config: Arc<Config>) -> Result<Self, StartError> {
+        let disk = Blocking::new(DISK_THREADS);
+        let users = Arc::new(Users::open(&config.users_file)?);
+        let authenticator = Arc::new(Authenticator::new(Arc::clone(&users), (&*config).into())?);
+        let router = {
+            let users = Arc::clone(&users);
+            let exists = move |user: &str| Ok(users.find(user).is_some());
+            Arc::new(Router::new(Arc::clone(&config), exists))
+        };
+        let queue: Arc<dyn Queue> = {
+            let folder = config.data_directory.join("spool");
+            Arc::new(LocalQueue::open(&folder, disk.clone())?)
+        };
+        let store: Arc<dyn MailStore> = {
+            let config = Arc::clone(&config);
+            Arc::new(LocalStore::new(disk, move |user| place(&config, user)))
+        };
+        let delivery = delivery(&config, &queue, &router, &store)?;
+        let smtp_tls = match config.smtpd_tls_security_level {
+            TlsLevel::None => None,
+            _ => Some(net::tls::acceptor(
+                &config.smtpd_tls_cert_file,
+                &config.smtpd_tls_key_file,
+            )?),
+        };
+        let mut server = Self {
+            services: Vec::new(),
+            sessions: Vec::new(),
+            delivery,
+            queue: Arc::clone(&queue),
+            store,
+        };
+        let reception = |service, submission, implicit_tls| {
+            let machine =
+                |tls: bool| Arc::new(smtp_config(&config, submission, smtp_tls.is_some() && !tls));
+            Sessions::Reception(Arc::new(Reception {
+                service,
+                plain: machine(false),
+                encrypted: machine(true),
+                acceptor: smtp_tls.clone(),
+                implicit_tls,
+                queue: Arc::clone(&queue),
+                router: Arc::clone(&router),
+                authenticator: Arc::clone(&authenticator),
+                hop_limit: HOP_LIMIT,
+            }))
+        };
+        let in_clear = security(&smtp_tls, false);
+        let limit = config.smtpd_client_connection_count_limit;
+        let limits = ListenerLimits {
+            total: config.client_limit,
+            per_address: if limit == 0 { usize::MAX } else { limit },
+        };
+        for (name, addresses, submission) in [
+            ("smtp", &config.listen_smtp, false),
+            ("submission", &config.listen_submission, true),
+        ] {
+            let sessions = reception(name, submission, false);
+            server
+                .bind(name, addresses, in_clear, limits, &sessions)
+                .await?;
+        }
+        if smtp_tls.is_some() {
+            let sessions = reception("submissions", true, true);
+            let addresses = &config.listen_submissions;
+            let tls = Security::Tls;
+            server
+                .bind("submissions", addresses, tls, limits, &sessions)
+                .await?;
+        }
+        Ok(server)
+    }
+
+    async fn bind(
+        &mut self,
+        service: &'static str,
+        addresses: &[SocketAddr],
+        security: Security,
+        limits: ListenerLimits,
+        sessions: &Sessions,
+    ) -> Result<(), StartError> {
+        for address in addresses {
+            let bound = async {
+                let listener = Listener::bind(*address, limits).await?;
+                let address = listener.local_addr()?;
+                Ok((listener, address))
+            };
+            let (listener, address) = bound.await.map_err(|error| StartError::Bind {
+                service,
+                address: *address,
+                error,
+            })?;
+            self.services.push(Service {
+                name: service,
+                address,
+                security,
+            });
+            self.sessions.push((listener, sessions.clone()));
+        }
+        Ok(())
+    }
+
+    /// What was bound.
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// The queue.
+    #[must_use]
+    pub fn queue(&self) -> Arc<dyn Queue> {
+        Arc::clone(&self.queue)
+    }
+
+    /// The mail.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn MailStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Serves until `stop` turns true, then lets what has begun end.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let mut tasks = JoinSet::new();
+        for (listener, sessions) in self.sessions {
+            tasks.spawn(sessions.serve(listener, stop.clone()));
+        }
+        tasks.spawn(self.delivery.run(stop, GRACE));
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Sessions {
+    async fn serve(self, listener: Listener, stop: watch::Receiver<bool>) {
+        let farewell: &'static [u8] = match &self {
+            Self::Reception(_) => b"421 4.7.0 Error: too many connections\r\n",
+        };
+        let session_stop = stop.clone();
+        let session = move |socket, peer| {
+            let (sessions, stop) = (self.clone(), session_stop.clone());
+            async move {
+                match &sessions {
+                    Self::Reception(reception) => reception.serve(socket, peer, stop).await,
+                }
+            }
+        };
+        let refuse = move |mut socket: tokio::net::TcpStream, peer: SocketAddr| async move {
+            tracing::warn!(client = %peer.ip(), "too many connections");
+            let _ = socket.write_all(farewell).await;
+        };
+        listener.serve(stop, GRACE, session, refuse).await;
+    }
+}
+
+/// Completes when the server is to stop.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone will never say so, and is as good as a stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn security(acceptor: &Option<TlsAcceptor>, implicit: bool) -> Security {
+    match (acceptor, implicit) {
+        (None, _) => Security::None,
+        (Some(_), false) => Security::StartTls,
+        (Some(_), true) => Security::Tls,
+    }
+}
+
+fn delivery(
+    config: &Arc<Config>,
+    queue: &Arc<dyn Queue>,
+    router: &Arc<Router>,
+    store: &Arc<dyn MailStore>,
+) -> Result<Arc<DeliveryAgent>, StartError> {
+    let mut client = ClientConfig::new(&config.myhostname).map_err(|error| StartError::Key {
+        key: "myhostname",
+        reason: error.to_string(),
+    })?;
+    // Nearly every server takes 8-bit mail, offered or not.
+    client.eight_bit_anyway = true;
+    let resolver = Resolver::system()?;
+    let remote = RemoteAgent::new(
+        RemoteConfig {
+            client: Arc::new(client),
+            tls: config.smtp_tls_security_level,
+            port: 25,
+            connect_timeout: Duration::from_secs(30),
+            address_limit: 5,
+            destination_concurrency: config.default_destination_concurrency_limit,
+        },
+        resolver,
+    )?;
+    let local = LocalAgent::new(
+        &LocalConfig {
+            hostname: config.myhostname.clone(),
+            recipient_delimiter: config.recipient_delimiter.clone(),
+        },
+        Arc::clone(store),
+    );
+    Ok(Arc::new(DeliveryAgent::new(
+        DeliveryConfig {
+            hostname: config.myhostname.clone(),
+            active_messages: config.default_process_limit * 10,
+            local_concurrency: config.default_process_limit,
+            minimal_backoff: config.minimal_backoff_time,
+            maximal_backoff: config.maximal_backoff_time,
+            maximal_queue_lifetime: config.maximal_queue_lifetime,
+            bounce_queue_lifetime: config.bounce_queue_lifetime,
+        },
+        Arc::clone(queue),
+        Arc::clone(router),
+        local,
+        remote,
+    )))
+}
+
+fn smtp_config(config: &Config, submission: bool, starttls: bool) -> smtp_proto::Config {
+    let mut machine = smtp_proto::Config::new(&config.myhostname);
+    let banner = config.smtpd_banner.strip_prefix(&config.myhostname);
+    machine.banner = banner.unwrap_or(&config.smtpd_banner).trim().to_owned();
+    machine.extensions.starttls = starttls;
+    if submission {
+        machine.extensions.auth = MECHANISMS.iter().map(|known| known.name().into()).collect();
+        machine.auth_required = true;
+        machine.auth_needs_tls = config.smtpd_tls_auth_only;
+    }
+    machine.tls_required = config.smtpd_tls_security_level == TlsLevel::Encrypt;
+    machine.limits.message_size = match config.message_size_limit {
+        0 => u64::MAX,
+        limit => limit,
+    };
+    let most = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    machine.limits.recipients = most(config.smtpd_recipient_limit);
+    machine.limits.errors = most(config.smtpd_hard_error_limit);
+    machine.limits.auth_failures = most(config.auth_failure_limit);
+    machine
+}
+
+/// Where one account's mail lies.
+fn place(config: &Config, user: &str) -> Result<AccountPlace, StoreError> {
+    let named = |reason: String| StoreError::Name {
+        name: user.to_owned(),
+        reason,
+    };
+    let home = config
+        .home_of(user)
+        .map_err(|error| named(error.to_string()))?;
+    let account = Account { user, home: &home };
+    let location = config
+        .location_of(account)
+        .map_err(|error| named(error.to_string()))?;
+    let mail = match location {
+        Location::Maildir { root } => AccountConfig::maildir(root, &config.myhostname),
+        Location::Mbox { root, inbox } => AccountConfig::mbox(root, inbox, &config.myhostname),
+    };
+    std::fs::create_dir_all(&home)
+        .map_err(|error| StoreError::Storage(format!("{}: {error}", home.display())))?;
+    let sieve = config
+        .sieve
+        .active
+        .expand(account)
+        .map_err(|error| named(error.to_string()))?;
+    let sieve =
+        (config.mailbox_command != MailboxCommand::Procmail).then_some((FilterKind::Sieve, sieve));
+    let procmail = (config.procmail && config.mailbox_command != MailboxCommand::Sieve)
+        .then(|| (FilterKind::Procmail, home.join(".procmailrc")));
+    let default = config.sieve_default.clone();
+    let default = default.map(|path| (FilterKind::Sieve, path));
+    let autocreate = config.mailbox_autocreate.iter();
+    Ok(AccountPlace {
+        mail,
+        filters: sieve.into_iter().chain(procmail).chain(default).collect(),
+        autocreate: autocreate
+            .map(|mailbox| (mailbox.name.clone(), mailbox.special_use.clone()))
+            .collect(),
+        home,
+    })
+}
