@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod blocking;
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod logging;

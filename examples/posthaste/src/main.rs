@@ -1,2 +1,7 @@
 //! The `posthaste` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    posthaste::cli::run(std::env::args_os())
+}

@@ -41,6 +41,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub(crate) use error::unknown_key;
 pub use error::{ConfigError, Problem};
 pub use keys::{Config, KEYS, Key, NamedBy};
 pub use location::{Account, Location, MailLocation, SieveLocation, UnsafePath, UserPath};

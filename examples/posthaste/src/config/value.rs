@@ -209,7 +209,7 @@ impl Value for u64 {
     }
 
     fn show(&self) -> String {
-        for (unit, shift) in [("G", 30), ("M", 20), ("k", 10)] {
+        for (unit, shift) in [("G", 30), ("M", 20)] {
             if *self > 0 && self.trailing_zeros() >= shift {
                 return format!("\"{}{unit}\"", self >> shift);
             }

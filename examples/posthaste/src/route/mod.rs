@@ -36,10 +36,11 @@ mod walk;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use address::{Parts, fold_domain};
+use grammar::Grammar;
 use table::Tables;
 
 use crate::config::{Config, RelayHost};
@@ -395,4 +396,31 @@ impl Router {
             None => NextHop::Domain(domain.to_owned()),
         }
     }
+}
+
+/// The lines of an aliases(5) file that say nothing that could be used, as
+/// `LINE: REASON`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn check_aliases(path: &Path) -> io::Result<Vec<String>> {
+    check_table(path, Grammar::Aliases)
+}
+
+/// The same of a virtual(5) file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn check_virtual_aliases(path: &Path) -> io::Result<Vec<String>> {
+    check_table(path, Grammar::Virtual)
+}
+
+fn check_table(path: &Path, grammar: Grammar) -> io::Result<Vec<String>> {
+    std::fs::metadata(path)?;
+    let parsed = Tables::default().read(path, grammar)?;
+    Ok(parsed
+        .bad
+        .iter()
+        .map(|bad| format!("{}: {}", bad.line, bad.reason))
+        .collect())
 }

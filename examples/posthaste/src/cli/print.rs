@@ -1,0 +1,19 @@
+//! The only place that writes to the terminal.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// A line for the standard output. A reader that has gone is no error.
+pub(crate) fn line(text: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Octets for the standard output, as they are.
+pub(crate) fn octets(octets: &[u8]) {
+    let _ = io::stdout().lock().write_all(octets);
+}
+
+/// A line for the standard error output.
+pub(crate) fn error(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
