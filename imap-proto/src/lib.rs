@@ -11,6 +11,7 @@
 //! | [`Response`], [`Untagged`], [`StatusResponse`], [`Code`] | what servers say, typed |
 //! | [`Mailbox`], [`SequenceSet`], [`Flag`], [`Section`] … | the terms; none can hold what the grammar cannot |
 //! | [`View`], [`Change`] | a session's frozen sequence numbers, and the news it was not told yet |
+//! | [`Program`], [`sort`], [`thread`], [`ListPattern::matches`] | SEARCH, SORT, THREAD and LIST, worked out without a store |
 //! | [`Extension`], [`Extensions`], [`Capability`] | what is offered |
 //!
 //! # A server's loop
@@ -86,6 +87,7 @@
 //! a command stays in the host's `input` until it is whole, and
 //! [`Limits::command`] bounds it.
 
+mod algorithm;
 mod command;
 mod cursor;
 mod error;
@@ -97,6 +99,10 @@ mod types;
 mod view;
 mod wire;
 
+pub use algorithm::{
+    BaseSubject, Candidate, Need, Needle, Program, SearchError, SortFields, ThreadInput, Verdict,
+    base_subject, sort, thread,
+};
 pub use command::{
     Append, AppendOptions, Command, CommandBody, Fetch, FetchAttribute, List, ListReturn,
     ListSelection, PartialRange, QResync, Search, SearchKey, SearchReturn, Select, Sort,

@@ -1,0 +1,167 @@
+use std::cmp::Ordering;
+
+use super::{base_subject, fold};
+use crate::{Message, SortCriterion, SortKey};
+
+/// What of a message SORT compares (RFC 5256 §3, RFC 5957).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortFields {
+    message: Message,
+    arrival: i64,
+    date: i64,
+    size: u64,
+    texts: [String; 6],
+}
+
+const CC: usize = 0;
+const FROM: usize = 1;
+const TO: usize = 2;
+const SUBJECT: usize = 3;
+const DISPLAY_FROM: usize = 4;
+const DISPLAY_TO: usize = 5;
+
+impl SortFields {
+    /// A message that arrived at that Unix time, with a size in octets.
+    #[must_use]
+    pub fn new(message: Message, arrival: i64, size: u64) -> Self {
+        Self {
+            message,
+            arrival,
+            date: arrival,
+            size,
+            texts: Default::default(),
+        }
+    }
+
+    /// The Unix time in its Date field; without, that of its arrival counts
+    /// (RFC 5256 §2.2).
+    #[must_use]
+    pub fn with_date(mut self, date: i64) -> Self {
+        self.date = date;
+        self
+    }
+
+    /// Its subject, RFC 2047 words decoded: the base subject counts.
+    #[must_use]
+    pub fn with_subject(self, subject: &str) -> Self {
+        let base = base_subject(subject).base;
+        self.with_text(SUBJECT, &base)
+    }
+
+    /// The local part of its first From address, and the name to show: the
+    /// display name, or the whole address.
+    #[must_use]
+    pub fn with_from(self, mailbox: &str, display: &str) -> Self {
+        self.with_text(FROM, mailbox)
+            .with_text(DISPLAY_FROM, display)
+    }
+
+    /// The same of To.
+    #[must_use]
+    pub fn with_to(self, mailbox: &str, display: &str) -> Self {
+        self.with_text(TO, mailbox).with_text(DISPLAY_TO, display)
+    }
+
+    /// The local part of its first Cc address.
+    #[must_use]
+    pub fn with_cc(self, mailbox: &str) -> Self {
+        self.with_text(CC, mailbox)
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        self.message
+    }
+
+    fn with_text(mut self, which: usize, text: &str) -> Self {
+        if let Some(slot) = self.texts.get_mut(which) {
+            *slot = fold(text);
+        }
+        self
+    }
+
+    fn text(&self, which: usize) -> &str {
+        self.texts.get(which).map_or("", String::as_str)
+    }
+
+    fn compare(&self, other: &Self, key: SortKey) -> Ordering {
+        let by = |which| self.text(which).cmp(other.text(which));
+        match key {
+            SortKey::Arrival => self.arrival.cmp(&other.arrival),
+            SortKey::Date => self.date.cmp(&other.date),
+            SortKey::Size => self.size.cmp(&other.size),
+            SortKey::Cc => by(CC),
+            SortKey::From => by(FROM),
+            SortKey::To => by(TO),
+            SortKey::Subject => by(SUBJECT),
+            SortKey::DisplayFrom => by(DISPLAY_FROM),
+            SortKey::DisplayTo => by(DISPLAY_TO),
+        }
+    }
+}
+
+/// Sorts messages by the criteria, the first counting most; where all are
+/// equal, by sequence number.
+pub fn sort(messages: &mut [SortFields], criteria: &[SortCriterion]) {
+    messages.sort_unstable_by(|one, other| {
+        let order = criteria.iter().map(|criterion| {
+            let order = one.compare(other, criterion.key);
+            if criterion.reverse {
+                order.reverse()
+            } else {
+                order
+            }
+        });
+        let decided = order.into_iter().find(|order| order.is_ne());
+        decided.unwrap_or_else(|| one.message.sequence.cmp(&other.message.sequence))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn first_criterion_counts_most() {
+        let message = |number: u32| {
+            let number = NonZeroU32::new(number).unwrap();
+            Message {
+                sequence: number,
+                uid: number,
+            }
+        };
+        let mut messages = [
+            SortFields::new(message(1), 30, 9).with_subject("Re: b"),
+            SortFields::new(message(2), 20, 9)
+                .with_subject("A")
+                .with_date(40),
+            SortFields::new(message(3), 10, 9).with_subject("B"),
+        ];
+        let mut order = |criteria: &[(bool, SortKey)]| {
+            let criteria: Vec<_> = criteria
+                .iter()
+                .map(|(reverse, key)| SortCriterion {
+                    reverse: *reverse,
+                    key: *key,
+                })
+                .collect();
+            sort(&mut messages, &criteria);
+            messages
+                .iter()
+                .map(|one| one.message().sequence.get())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(order(&[(false, SortKey::Arrival)]), [3, 2, 1]);
+        assert_eq!(order(&[(false, SortKey::Date)]), [3, 1, 2]);
+        assert_eq!(order(&[(true, SortKey::Date)]), [2, 1, 3]);
+        assert_eq!(order(&[(false, SortKey::Subject)]), [2, 1, 3]);
+        assert_eq!(
+            order(&[(false, SortKey::Subject), (false, SortKey::Arrival)]),
+            [2, 3, 1]
+        );
+        assert_eq!(order(&[(true, SortKey::Size)]), [1, 2, 3]);
+    }
+}
