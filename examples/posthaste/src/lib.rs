@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod logging;
+pub mod pop3;
 pub mod queue;
 pub mod received;
 pub mod reception;
