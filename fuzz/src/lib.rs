@@ -1,3 +1,4 @@
 //! Fuzz targets of the posthaste crates; the committed corpus is replayed by the tests.
 
+pub mod mime;
 pub mod pop3;
