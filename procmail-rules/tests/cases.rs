@@ -16,12 +16,16 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 use host::Host;
-use procmail_rules::{Config, Evaluator, RcFile};
+use procmail_rules::{Config, Evaluator, RcFile, RegexCache};
 use regex_automata::meta::Regex;
 use serde::Deserialize;
+
+/// Compiled once for all cases.
+static REGEXES: LazyLock<Arc<RegexCache>> = LazyLock::new(Arc::default);
 
 const HOST: &str = "mail.example.test";
 
@@ -258,6 +262,7 @@ impl Case {
                 .map(|name| RcFile::named(name.as_str()))
                 .collect(),
             mail_filter,
+            regexes: Arc::clone(&REGEXES),
             requeue: self.flags.iter().any(|flag| flag == "-t"),
             ignore_content_length: self.flags.iter().any(|flag| flag == "-Y"),
             ..Config::default()
@@ -478,7 +483,13 @@ fn show(files: &BTreeMap<String, Vec<u8>>) -> String {
 }
 
 fn replace(text: &str, pattern: &str, with: &str) -> String {
-    let regex = Regex::new(pattern).unwrap();
+    static COMPILED: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let regex = COMPILED
+        .lock()
+        .unwrap()
+        .entry(pattern.to_owned())
+        .or_insert_with(|| Regex::new(&format!("(?-u){pattern}")).unwrap())
+        .clone();
     let mut out = String::new();
     let mut from = 0;
     for found in regex.find_iter(text) {
