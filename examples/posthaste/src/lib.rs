@@ -13,6 +13,7 @@ pub mod config;
 pub mod delivery;
 pub mod logging;
 pub mod pop3;
+pub mod procmail;
 pub mod queue;
 pub mod received;
 pub mod reception;

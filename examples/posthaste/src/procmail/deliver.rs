@@ -1,0 +1,375 @@
+//! `procmail`: reads a message on standard input and does what the rcfiles say.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use procmail_rules::{Config, Evaluator, RcFile, format};
+
+use super::account::Account;
+use super::host::{Host, Policy, date};
+
+/// Bad options.
+const USAGE: u8 = 64;
+/// `-m` without an rcfile that can be read.
+const NO_INPUT: u8 = 66;
+/// No such user.
+const NO_USER: u8 = 67;
+/// The message cannot be read, or the evaluation was broken off.
+const TEMPORARY: u8 = 75;
+
+const VERSION: &str = concat!(
+    "procmail v3.23pre, as posthaste ",
+    env!("CARGO_PKG_VERSION"),
+    "\n"
+);
+
+const HELP: &str = "\
+Usage: procmail [-vptoY] [-f fromwhom] [parameter=value | rcfile] ...
+   Or: procmail [-toY] [-f fromwhom] [-a argument] ... -d recipient ...
+   Or: procmail [-ptY] [-f fromwhom] -m [parameter=value] ... rcfile [arg] ...
+";
+
+/// The command line, read.
+#[derive(Debug, Default)]
+struct Options {
+    preserve: bool,
+    requeue: bool,
+    override_from: bool,
+    ignore_content_length: bool,
+    from: Option<Vec<u8>>,
+    arguments: Vec<Vec<u8>>,
+    mail_filter: bool,
+    deliver: bool,
+    version: bool,
+    help: bool,
+    /// What is no option.
+    rest: Vec<Vec<u8>>,
+}
+
+impl Options {
+    fn parse(arguments: &[OsString]) -> Result<Self, ()> {
+        let mut options = Self::default();
+        let mut arguments = arguments.iter().map(|argument| argument.as_bytes());
+        while let Some(argument) = arguments.next() {
+            let Some((b'-', letters)) = argument.split_first() else {
+                options.rest.push(argument.to_vec());
+                break;
+            };
+            if letters == b"-" {
+                break;
+            }
+            let mut at = 0;
+            while let Some(letter) = letters.get(at) {
+                at += 1;
+                let value = match letter {
+                    b'f' | b'r' | b'a' => {
+                        let own = letters.get(at..).filter(|own| !own.is_empty());
+                        at = letters.len();
+                        Some(own.or_else(|| arguments.next()).ok_or(())?.to_vec())
+                    }
+                    _ => None,
+                };
+                match (letter, value) {
+                    (b'p', _) => options.preserve = true,
+                    (b't', _) => options.requeue = true,
+                    (b'o', _) => options.override_from = true,
+                    (b'Y', _) => options.ignore_content_length = true,
+                    (b'm', _) => options.mail_filter = true,
+                    (b'd', _) => options.deliver = true,
+                    (b'v', _) => options.version = true,
+                    (b'h' | b'?', _) => options.help = true,
+                    (b'a', Some(value)) => options.arguments.push(value),
+                    (b'f' | b'r', Some(value)) => options.from = Some(value),
+                    _ => return Err(()),
+                }
+            }
+        }
+        options.rest.extend(arguments.map(<[u8]>::to_vec));
+        if options.deliver && (options.mail_filter || options.rest.is_empty()) {
+            return Err(());
+        }
+        Ok(options)
+    }
+
+    /// Splits what is no option into assignments, rcfiles, and the arguments of `-m`.
+    fn sort(&mut self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let mut assignments = Vec::new();
+        let mut rcfiles = Vec::new();
+        let mut rest = std::mem::take(&mut self.rest).into_iter();
+        while let Some(argument) = rest.next() {
+            if argument.contains(&b'=') {
+                assignments.push(argument);
+                continue;
+            }
+            rcfiles.push(argument);
+            if self.mail_filter {
+                self.arguments.extend(rest);
+                break;
+            }
+        }
+        (assignments, rcfiles)
+    }
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "procmail: {text}");
+}
+
+/// Runs the command; its exit code.
+pub(super) fn run(program: &OsStr, arguments: &[OsString]) -> u8 {
+    let Ok(mut options) = Options::parse(arguments) else {
+        let _ = io::stderr().write_all(HELP.as_bytes());
+        return USAGE;
+    };
+    if options.version || options.help {
+        let text = if options.version { VERSION } else { HELP };
+        let _ = io::stderr().write_all(text.as_bytes());
+        return if options.version { 0 } else { USAGE };
+    }
+    if options.mail_filter && options.rest.iter().all(|argument| argument.contains(&b'=')) {
+        complain("Missing rcfile");
+        return NO_INPUT;
+    }
+    let mut message = Vec::new();
+    if io::stdin().lock().read_to_end(&mut message).is_err() {
+        return TEMPORARY;
+    }
+    let own = Account::own();
+    if options.deliver {
+        return deliver_to_all(program, arguments, &options, own.as_ref(), &message);
+    }
+    let Some(account) = own else {
+        complain("Unknown user");
+        return NO_USER;
+    };
+    let (assignments, rcfiles) = options.sort();
+    start(program, &options, &account, assignments, rcfiles, message)
+}
+
+/// `-d`: each recipient's mail is filtered with that user's rights.
+fn deliver_to_all(
+    program: &OsStr,
+    arguments: &[OsString],
+    options: &Options,
+    own: Option<&Account>,
+    message: &[u8],
+) -> u8 {
+    let mut worst = 0;
+    for recipient in &options.rest {
+        let Some(account) = Account::named(recipient) else {
+            complain(&format!(
+                "Unknown user \"{}\"",
+                String::from_utf8_lossy(recipient)
+            ));
+            worst = NO_USER;
+            continue;
+        };
+        let code = if own.is_some_and(|own| own.uid == account.uid) {
+            let mut own_options = Options {
+                preserve: options.preserve,
+                requeue: options.requeue,
+                override_from: options.override_from,
+                ignore_content_length: options.ignore_content_length,
+                from: options.from.clone(),
+                arguments: options.arguments.clone(),
+                deliver: true,
+                ..Options::default()
+            };
+            own_options.from.get_or_insert_with(|| b"-".to_vec());
+            start(
+                program,
+                &own_options,
+                &account,
+                Vec::new(),
+                Vec::new(),
+                message.to_vec(),
+            )
+        } else {
+            as_user(&account, arguments, options.rest.len(), recipient, message)
+        };
+        if code != 0 {
+            worst = code;
+        }
+    }
+    worst
+}
+
+/// Starts this program again with the user's rights, for that user alone.
+fn as_user(
+    account: &Account,
+    arguments: &[OsString],
+    recipients: usize,
+    recipient: &[u8],
+    message: &[u8],
+) -> u8 {
+    let Ok(program) = std::env::current_exe() else {
+        return TEMPORARY;
+    };
+    let options = arguments.len().saturating_sub(recipients);
+    let child = Command::new(program)
+        .arg0("procmail")
+        .args(arguments.iter().take(options))
+        .arg(OsStr::from_bytes(recipient))
+        .uid(account.uid)
+        .gid(account.gid)
+        .stdin(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        complain("Insufficient privileges");
+        return TEMPORARY;
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = stdin.write_all(message);
+    }
+    let ended = child.wait().ok().and_then(|status| status.code());
+    ended
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(TEMPORARY)
+}
+
+fn start(
+    program: &OsStr,
+    options: &Options,
+    account: &Account,
+    assignments: Vec<Vec<u8>>,
+    rcfiles: Vec<Vec<u8>>,
+    mut message: Vec<u8>,
+) -> u8 {
+    if let Some(from) = &options.from {
+        set_from(&mut message, from, account, options.override_from);
+    }
+    let host = super::host_name();
+    let named = !rcfiles.is_empty();
+    let local = rcfiles.first().is_some_and(|name| name.starts_with(b"./"));
+    let maildir = if local || options.mail_filter {
+        b".".to_vec()
+    } else {
+        account.home.clone()
+    };
+    let names = if named {
+        rcfiles
+    } else {
+        vec![b".procmailrc".to_vec()]
+    };
+    let rcfiles: Vec<RcFile> = names
+        .into_iter()
+        .map(|name| locate(name, account, options.mail_filter))
+        .filter(|name| {
+            // A default rcfile may be missing; one that others could write is not used.
+            let path = Path::new(OsStr::from_bytes(name));
+            if !named && !path.exists() {
+                return false;
+            }
+            let trusted =
+                name.starts_with(b"./") || options.mail_filter || is_trusted(path, account);
+            if !trusted {
+                complain(&format!("Suspicious rcfile \"{}\"", path.display()));
+            }
+            trusted
+        })
+        .map(RcFile::named)
+        .collect();
+    let config = Config {
+        logname: account.name.clone(),
+        home: account.home.clone(),
+        shell: account.shell.clone(),
+        host: host.clone().into_bytes(),
+        system_mailbox: (!options.mail_filter).then(|| account.mailbox()),
+        program: program.as_bytes().to_vec(),
+        arguments: options.arguments.clone(),
+        pid: std::process::id(),
+        inherited: inherited(options.preserve),
+        assignments,
+        rcfiles,
+        maildir,
+        quiet: named,
+        requeue: options.requeue,
+        ignore_content_length: options.ignore_content_length,
+        mail_filter: options.mail_filter,
+        ..Config::default()
+    };
+    let policy = Policy {
+        programs: true,
+        own_process: true,
+    };
+    let logname = String::from_utf8_lossy(&account.name).into_owned();
+    let mut host = Host::new(policy, &host, &logname, &PathBuf::new(), config.umask);
+    match host.run(Evaluator::new(config, &message)) {
+        Ok(outcome) => outcome.exit,
+        Err(error) => {
+            complain(&error.to_string());
+            TEMPORARY
+        }
+    }
+}
+
+/// An rcfile's path: below the home directory unless it says otherwise.
+fn locate(name: Vec<u8>, account: &Account, mail_filter: bool) -> Vec<u8> {
+    if mail_filter || name.starts_with(b"/") || name.starts_with(b"./") {
+        return name;
+    }
+    [&account.home, b"/".as_slice(), &name].concat()
+}
+
+/// Belongs the file to the user or root, and can nobody else write it?
+fn is_trusted(path: &Path, account: &Account) -> bool {
+    let mine = |path: &Path| {
+        fs::metadata(path).map(|metadata| {
+            (metadata.uid() == account.uid || metadata.uid() == 0)
+                && (metadata.mode() & 0o002 == 0
+                    || metadata.is_dir() && metadata.mode() & 0o1000 != 0)
+        })
+    };
+    match (mine(path), path.parent().map(mine)) {
+        (Ok(file), Some(Ok(directory))) => file && directory,
+        // What is not there is reported when it cannot be read.
+        (Err(_), _) => true,
+        (Ok(file), _) => file,
+    }
+}
+
+/// The variables that outlive the start: TZ, or with `-p` all but those that change what
+/// programs load.
+fn inherited(all: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+    std::env::vars_os()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .filter(|(name, _)| {
+            name == b"TZ"
+                || all
+                    && !name.starts_with(b"LD_")
+                    && !name.starts_with(b"_RLD")
+                    && name != b"LIBPATH"
+        })
+        .collect()
+}
+
+/// `-f`: a new `From ` line, or with `-` a new date in the one there is.
+fn set_from(message: &mut Vec<u8>, from: &[u8], account: &Account, replace: bool) {
+    let present = message.starts_with(b"From ");
+    let end = message
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(message.len(), |at| at + 1);
+    let first = message.get(5..end).unwrap_or(&[]).to_vec();
+    let sender = match from {
+        b"-" if present => first
+            .split(|byte| byte.is_ascii_whitespace())
+            .next()
+            .unwrap_or(&[])
+            .to_vec(),
+        b"-" => account.name.clone(),
+        sender => sender.to_vec(),
+    };
+    let line = format::from_line(&sender, &date());
+    if present && (replace || from != b"-" || !first.is_empty()) {
+        message.splice(..end, line);
+    } else {
+        message.splice(..0, line);
+    }
+}

@@ -1,0 +1,176 @@
+//! A header as a list of fields.
+
+/// A field with its name, folds and line end; or a `From ` line.
+pub(super) type Field = Vec<u8>;
+
+/// The fields of a message, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Header {
+    fields: Vec<Field>,
+}
+
+/// Octets of a field's name with its colon; 5 for a `From ` line; none if it is no field.
+pub(super) fn name_length(line: &[u8]) -> Option<usize> {
+    if line.starts_with(b"From ") {
+        return Some(5);
+    }
+    let colon = line
+        .iter()
+        .position(|byte| *byte == b':' || *byte <= b' ')?;
+    let blanks = line
+        .get(colon..)?
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
+    (colon > 0 && line.get(colon + blanks) == Some(&b':')).then_some(colon + blanks + 1)
+}
+
+impl Header {
+    /// Takes the header off a message; the rest begins behind the empty line.
+    pub(super) fn split(text: &[u8]) -> (Self, &[u8]) {
+        let mut header = Self::default();
+        let mut rest = text;
+        while rest.first() == Some(&b'\n')
+            && header.fields.is_empty()
+            && rest.iter().any(|byte| *byte != b'\n')
+        {
+            rest = rest.get(1..).unwrap_or(&[]);
+        }
+        while !rest.is_empty() {
+            let end = rest
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(rest.len(), |at| at + 1);
+            let (line, after) = rest.split_at(end);
+            if line == b"\n" {
+                return (header, after);
+            }
+            let continued = matches!(line.first(), Some(b' ' | b'\t'))
+                || line.starts_with(b">From ") && header.fields.len() == 1;
+            match header.fields.last_mut() {
+                Some(field) if continued => field.extend_from_slice(line),
+                _ if name_length(line).is_some() => header.fields.push(line.to_vec()),
+                // No header goes on here.
+                _ => return (header.ended(), rest),
+            }
+            rest = after;
+        }
+        (header.ended(), rest)
+    }
+
+    /// A last field without a line end gets one.
+    fn ended(mut self) -> Self {
+        if let Some(field) = self
+            .fields
+            .last_mut()
+            .filter(|field| !field.ends_with(b"\n"))
+        {
+            field.push(b'\n');
+        }
+        self
+    }
+
+    pub(super) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    pub(super) fn fields_mut(&mut self) -> &mut Vec<Field> {
+        &mut self.fields
+    }
+
+    pub(super) fn prepend(&mut self, field: Field) {
+        self.fields.insert(0, field);
+    }
+
+    pub(super) fn push(&mut self, name: &[u8], value: &[u8]) {
+        let mut field = name.to_vec();
+        field.extend_from_slice(value);
+        if !field.ends_with(b"\n") {
+            field.push(b'\n');
+        }
+        self.fields.push(field);
+    }
+
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// What follows the name in the first field called so, without the line end.
+    pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        let field = self.fields.iter().find(|field| matches(field, name))?;
+        let value = field.get(name_length(field)?..)?;
+        Some(value.strip_suffix(b"\n").unwrap_or(value))
+    }
+
+    /// The last field called so.
+    pub(super) fn last_value(&self, name: &[u8]) -> Option<&[u8]> {
+        let field = self
+            .fields
+            .iter()
+            .rev()
+            .find(|field| matches(field, name))?;
+        let value = field.get(name_length(field)?..)?;
+        Some(value.strip_suffix(b"\n").unwrap_or(value))
+    }
+
+    pub(super) fn message_id(&self) -> Option<Vec<u8>> {
+        let id = self.value(b"Message-ID:")?.trim_ascii();
+        (!id.is_empty()).then(|| id.to_vec())
+    }
+
+    /// Joins folded fields.
+    pub(super) fn unfold(&mut self) {
+        for field in &mut self.fields {
+            unfold(field);
+        }
+    }
+
+    /// The header as it is, folded fields joined.
+    pub(super) fn joined(&self) -> Vec<u8> {
+        let mut copy = self.clone();
+        copy.unfold();
+        copy.fields.concat()
+    }
+
+    /// Writes the fields; with `zap`, one blank after each colon, and no empty fields.
+    pub(super) fn write(&self, zap: bool, out: &mut Vec<u8>) {
+        for field in &self.fields {
+            let Some(length) = name_length(field).filter(|_| zap && !field.starts_with(b"From "))
+            else {
+                out.extend_from_slice(field);
+                continue;
+            };
+            let (name, value) = field.split_at_checked(length).unwrap_or((field, &[]));
+            if value.trim_ascii().is_empty() {
+                continue;
+            }
+            out.extend_from_slice(name);
+            if !matches!(value.first(), Some(b' ' | b'\t')) {
+                out.push(b' ');
+            }
+            out.extend_from_slice(value);
+        }
+    }
+}
+
+/// Newlines before blanks become blanks.
+pub(super) fn unfold(field: &mut [u8]) {
+    let last = field.len().saturating_sub(1);
+    for byte in field.iter_mut().take(last).filter(|byte| **byte == b'\n') {
+        *byte = b' ';
+    }
+}
+
+/// Is the field called so? A name without a colon is the beginning of names.
+pub(super) fn matches(field: &[u8], name: &[u8]) -> bool {
+    let Some(length) = name_length(field) else {
+        return false;
+    };
+    let own = field.get(..length).unwrap_or(&[]);
+    if let Some(bare) = name.strip_suffix(b":") {
+        let own = own.strip_suffix(b":").unwrap_or(own).trim_ascii_end();
+        return own.eq_ignore_ascii_case(bare);
+    }
+    own.get(..name.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,332 @@
+//! `formail`: makes, takes apart and splits mail.
+
+mod digest;
+mod duplicate;
+mod edit;
+mod header;
+mod reply;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::{Command, Stdio};
+
+use procmail_rules::format;
+
+use super::host::date;
+use header::Header;
+
+/// Bad options.
+const USAGE: u8 = 64;
+/// A program could not be run.
+const UNAVAILABLE: u8 = 69;
+
+/// One thing to do to fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Change {
+    letter: u8,
+    name: Vec<u8>,
+    /// For `-R`: the new name.
+    with: Vec<u8>,
+}
+
+/// The command line, read.
+#[derive(Debug, Default)]
+struct Options {
+    no_from: bool,
+    no_quoting: bool,
+    concatenate: bool,
+    zap: bool,
+    reply: bool,
+    trust: bool,
+    keep_body: bool,
+    ignore_content_length: bool,
+    prefix: Option<Vec<u8>>,
+    cache: Option<(u64, OsString)>,
+    abstract_folder: Option<Vec<u8>>,
+    changes: Vec<Change>,
+    split: Option<Vec<OsString>>,
+    skip: usize,
+    total: Option<usize>,
+    loose: bool,
+    every_header: bool,
+    minimal_fields: usize,
+    digest_headers: bool,
+    children: usize,
+    quiet: bool,
+}
+
+impl Options {
+    fn parse(arguments: &[OsString]) -> Option<Self> {
+        let mut options = Self {
+            minimal_fields: 2,
+            ..Self::default()
+        };
+        let mut rest = arguments
+            .iter()
+            .map(|argument| argument.as_bytes())
+            .peekable();
+        while let Some(argument) = rest.next() {
+            if let Some(skip) = argument.strip_prefix(b"+") {
+                options.skip = number(skip)?;
+                continue;
+            }
+            let mut letters = argument.strip_prefix(b"-")?;
+            if letters.first().is_some_and(u8::is_ascii_digit) {
+                options.total = Some(number(letters)?);
+                continue;
+            }
+            while let Some((letter, after)) = letters.split_first() {
+                letters = after;
+                let own = Some(after).filter(|own| !own.is_empty());
+                match letter {
+                    b'f' => options.no_from = true,
+                    b'b' => options.no_quoting = true,
+                    b'c' => options.concatenate = true,
+                    b'z' => options.zap = true,
+                    b'r' => options.reply = true,
+                    b't' => options.trust = true,
+                    b'k' => options.keep_body = true,
+                    b'Y' => options.ignore_content_length = true,
+                    b'd' => options.loose = true,
+                    b'e' => options.every_header = true,
+                    b'B' => options.digest_headers = true,
+                    b'q' => options.quiet = true,
+                    b'n' => {
+                        let digits = after
+                            .iter()
+                            .take_while(|byte| byte.is_ascii_digit())
+                            .count();
+                        let (count, more) = after.split_at(digits);
+                        options.children = number(count).unwrap_or(1);
+                        letters = more;
+                    }
+                    b'm' => {
+                        let digits = after
+                            .iter()
+                            .take_while(|byte| byte.is_ascii_digit())
+                            .count();
+                        let (count, more) = after.split_at(digits);
+                        let next = match digits {
+                            0 => rest.next()?,
+                            _ => count,
+                        };
+                        options.minimal_fields = number(next)?;
+                        letters = more;
+                    }
+                    b'p' => {
+                        options.prefix = Some(own.or_else(|| rest.next())?.to_vec());
+                        letters = &[];
+                    }
+                    b'l' => {
+                        options.abstract_folder = Some(own.or_else(|| rest.next())?.to_vec());
+                        letters = &[];
+                    }
+                    b'D' => {
+                        let size = number(own.or_else(|| rest.next())?)?;
+                        let file = OsStr::from_bytes(rest.next()?).to_owned();
+                        options.cache = Some((u64::try_from(size).ok()?, file));
+                        letters = &[];
+                    }
+                    b'x' | b'X' | b'a' | b'A' | b'i' | b'I' | b'u' | b'U' | b'R' => {
+                        let name = own.or_else(|| rest.next())?.to_vec();
+                        let with = if *letter == b'R' {
+                            rest.next()?.to_vec()
+                        } else {
+                            Vec::new()
+                        };
+                        options.changes.push(Change {
+                            letter: *letter,
+                            name,
+                            with,
+                        });
+                        letters = &[];
+                    }
+                    b's' => {
+                        let own = own.map(|own| OsString::from_vec(own.to_vec()));
+                        let program = own
+                            .into_iter()
+                            .chain(rest.by_ref().map(|word| OsStr::from_bytes(word).to_owned()));
+                        options.split = Some(program.collect());
+                        letters = &[];
+                    }
+                    _ => return None,
+                }
+            }
+        }
+        if options.skip > 0 || options.total.is_some() {
+            options.split.get_or_insert_default();
+        }
+        Some(options)
+    }
+
+    fn wants(&self, letters: &[u8]) -> bool {
+        self.changes
+            .iter()
+            .any(|change| letters.contains(&change.letter))
+    }
+}
+
+fn number(text: &[u8]) -> Option<usize> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Runs the command; its exit code.
+pub(super) fn run(arguments: &[OsString]) -> u8 {
+    let Some(options) = Options::parse(arguments) else {
+        let _ = io::stderr().write_all(
+            b"usage: formail [+nnn] [-nnn] [-bczfrktqY] [-p prefix] [-D nnn idcache] [-l folder] \
+              [-xXaAiIuU field] [-R ofield nfield] [-s [prg [arg ...]]]\n",
+        );
+        return USAGE;
+    };
+    let mut input = Vec::new();
+    if io::stdin().lock().read_to_end(&mut input).is_err() {
+        return UNAVAILABLE;
+    }
+    let Some(program) = &options.split else {
+        let mut out = Vec::new();
+        let code = one(&options, &input, &mut out);
+        return if io::stdout().write_all(&out).is_ok() {
+            code
+        } else {
+            UNAVAILABLE
+        };
+    };
+    let digits = std::env::var("FILENO").ok();
+    let width = digits.as_ref().map_or(3, String::len);
+    let first = digits
+        .and_then(|text| text.parse::<usize>().ok())
+        .unwrap_or(0);
+    let messages = digest::split(&input, &options);
+    let wanted = messages
+        .into_iter()
+        .skip(options.skip)
+        .take(options.total.unwrap_or(usize::MAX));
+    let mut worst = 0;
+    for (index, message) in wanted.enumerate() {
+        let mut out = Vec::new();
+        let code = one(&options, message, &mut out);
+        let fed = match program.split_first() {
+            None => io::stdout().write_all(&out).is_ok(),
+            Some((name, words)) => {
+                let serial = format!("{:0width$}", first + index);
+                feed(name, words, &serial, &out)
+            }
+        };
+        worst = if fed { worst.max(code) } else { UNAVAILABLE };
+    }
+    worst
+}
+
+/// Gives a program one message.
+fn feed(name: &OsStr, words: &[OsString], serial: &str, message: &[u8]) -> bool {
+    let child = Command::new(name)
+        .args(words)
+        .env("FILENO", serial)
+        .stdin(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else { return false };
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program need not read what it is given.
+        let _ = stdin.write_all(message);
+    }
+    child.wait().is_ok_and(|status| status.success())
+}
+
+/// Treats one message.
+fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
+    let (mut header, body) = Header::split(input);
+    if options.concatenate {
+        header.unfold();
+    }
+    let mut code = 0;
+    if let Some((size, file)) = &options.cache {
+        let key = if options.reply {
+            reply::sender(&header, options.trust).map(|found| found.0)
+        } else {
+            header.message_id()
+        };
+        match key.map(|key| duplicate::seen(file, *size, &key)) {
+            Some(Ok(true)) => return 0,
+            Some(Ok(false)) | None => code = 1,
+            Some(Err(_)) => return UNAVAILABLE,
+        }
+        let alone = !options.reply && options.changes.is_empty() && options.split.is_none();
+        if alone || options.changes.is_empty() {
+            return code;
+        }
+    }
+    if let Some(folder) = &options.abstract_folder {
+        let mut text = header.joined();
+        let length = text.len();
+        text.push(b'\n');
+        let mut whole = header.fields().concat();
+        whole.push(b'\n');
+        write_body(options, body, &mut whole);
+        out.extend(format::abstract_lines(&text, length, folder, whole.len()));
+        return code;
+    }
+    let mut known = true;
+    if options.reply {
+        (header, known) = reply::make(&header, options);
+    } else if !options.no_from
+        && !options.wants(b"xX")
+        && !header.has(b"From ")
+        && !edit::makes_from(options)
+    {
+        let sender =
+            reply::sender(&header, false).map_or_else(|| b"foo@bar".to_vec(), |found| found.0);
+        header.prepend(format::from_line(&sender, &date()));
+    }
+    edit::apply(&mut header, options);
+    if !known {
+        code = 67;
+    }
+    write(options, &header, body, out);
+    code
+}
+
+/// Writes what is wanted of the message.
+fn write(options: &Options, header: &Header, body: &[u8], out: &mut Vec<u8>) {
+    let extracting = options.wants(b"xX");
+    if extracting {
+        edit::extract(header, options, out);
+        if !options.keep_body {
+            return;
+        }
+    } else if options
+        .changes
+        .iter()
+        .any(|change| change.letter == b'I' && change.name.is_empty())
+    {
+        // The header is left out.
+    } else {
+        header.write(options.zap, out);
+    }
+    out.push(b'\n');
+    if options.reply && !options.keep_body {
+        return;
+    }
+    write_body(options, body, out);
+}
+
+fn write_body(options: &Options, body: &[u8], out: &mut Vec<u8>) {
+    let quote = options.prefix.as_deref().unwrap_or(b">");
+    let cites = options.reply && !options.no_quoting;
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        if cites {
+            out.extend_from_slice(quote);
+        }
+        if !options.no_quoting && line.starts_with(b"From ") {
+            out.extend_from_slice(quote);
+        }
+        out.extend_from_slice(line);
+    }
+    if !out.ends_with(b"\n") {
+        out.push(b'\n');
+    }
+    if !format::ends_empty(out) {
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,442 @@
+//! Carries out what an rcfile asks for, with files and processes.
+//!
+//! Nothing of the process changes but, in a process of its own, the umask: the rcfile's current
+//! directory is a path that names are joined to, so several runs can share a process.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::UdpSocket;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+use procmail_rules::{
+    Delivery, Effect, Error, Evaluator, FolderKind, LockTry, Log, Outcome, Ran, Reply, Step, format,
+};
+use rustix::fs::{FlockOperation, Mode, fcntl_lock};
+
+use super::process;
+
+/// Numbers the files this process makes.
+static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+/// The host's answers where it has a choice.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Programs are run, with all that the user running this may do.
+    pub programs: bool,
+    /// The umask is the process's own, so that programs get it too.
+    pub own_process: bool,
+}
+
+/// Files, processes and the log of one run.
+#[derive(Debug)]
+pub struct Host {
+    policy: Policy,
+    name: String,
+    logname: String,
+    place: Place,
+    saved: Vec<Place>,
+    /// The second of the last stamp in the log.
+    stamped: u64,
+    /// What was printed, where it is not written at once.
+    kept: Option<Vec<u8>>,
+}
+
+/// What a clone changes without its parent noticing.
+#[derive(Debug)]
+struct Place {
+    directory: PathBuf,
+    log: Option<File>,
+    umask: u32,
+}
+
+fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+fn done(success: bool) -> Reply {
+    if success { Reply::Done } else { Reply::Failed }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
+
+/// The time in ctime's layout, without its newline.
+#[must_use]
+pub fn date() -> String {
+    jiff::Zoned::now()
+        .strftime("%a %b %e %H:%M:%S %Y")
+        .to_string()
+}
+
+impl Host {
+    /// A host named `name` for the user `logname`, in `directory`.
+    #[must_use]
+    pub fn new(policy: Policy, name: &str, logname: &str, directory: &Path, umask: u32) -> Self {
+        let host = Self {
+            policy,
+            name: name.to_owned(),
+            logname: logname.to_owned(),
+            place: Place {
+                directory: directory.to_owned(),
+                log: None,
+                umask,
+            },
+            saved: Vec::new(),
+            stamped: 0,
+            kept: None,
+        };
+        host.apply_umask();
+        host
+    }
+
+    /// Keeps what is printed instead of writing it to standard output.
+    pub fn keep_output(&mut self) {
+        self.kept = Some(Vec::new());
+    }
+
+    /// Sends the log to this file from the start.
+    pub fn log_to(&mut self, file: File) {
+        self.place.log = Some(file);
+    }
+
+    /// Runs the rcfiles to their end.
+    ///
+    /// # Errors
+    ///
+    /// A limit was exceeded: the mail is not taken care of.
+    pub fn run(&mut self, mut evaluator: Evaluator) -> Result<Outcome, Error> {
+        loop {
+            match evaluator.step()? {
+                Step::Ask(effect) => {
+                    let reply = self.act(effect);
+                    // Every reply below is one its effect allows.
+                    let _ = evaluator.answer(reply);
+                }
+                Step::NeedAnswer => {
+                    let _ = evaluator.answer(Reply::Failed);
+                }
+                Step::Done(outcome) => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Carries out one effect.
+    pub fn act(&mut self, effect: Effect) -> Reply {
+        match effect {
+            Effect::Log(log) => {
+                self.write_log(&log);
+                Reply::Done
+            }
+            Effect::OpenLog { path } => match self.open_log(&path) {
+                Ok(file) => {
+                    self.place.log = Some(file);
+                    Reply::Done
+                }
+                Err(_) => Reply::Failed,
+            },
+            Effect::ReadRc { path } => Reply::Rc(read_regular(&self.at(&path)).ok()),
+            Effect::ChangeDirectory { path } => self.change_directory(&path),
+            Effect::Folder { path, wanted } => self.folder(&self.at(&path), wanted),
+            Effect::Deliver(delivery) => match self.deliver(&delivery) {
+                Ok(file) => Reply::Delivered { file },
+                Err(_) => Reply::Failed,
+            },
+            Effect::Link {
+                file,
+                folder,
+                kind,
+                prefix,
+            } => match self.enter(&self.at(&file), &folder, kind, &prefix) {
+                Ok(file) => Reply::Delivered { file },
+                Err(_) => Reply::Failed,
+            },
+            Effect::Run(run) => Reply::Ran(if self.policy.programs {
+                process::run(&run, &self.place.directory, self.place.log.as_ref())
+            } else {
+                Ran::refused()
+            }),
+            Effect::Print { content } => done(self.print(&content).is_ok()),
+            Effect::Lock { path } => Reply::Lock(self.lock(&path)),
+            Effect::Unlock { path } | Effect::ForceLock { path } => {
+                done(fs::remove_file(self.at(&path)).is_ok())
+            }
+            Effect::Sleep(time) => {
+                std::thread::sleep(time);
+                Reply::Done
+            }
+            Effect::Umask(mask) => {
+                self.place.umask = mask;
+                self.apply_umask();
+                Reply::Done
+            }
+            Effect::Notify { service, folder } => {
+                self.notify(&service, &folder);
+                Reply::Done
+            }
+            Effect::CloneBegin => match self.remember() {
+                Ok(place) => {
+                    self.saved.push(place);
+                    Reply::Done
+                }
+                Err(_) => Reply::Failed,
+            },
+            Effect::CloneEnd { .. } => {
+                if let Some(place) = self.saved.pop() {
+                    self.place = place;
+                    self.apply_umask();
+                }
+                Reply::Done
+            }
+            // No privileges are held, and a caller is told at the end.
+            _ => Reply::Done,
+        }
+    }
+
+    fn at(&self, name: &[u8]) -> PathBuf {
+        self.place.directory.join(path(name))
+    }
+
+    fn apply_umask(&self) {
+        if self.policy.own_process {
+            rustix::process::umask(Mode::from_bits_truncate(self.place.umask));
+        }
+    }
+
+    fn mode(&self, mode: u32) -> u32 {
+        mode & !self.place.umask
+    }
+
+    fn remember(&self) -> io::Result<Place> {
+        Ok(Place {
+            directory: self.place.directory.clone(),
+            log: self.place.log.as_ref().map(File::try_clone).transpose()?,
+            umask: self.place.umask,
+        })
+    }
+
+    fn open_log(&self, name: &[u8]) -> io::Result<File> {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(self.mode(0o667))
+            .open(self.at(name))
+    }
+
+    /// A log that cannot be written to must not stop the delivery.
+    fn write_log(&mut self, log: &Log) {
+        let mut text = Vec::new();
+        let second = now();
+        if log.stamped && second != self.stamped {
+            self.stamped = second;
+            let stamp = format!("procmail: [{}] {}\n", std::process::id(), date());
+            text.extend_from_slice(stamp.as_bytes());
+        }
+        text.extend_from_slice(&log.text);
+        let _ = match &mut self.place.log {
+            Some(file) => file.write_all(&text),
+            None => io::stderr().write_all(&text),
+        };
+    }
+
+    fn change_directory(&mut self, name: &[u8]) -> Reply {
+        let path = if name == b"." {
+            self.place.directory.clone()
+        } else {
+            self.at(name)
+        };
+        let there = path.as_os_str().is_empty() || path.is_dir();
+        if there {
+            self.place.directory = path;
+        }
+        done(there)
+    }
+
+    fn folder(&self, path: &Path, wanted: Option<FolderKind>) -> Reply {
+        let Some(kind) = wanted else {
+            return Reply::Folder(if path.is_dir() {
+                FolderKind::Directory
+            } else {
+                FolderKind::Mbox
+            });
+        };
+        let make = |path: &Path| {
+            path.is_dir()
+                || DirBuilder::new()
+                    .mode(self.mode(0o777))
+                    .create(path)
+                    .is_ok()
+        };
+        let made = make(path)
+            && (kind != FolderKind::Maildir
+                || ["tmp", "new", "cur"]
+                    .iter()
+                    .all(|part| make(&path.join(part))));
+        if made {
+            Reply::Folder(kind)
+        } else {
+            Reply::Failed
+        }
+    }
+
+    fn unique(&self) -> String {
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        format::maildir_name(now(), std::process::id(), serial, &self.name)
+    }
+
+    fn deliver(&self, delivery: &Delivery) -> io::Result<Vec<u8>> {
+        let folder = self.at(&delivery.folder);
+        if delivery.kind == FolderKind::Mbox {
+            self.append(&folder, &delivery.content)?;
+            return Ok(delivery.folder.clone());
+        }
+        let temporary = match delivery.kind {
+            FolderKind::Maildir => folder.join("tmp").join(self.unique()),
+            _ => folder.join(format!("_{}", self.unique())),
+        };
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(self.mode(0o667))
+            .open(&temporary)?;
+        let entered = file
+            .write_all(&delivery.content)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| {
+                self.enter(
+                    &temporary,
+                    &delivery.folder,
+                    delivery.kind,
+                    &delivery.prefix,
+                )
+            });
+        let removed = fs::remove_file(&temporary);
+        let name = entered?;
+        removed?;
+        Ok(name)
+    }
+
+    /// Appends under a kernel lock; what is left of a failed write is cut off again.
+    fn append(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(self.mode(0o667))
+            .open(path)?;
+        fcntl_lock(&file, FlockOperation::LockExclusive)?;
+        let length = file.metadata()?.len();
+        let written = file.write_all(content).and_then(|()| file.sync_data());
+        if written.is_err() && file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            file.set_len(length)?;
+        }
+        written
+    }
+
+    /// Links a file into a folder under the name it gets there.
+    fn enter(
+        &self,
+        from: &Path,
+        folder: &[u8],
+        kind: FolderKind,
+        prefix: &[u8],
+    ) -> io::Result<Vec<u8>> {
+        // An MH number may be taken by somebody else before it can be used.
+        let mut tries = 0;
+        loop {
+            let name = match kind {
+                FolderKind::Maildir => [folder, b"/new/", self.unique().as_bytes()].concat(),
+                FolderKind::Mh => {
+                    let names: BTreeSet<Vec<u8>> = fs::read_dir(self.at(folder))?
+                        .flatten()
+                        .map(|entry| entry.file_name().into_vec())
+                        .collect();
+                    let number = format::mh_next(names.iter().map(Vec::as_slice)) + tries;
+                    [folder, b"/", number.to_string().as_bytes()].concat()
+                }
+                _ => {
+                    let code = format::inode_code(fs::metadata(from)?.ino());
+                    [folder, b"/", prefix, code.as_bytes()].concat()
+                }
+            };
+            match fs::hard_link(from, self.at(&name)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 16 => {
+                    if kind == FolderKind::Directory {
+                        return Err(error);
+                    }
+                    tries += 1;
+                }
+                linked => return linked.map(|()| name),
+            }
+        }
+    }
+
+    fn print(&mut self, content: &[u8]) -> io::Result<()> {
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(content);
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(content)?;
+        stdout.flush()
+    }
+
+    fn lock(&self, name: &[u8]) -> LockTry {
+        let lock = self.at(name);
+        match super::lockfile::try_lock(&lock, &self.name) {
+            Ok(true) => LockTry::Taken,
+            Ok(false) => {
+                let metadata = fs::metadata(&lock).ok();
+                let age = metadata
+                    .as_ref()
+                    .and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+                LockTry::Busy {
+                    age: age.map_or(0, |age| age.as_secs()),
+                    size: metadata.map_or(0, |metadata| metadata.len()),
+                }
+            }
+            Err(attempted) => {
+                let directory = name
+                    .iter()
+                    .rposition(|byte| *byte == b'/')
+                    .map_or(0, |at| at + 1);
+                let shown = name.get(..directory).unwrap_or(&[]);
+                LockTry::Impossible {
+                    attempted: [shown, attempted.as_bytes()].concat(),
+                }
+            }
+        }
+    }
+
+    /// `user@offset:folder` to the mail notifier; nobody may be listening.
+    fn notify(&self, service: &[u8], folder: &[u8]) {
+        let service = String::from_utf8_lossy(service);
+        let (port, host) = service.split_once('@').unwrap_or((&service, "localhost"));
+        let port = port.parse::<u16>().unwrap_or(512);
+        let host = if host.is_empty() { "localhost" } else { host };
+        let length = fs::metadata(self.at(folder)).map_or(0, |metadata| metadata.len());
+        let text = format!(
+            "{}@{length}:{}",
+            self.logname,
+            self.at(folder).to_string_lossy()
+        );
+        if let Ok(socket) = UdpSocket::bind("127.0.0.1:0") {
+            let _ = socket.send_to(text.as_bytes(), (host, port));
+        }
+    }
+}
+
+/// Reads a regular file; anything else is refused.
+pub(super) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    fs::read(path)
+}
