@@ -89,6 +89,7 @@ mod diagnostic;
 mod eval;
 mod lexer;
 mod limits;
+pub mod managesieve;
 mod matching;
 mod parser;
 mod position;
