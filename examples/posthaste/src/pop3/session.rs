@@ -61,7 +61,7 @@ impl<'a> Session<'a> {
         loop {
             let event = tokio::select! {
                 event = conn.next() => event?,
-                _ = stop.wait_for(|stop| *stop) => {
+                () = stopped(&mut stop) => {
                     conn.shut_down().await;
                     return Ok(());
                 }
@@ -277,6 +277,12 @@ impl<'a> Session<'a> {
         conn.machine().reply(reply)?;
         Ok(())
     }
+}
+
+/// Completes when the server is to stop; a sender that is gone will never say
+/// so, and is as good as a stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Sends what the client wants of a message; the octets that were read.
