@@ -124,10 +124,8 @@ impl Server {
             let exists = move |user: &str| Ok(users.find(user).is_some());
             Arc::new(Router::new(Arc::clone(&config), exists))
         };
-        let queue: Arc<dyn Queue> = {
-            let folder = config.data_directory.join("spool");
-            Arc::new(LocalQueue::open(&folder, disk.clone())?)
-        };
+        let queue: Arc<dyn Queue> =
+            { Arc::new(LocalQueue::open(&config.queue_directory, disk.clone())?) };
         let store: Arc<dyn MailStore> = {
             let config = Arc::clone(&config);
             Arc::new(LocalStore::new(disk, move |user| place(&config, user)))

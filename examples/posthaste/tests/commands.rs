@@ -187,8 +187,123 @@ fn help_names_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let help = run(folder.path(), &["--help"], "");
     assert_eq!(help.code, 0);
-    for command in ["check", "config", "queue", "sendmail"] {
+    for command in [
+        "serve", "check", "config", "queue", "user", "auth", "sendmail",
+    ] {
         assert!(help.out.contains(command), "{}", help.out);
     }
     assert_eq!(run(folder.path(), &["frobnicate"], "").code, 2);
+}
+
+const ANY_PORTS: &str = "myorigin = \"localhost\"\n\
+    listen_smtp = \"127.0.0.1:0\"\nlisten_submission = \"127.0.0.1:0\"\n\
+    listen_submissions = \"127.0.0.1:0\"\nlisten_imap = \"127.0.0.1:0\"\n\
+    listen_imaps = \"127.0.0.1:0\"\nlisten_pop3 = \"127.0.0.1:0\"\n\
+    listen_pop3s = \"127.0.0.1:0\"\nlisten_managesieve = \"127.0.0.1:0\"\n";
+
+/// A running server and what it said.
+struct Server {
+    child: std::process::Child,
+    greeting: String,
+}
+
+impl Server {
+    fn start(data: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_posthaste"))
+            .env("POSTHASTE_DATA", data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.contains("Ctrl-C stops it") {
+            let read = std::io::BufRead::read_line(&mut out, &mut greeting).unwrap();
+            assert_ne!(read, 0, "{greeting}");
+        }
+        Self { child, greeting }
+    }
+
+    fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_server_starts_is_used_stops_and_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    std::fs::write(data.join("posthaste.toml"), ANY_PORTS).unwrap();
+    let server = Server::start(data);
+    assert!(
+        server.greeting.contains("first start"),
+        "{}",
+        server.greeting
+    );
+    let password = server
+        .greeting
+        .lines()
+        .map(str::trim)
+        .find(|line| line.len() == 19 && line.matches('-').count() == 3)
+        .expect("a password");
+    let tested = run(data, &["auth", "test", "demo"], password);
+    assert_eq!(tested.code, 0, "{}", tested.err);
+
+    let second = run(data, &["serve"], "");
+    assert_eq!(second.code, 1);
+    assert!(second.err.contains("another posthaste is at work"));
+
+    let sent = run(data, &["sendmail", "-oi", "demo"], "Subject: x\n\nhello\n");
+    assert_eq!(sent.code, 0, "{}", sent.err);
+    let new = data.join("home/demo/Maildir/new");
+    let delivered = || std::fs::read_dir(&new).is_ok_and(|entries| entries.count() == 1);
+    while !delivered() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    server.stop();
+    assert!(!data.join("control").exists());
+
+    let server = Server::start(data);
+    assert!(!server.greeting.contains("first start"));
+    assert!(delivered());
+    server.stop();
+}
+
+#[test]
+fn accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let ok = |arguments: &[&str], input: &str| {
+        let outcome = run(data, arguments, input);
+        assert_eq!(outcome.code, 0, "{arguments:?}: {}", outcome.err);
+        outcome.out
+    };
+    let fails = |arguments: &[&str], input: &str| {
+        let outcome = run(data, arguments, input);
+        assert_eq!(outcome.code, 1, "{arguments:?}: {}", outcome.out);
+    };
+    ok(&["user", "add", "ann"], "one\n");
+    ok(&["user", "add", "bob"], "two");
+    fails(&["user", "add", "ann"], "three\n");
+    fails(&["user", "add", "carol"], "\n");
+    fails(&["user", "add", "../x"], "four\n");
+    assert_eq!(ok(&["user", "list"], ""), "ann\nbob\n");
+    ok(&["auth", "test", "ann"], "one\n");
+    fails(&["auth", "test", "ann"], "two\n");
+    ok(&["user", "passwd", "ann"], "five\n");
+    ok(&["auth", "test", "ann"], "five\n");
+    fails(&["user", "passwd", "nobody"], "x\n");
+    ok(&["user", "del", "bob"], "");
+    fails(&["auth", "test", "bob"], "two\n");
+    let made = ok(&["user", "passwd", "ann", "--generate"], "");
+    let password = made
+        .lines()
+        .next()
+        .unwrap()
+        .trim_start_matches("Password: ");
+    ok(&["auth", "test", "ann"], password);
+    let users = std::fs::read_to_string(data.join("users")).unwrap();
+    assert!(!users.contains("five") && !users.contains(password));
 }

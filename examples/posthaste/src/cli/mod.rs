@@ -6,13 +6,16 @@
 mod check;
 mod config;
 mod control;
+mod first_start;
 mod message;
 mod place;
 mod print;
 mod queue;
 mod sendmail;
+mod serve;
 #[cfg(test)]
 mod tests;
+mod user;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -38,11 +41,13 @@ struct Arguments {
     #[arg(long, global = true, value_name = "FOLDER")]
     data: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server (this is what happens without a command, too)
+    Serve,
     /// Say what is wrong with the set-up, and how to mend it
     Check,
     /// Show the configuration
@@ -51,6 +56,12 @@ enum Command {
     /// List and change the queue
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Add, change and list accounts
+    #[command(subcommand)]
+    User(user::Command),
+    /// Try logins
+    #[command(subcommand)]
+    Auth(user::AuthCommand),
     /// Send a message as sendmail(8) does
     #[command(disable_help_flag = true)]
     Sendmail {
@@ -90,10 +101,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let place = Place::new(arguments.config, arguments.data);
-    match arguments.command {
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&place),
         Command::Check => check::run(&place),
         Command::Config(command) => with_config(&place, |config| config::run(&config, &command)),
         Command::Queue(command) => with_config(&place, |config| queue::run(config, &command)),
+        Command::User(command) => with_config(&place, |config| user::run(&config, &command)),
+        Command::Auth(command) => with_config(&place, |config| user::auth(&config, &command)),
         Command::Sendmail { arguments } => sendmail::run(&place, arguments),
     }
 }

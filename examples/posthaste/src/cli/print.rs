@@ -17,3 +17,10 @@ pub(crate) fn octets(octets: &[u8]) {
 pub(crate) fn error(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
+
+/// A question on the standard error output; the answer stands behind it.
+pub(crate) fn prompt(text: impl Display) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{text}");
+    let _ = err.flush();
+}

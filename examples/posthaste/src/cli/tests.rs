@@ -27,7 +27,7 @@ fn sendmail_gets_its_own_options() {
         "a",
     ])
     .unwrap();
-    let Command::Sendmail { arguments } = arguments.command else {
+    let Some(Command::Sendmail { arguments }) = arguments.command else {
         panic!("{arguments:?}");
     };
     assert_eq!(arguments, ["-t", "-i", "--", "a"]);
