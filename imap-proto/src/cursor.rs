@@ -166,11 +166,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The octets of `range`, borrowed.
-    pub(crate) fn between(&self, start: usize, end: usize) -> &'a [u8] {
-        self.octets.get(start..end).unwrap_or_default()
-    }
-
     pub(crate) fn number64(&mut self) -> Parsed<u64> {
         let at = self.at;
         let digits = self.take_some(Chars::DIGIT, "a number")?;

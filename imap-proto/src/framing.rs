@@ -21,6 +21,8 @@ pub(crate) struct Framer {
     /// Literals of this command that were kept.
     literals: usize,
     discarding: Option<u64>,
+    /// A LF without CR ends a line too.
+    takes_bare_lf: bool,
 }
 
 /// What [`Framer::poll`] found.
@@ -51,6 +53,18 @@ pub(crate) struct Announcement {
 }
 
 impl Framer {
+    /// A framer that may take lines that end in LF without CR.
+    pub(crate) fn tolerant(takes_bare_lf: bool) -> Self {
+        Self {
+            takes_bare_lf,
+            ..Self::default()
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::tolerant(self.takes_bare_lf);
+    }
+
     /// Looks for the next frame; each octet is looked at once.
     pub(crate) fn poll(&mut self, input: &mut BytesMut, max_line: usize) -> Frame {
         if self.discarding.is_some() {
@@ -64,8 +78,10 @@ impl Framer {
             return Frame::NeedInput;
         };
         let line = input.get(self.line..end).unwrap_or_default();
-        let Some(text) = line.strip_suffix(b"\r") else {
-            return Frame::BareLf;
+        let text = match line.strip_suffix(b"\r") {
+            Some(text) => text,
+            None if self.takes_bare_lf => line,
+            None => return Frame::BareLf,
         };
         if text.len() > max_line {
             return Frame::TooLong;
@@ -77,7 +93,7 @@ impl Framer {
                 start: end + 1,
             });
         }
-        *self = Self::default();
+        self.reset();
         Frame::Whole(input.split_to(end + 1).freeze())
     }
 
@@ -98,7 +114,7 @@ impl Framer {
         else {
             return Frame::BareLf;
         };
-        *self = Self::default();
+        self.reset();
         let mut line = input.split_to(end + 1);
         line.truncate(len);
         Frame::Whole(line.freeze())
@@ -132,7 +148,7 @@ impl Framer {
     /// Takes what stands before the announced literal off `input`; the
     /// literal's octets are in front then, and the caller takes them.
     pub(crate) fn stream(&mut self, input: &mut BytesMut, literal: Announcement) -> Bytes {
-        *self = Self::default();
+        self.reset();
         input.split_to(literal.start.min(input.len())).freeze()
     }
 

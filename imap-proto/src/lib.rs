@@ -7,6 +7,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`Server`], [`Event`], [`Config`], [`Limits`] | a server's side of one connection |
+//! | [`Client`], [`ClientEvent`], [`ClientConfig`] | a client's side |
 //! | [`Command`], [`CommandBody`] | what clients say, typed |
 //! | [`Response`], [`Untagged`], [`StatusResponse`], [`Code`] | what servers say, typed |
 //! | [`Mailbox`], [`SequenceSet`], [`Flag`], [`Section`] … | the terms; none can hold what the grammar cannot |
@@ -88,6 +89,7 @@
 //! [`Limits::command`] bounds it.
 
 mod algorithm;
+mod client;
 mod command;
 mod cursor;
 mod error;
@@ -103,6 +105,7 @@ pub use algorithm::{
     BaseSubject, Candidate, Need, Needle, Program, SearchError, SortFields, ThreadInput, Verdict,
     base_subject, sort, thread,
 };
+pub use client::{Client, ClientConfig, ClientEvent, Ticket};
 pub use command::{
     Append, AppendOptions, Command, CommandBody, Fetch, FetchAttribute, List, ListReturn,
     ListSelection, PartialRange, QResync, Search, SearchKey, SearchReturn, Select, Sort,

@@ -1,5 +1,6 @@
 use crate::cursor::{Cursor, Parsed};
 use crate::types::{DateTime, Flag, Mailbox};
+use crate::wire::Writer;
 
 /// APPEND (RFC 9051 §6.3.12): where a message goes. The message itself is
 /// streamed, never part of a command.
@@ -37,6 +38,22 @@ impl Append {
         let mailbox = Mailbox::parse(c)?;
         let (options, announced) = AppendOptions::parse_prefix(c)?;
         Ok((Self { mailbox, options }, announced))
+    }
+
+    /// The command up to its end, the message streamed.
+    pub(crate) fn encode(&self, w: &mut Writer<'_>, size: u64, binary: bool) {
+        w.raw(b"APPEND ");
+        self.mailbox.encode(w);
+        w.space();
+        if !self.options.flags.is_empty() {
+            w.list(&self.options.flags, |w, flag| flag.encode(w));
+            w.space();
+        }
+        if let Some(date) = self.options.date {
+            date.encode(w);
+            w.space();
+        }
+        w.stream(size, binary);
     }
 }
 

@@ -133,6 +133,68 @@ impl FetchItem {
         }
     }
 
+    /// An item whose content is announced and not there.
+    fn parse_announced(c: &mut Cursor<'_>) -> Parsed<Option<Self>> {
+        let at = c.at();
+        let name = c.take_text(Chars::ATOM, "a FETCH item")?;
+        let name = name.split(['[', '<']).next().unwrap_or(name);
+        c.set_at(at + name.len());
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let bracket = c.peek() == Some(b'[');
+        let mut item = if bracket && is("BODY") {
+            Self::Section {
+                section: Section::parse(c)?,
+                origin: parse_origin(c)?,
+                content: Content::Nil,
+            }
+        } else if bracket && is("BINARY") {
+            Self::Binary {
+                part: parse_binary(c)?,
+                origin: parse_origin(c)?,
+                content: Content::Nil,
+            }
+        } else if is("RFC822") {
+            Self::Rfc822(Content::Nil)
+        } else if is("RFC822.HEADER") {
+            Self::Rfc822Header(Content::Nil)
+        } else if is("RFC822.TEXT") {
+            Self::Rfc822Text(Content::Nil)
+        } else {
+            return Ok(None);
+        };
+        c.space()?;
+        let _ = c.eat(b'~');
+        let size = crate::types::string::announcement(c)?;
+        if let Some(content) = item.content_mut() {
+            *content = Content::Stream(size);
+        }
+        Ok(Some(item))
+    }
+
+    /// The octets, where the item has such.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Section { content, .. }
+            | Self::Binary { content, .. }
+            | Self::Rfc822(content)
+            | Self::Rfc822Header(content)
+            | Self::Rfc822Text(content) => Some(content),
+            _ => None,
+        }
+    }
+
+    fn content_mut(&mut self) -> Option<&mut Content> {
+        match self {
+            Self::Section { content, .. }
+            | Self::Binary { content, .. }
+            | Self::Rfc822(content)
+            | Self::Rfc822Header(content)
+            | Self::Rfc822Text(content) => Some(content),
+            _ => None,
+        }
+    }
+
     fn parse_opaque(c: &mut Cursor<'_>) -> Parsed<Self> {
         let name = c.atom_text()?.into();
         c.space()?;
@@ -337,6 +399,57 @@ impl FetchItem {
                 w.space();
                 w.raw(value);
             }
+        }
+    }
+}
+
+/// A FETCH response up to a literal.
+#[derive(Debug)]
+pub(crate) struct FetchFront {
+    /// The sequence number, or the UID.
+    pub(crate) number: NonZeroU32,
+    /// UIDFETCH.
+    pub(crate) is_uid: bool,
+    /// The items before.
+    pub(crate) items: Vec<FetchItem>,
+    /// The item whose content the literal is.
+    pub(crate) item: FetchItem,
+}
+
+/// `"* " nz-number " FETCH (" …` up to a literal at the end; `None` when the
+/// literal is not a content.
+pub(crate) fn parse_front(c: &mut Cursor<'_>) -> Parsed<Option<FetchFront>> {
+    c.expect_text("* ")?;
+    let number = c.nz_number()?;
+    let is_uid = c.eat_text(" UIDFETCH (");
+    if !is_uid {
+        c.expect_text(" FETCH (")?;
+    }
+    let found = parse_items_front(c)?;
+    Ok(found.map(|(items, item)| FetchFront {
+        number,
+        is_uid,
+        items,
+        item,
+    }))
+}
+
+/// `item *(SP item)` up to a literal at the end.
+pub(crate) fn parse_items_front(c: &mut Cursor<'_>) -> Parsed<Option<(Vec<FetchItem>, FetchItem)>> {
+    let mut items = Vec::new();
+    loop {
+        let start = c.at();
+        match FetchItem::parse(c) {
+            Ok(item) => {
+                items.push(item);
+                c.space()?;
+            }
+            Err(error) if error.kind == ParseErrorKind::Incomplete => {
+                c.set_at(start);
+                let item = FetchItem::parse_announced(c)?;
+                return Ok(item.filter(|_| c.is_end()).map(|item| (items, item)));
+            }
+            Err(error) => return Err(error),
         }
     }
 }

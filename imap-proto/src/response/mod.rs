@@ -334,8 +334,8 @@ impl Untagged {
             Ok(Some(data)) => Ok(data),
             Err(error) => Err(error),
             Ok(None) => {
-                let end = start + c.between(start, usize::MAX).len();
-                c.set_at(end);
+                c.set_at(start);
+                c.set_at(start + c.rest().len());
                 Ok(Self::Other(c.slice(start, c.at())))
             }
         }

@@ -203,7 +203,8 @@ pub(crate) fn announcement(c: &mut Cursor<'_>) -> Parsed<u64> {
     let size = c.number64()?;
     let _ = c.eat(b'+') || c.eat(b'-');
     c.expect(b'}', "\"}\"")?;
-    c.expect(b'\r', "a line end")?;
+    // Whether a LF without CR ends a line is the framing's to decide.
+    let _ = c.eat(b'\r');
     c.expect(b'\n', "a line end")?;
     Ok(size)
 }

@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+/// How much a client bears, and which faults it forgives. Share it by `Arc`.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// A response, streamed contents not counted. Stops servers that send
+    /// without end; a SEARCH result of a million messages needs 8 MB.
+    pub response: usize,
+    /// Literals up to this size come inside their response; larger ones of
+    /// FETCH are streamed.
+    pub inline: usize,
+    /// Largest payload event.
+    pub chunk: usize,
+    /// Output that waits for the server before more is read.
+    pub output: usize,
+    /// Commands without reply.
+    pub in_flight: usize,
+    /// How long nothing may come while something is waited for.
+    pub response_time: Duration,
+    /// How long an IDLE lasts before DONE is sent; RFC 2177 wants less than
+    /// 30 minutes.
+    pub idle_time: Duration,
+    /// Takes lines that end in LF without CR.
+    pub tolerate_bare_lf: bool,
+    /// Asks for CAPABILITY where the server did not tell by itself: behind
+    /// the greeting, STARTTLS and authentication.
+    pub refresh_capabilities: bool,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            response: 16 * 1024 * 1024,
+            inline: 16 * 1024,
+            chunk: 64 * 1024,
+            output: 256 * 1024,
+            in_flight: 1000,
+            response_time: Duration::from_secs(300),
+            idle_time: Duration::from_secs(29 * 60),
+            tolerate_bare_lf: false,
+            refresh_capabilities: true,
+        }
+    }
+}

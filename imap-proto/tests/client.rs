@@ -1,0 +1,252 @@
+//! Transcripts of the client machine, whole, octet by octet, and cut at random.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use imap_proto::{
+    Append, AppendOptions, Client, ClientConfig, ClientEvent, Command, Dialect, Error, Mailbox,
+    Misuse, Output, Response, Secret, Step, Ticket,
+};
+use proto_core::transcript::{Machine, Shown, Side, run, unescape};
+
+struct ClientMachine {
+    client: Client,
+    names: HashMap<Ticket, String>,
+}
+
+impl ClientMachine {
+    fn new(config: &ClientConfig, now: Instant) -> Self {
+        Self {
+            client: Client::new(Arc::new(config.clone()), now),
+            names: HashMap::new(),
+        }
+    }
+
+    fn show(&self, event: ClientEvent) -> Shown {
+        let line = |response: Response| {
+            let line = response.to_vec(Dialect::SERVER);
+            let line = line.strip_suffix(b"\r\n").unwrap();
+            String::from_utf8_lossy(line)
+                .escape_debug()
+                .to_string()
+                .replace("\\\"", "\"")
+                .replace("\\\\", "\\")
+        };
+        let status = |status| {
+            let tag = imap_proto::Tag::new("x").unwrap();
+            line(Response::Tagged { tag, status })[2..].to_owned()
+        };
+        Shown::Event(match event {
+            ClientEvent::Payload(octets) => return Shown::Payload(octets.to_vec()),
+            ClientEvent::Greeting(greeting) => format!("Greeting {}", status(greeting)),
+            ClientEvent::Untagged(data) => line(Response::Untagged(data)),
+            ClientEvent::Unparsed { error, .. } => format!("Unparsed {error}"),
+            ClientEvent::PayloadStart {
+                sequence,
+                items,
+                item,
+            } => format!(
+                "PayloadStart {sequence} {items:?} {:?}",
+                item.content().unwrap()
+            ),
+            ClientEvent::Reply {
+                ticket,
+                status: reply,
+            } => {
+                format!("{} {}", self.names[&ticket], status(reply))
+            }
+            ClientEvent::Challenge(data) => {
+                format!("Challenge {}", data.expose().escape_ascii())
+            }
+            ClientEvent::PayloadWanted(ticket) => format!("PayloadWanted {}", self.names[&ticket]),
+            other => format!("{other:?}"),
+        })
+    }
+}
+
+impl Machine for ClientMachine {
+    fn poll(&mut self, input: &mut BytesMut, now: Instant) -> Result<Step<Shown>, String> {
+        let step = self
+            .client
+            .poll(input, now)
+            .map_err(|error| error.to_string())?;
+        Ok(match step {
+            Step::Event(event) => Step::Event(self.show(event)),
+            other => other.map(|_| unreachable!()),
+        })
+    }
+
+    fn output(&mut self) -> &mut Output {
+        self.client.output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.client.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+    }
+
+    fn handle_eof(&mut self) {
+        self.client.handle_eof();
+    }
+
+    fn shutdown(&mut self) {
+        self.client.shutdown();
+    }
+
+    /// `NAME = COMMAND`, `NAME append MAILBOX SIZE`, `send OCTETS`,
+    /// `NAME auth MECHANISM [INITIAL]`, `respond OCTETS`, `cancel`,
+    /// `NAME idle`, `done`, `tls`.
+    fn answer(&mut self, text: &str) -> Result<(), Misuse> {
+        let words: Vec<&str> = text.splitn(3, ' ').collect();
+        let ticket = match words[..] {
+            ["send", octets] => {
+                return self.client.send_payload(Bytes::from(unescape(octets)));
+            }
+            ["respond", octets] => return self.client.respond(&unescape(octets)),
+            ["respond"] => return self.client.respond(b""),
+            ["cancel"] => return self.client.cancel(),
+            ["done"] => return self.client.done(),
+            ["tls"] => return self.client.tls_started(),
+            [_, "idle"] => self.client.idle()?,
+            [_, "auth", rest] => {
+                let (mechanism, initial) = match rest.split_once(' ') {
+                    Some((mechanism, initial)) => (mechanism, Some(Secret::new(unescape(initial)))),
+                    None => (rest, None),
+                };
+                self.client.authenticate(mechanism, initial)?
+            }
+            [_, "append", rest] => {
+                let (mailbox, size) = rest.split_once(' ').unwrap();
+                let append = Append {
+                    mailbox: Mailbox::new(mailbox).unwrap(),
+                    options: AppendOptions::default(),
+                };
+                self.client.append(append, size.parse().unwrap(), false)?
+            }
+            [_, "=", command] => {
+                let octets = Bytes::from(unescape(&format!("x {command}")));
+                self.client.command(Command::parse(&octets).unwrap().body)?
+            }
+            _ => panic!("no such answer: {text}"),
+        };
+        self.names.insert(ticket, words[0].to_owned());
+        Ok(())
+    }
+}
+
+fn play(script: &str, config: &ClientConfig) {
+    run(script, Side::Client, |now| ClientMachine::new(config, now));
+}
+
+fn config() -> ClientConfig {
+    ClientConfig {
+        inline: 10,
+        response: 2000,
+        ..ClientConfig::default()
+    }
+}
+
+#[test]
+fn session() {
+    play(include_str!("transcripts/client/session.txt"), &config());
+}
+
+#[test]
+fn literals() {
+    play(include_str!("transcripts/client/literals.txt"), &config());
+}
+
+#[test]
+fn authenticate() {
+    play(
+        include_str!("transcripts/client/authenticate.txt"),
+        &config(),
+    );
+}
+
+#[test]
+fn fetch_streams() {
+    play(
+        include_str!("transcripts/client/fetch_stream.txt"),
+        &config(),
+    );
+}
+
+#[test]
+fn idle() {
+    play(include_str!("transcripts/client/idle.txt"), &config());
+}
+
+#[test]
+fn odd_servers() {
+    play(include_str!("transcripts/client/odd.txt"), &config());
+    let tolerant = ClientConfig {
+        tolerate_bare_lf: true,
+        ..config()
+    };
+    play(include_str!("transcripts/client/bare_lf.txt"), &tolerant);
+}
+
+#[test]
+fn timeout() {
+    play(include_str!("transcripts/client/timeout.txt"), &config());
+}
+
+/// What hostile servers send, and that it ends the connection.
+#[test]
+fn hostile_servers() {
+    let now = Instant::now();
+    let hear = |greeting: &str, rest: &[u8]| {
+        let mut client = Client::new(Arc::new(config()), now);
+        client.command(imap_proto::CommandBody::StartTls).unwrap();
+        let mut input = BytesMut::from(greeting);
+        input.extend_from_slice(rest);
+        for _ in 0..100 {
+            match client.poll(&mut input, now) {
+                Ok(Step::Event(_)) => {}
+                Ok(other) => return Ok(other.map(|_| ())),
+                Err(error) => {
+                    assert_eq!(client.poll(&mut input, now), Ok(Step::Closed));
+                    return Err(error);
+                }
+            }
+        }
+        panic!("no end");
+    };
+    let greeting = "* OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n";
+    for (rest, error) in [
+        (
+            &b"A1 OK go\r\n* CAPABILITY IMAP4rev1\r\n"[..],
+            Error::InjectedBehindStartTls,
+        ),
+        (
+            b"A9 OK what\r\n",
+            Error::PeerMisbehaved("a tag that was not sent"),
+        ),
+        (b"+ go\r\n", Error::PeerMisbehaved("an unexpected \"+\"")),
+        (b"\r\n", Error::PeerMisbehaved("no response")),
+        (
+            b"* LIST () \"/\" {3000}\r\n",
+            Error::ResponseTooLarge("literal"),
+        ),
+        (&[b'*'; 3000], Error::ResponseTooLarge("line")),
+    ] {
+        assert_eq!(hear(greeting, rest), Err(error), "{}", rest.escape_ascii());
+    }
+    let no_greeting = Error::PeerMisbehaved("no greeting");
+    assert_eq!(hear("220 mail ESMTP\r\n", b""), Err(no_greeting.clone()));
+    assert_eq!(hear("* 3 EXISTS\r\n", b""), Err(no_greeting));
+    assert_eq!(hear(greeting, b"A1 OK go\r\n"), Ok(Step::NeedAnswer));
+}
