@@ -60,6 +60,7 @@ macro_rules! machine {
 }
 
 machine! {
+    imap_proto::Server, imap_proto::Event, imap_proto::Error;
     smtp_proto::Server, smtp_proto::Event, smtp_proto::Error;
     smtp_proto::Client, smtp_proto::ClientEvent, smtp_proto::ClientError;
     pop3_proto::Server, pop3_proto::Event, pop3_proto::ServerError;

@@ -11,6 +11,7 @@ pub mod blocking;
 pub mod cli;
 pub mod config;
 pub mod delivery;
+pub mod imap;
 pub mod logging;
 pub mod pop3;
 pub mod procmail;

@@ -14,12 +14,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::auth::{Authenticator, HashError, MECHANISMS, Users, UsersError};
+use crate::auth::{Authenticator, HashError, MECHANISMS, Seats, Users, UsersError};
 use crate::blocking::Blocking;
-use crate::config::{Account, Config, Location, MailboxCommand, TlsLevel};
+use crate::config::{Account, Config, Location, MailboxCommand, Ssl, TlsLevel};
 use crate::delivery::{
     DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, RemoteAgent, RemoteConfig,
 };
+use crate::imap::ImapService;
+use crate::pop3::Pop3;
 use crate::queue::{LocalQueue, Queue, QueueError};
 use crate::reception::Reception;
 use crate::route::Router;
@@ -108,6 +110,8 @@ pub enum Security {
 #[derive(Clone)]
 enum Sessions {
     Reception(Arc<Reception>),
+    Imap(Arc<ImapService>),
+    Pop3(Arc<Pop3>),
 }
 
 impl Server {
@@ -160,7 +164,7 @@ impl Server {
                 hop_limit: HOP_LIMIT,
             }))
         };
-        let in_clear = security(&smtp_tls, false);
+        let in_clear = security(smtp_tls.is_some());
         let limit = config.smtpd_client_connection_count_limit;
         let limits = ListenerLimits {
             total: config.client_limit,
@@ -183,7 +187,80 @@ impl Server {
                 .bind("submissions", addresses, tls, limits, &sessions)
                 .await?;
         }
+        server.bind_imap(&config, &authenticator, limits).await?;
+        server.bind_pop3(&config, &authenticator, limits).await?;
         Ok(server)
+    }
+
+    async fn bind_imap(
+        &mut self,
+        config: &Config,
+        authenticator: &Arc<Authenticator>,
+        limits: ListenerLimits,
+    ) -> Result<(), StartError> {
+        let acceptor = access_tls(config)?;
+        let seats = Seats::new(config.mail_max_userip_connections);
+        let service = |service: &'static str, implicit_tls: bool| {
+            let machine = |within_host| {
+                let starttls = acceptor.is_some() && !implicit_tls;
+                Arc::new(imap_config(config, starttls, implicit_tls, within_host))
+            };
+            Sessions::Imap(Arc::new(ImapService {
+                service,
+                strict: machine(false),
+                trusting: machine(true),
+                implicit_tls,
+                acceptor: acceptor.clone(),
+                store: Arc::clone(&self.store),
+                authenticator: Arc::clone(authenticator),
+                seats: seats.clone(),
+            }))
+        };
+        let (plain, encrypted) = (service("imap", false), service("imaps", true));
+        let in_clear = security(acceptor.is_some());
+        let addresses = &config.listen_imap;
+        self.bind("imap", addresses, in_clear, limits, &plain)
+            .await?;
+        if acceptor.is_some() {
+            let addresses = &config.listen_imaps;
+            self.bind("imaps", addresses, Security::Tls, limits, &encrypted)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn bind_pop3(
+        &mut self,
+        config: &Config,
+        authenticator: &Arc<Authenticator>,
+        limits: ListenerLimits,
+    ) -> Result<(), StartError> {
+        let acceptor = access_tls(config)?;
+        let seats = Seats::new(config.mail_max_userip_connections);
+        let shared = || {
+            (
+                Arc::clone(&self.store),
+                Arc::clone(authenticator),
+                seats.clone(),
+            )
+        };
+        let (store, checker, places) = shared();
+        let plain = Pop3::new(config, acceptor.clone(), store, checker, places);
+        let (store, checker, places) = shared();
+        let encrypted = acceptor
+            .clone()
+            .map(|acceptor| Pop3::encrypted(config, acceptor, store, checker, places));
+        let in_clear = security(acceptor.is_some());
+        let sessions = Sessions::Pop3(Arc::new(plain));
+        self.bind("pop3", &config.listen_pop3, in_clear, limits, &sessions)
+            .await?;
+        if let Some(encrypted) = encrypted {
+            let addresses = &config.listen_pop3s;
+            let sessions = Sessions::Pop3(Arc::new(encrypted));
+            self.bind("pop3s", addresses, Security::Tls, limits, &sessions)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn bind(
@@ -248,6 +325,8 @@ impl Sessions {
     async fn serve(self, listener: Listener, stop: watch::Receiver<bool>) {
         let farewell: &'static [u8] = match &self {
             Self::Reception(_) => b"421 4.7.0 Error: too many connections\r\n",
+            Self::Imap(_) => b"* BYE Too many connections\r\n",
+            Self::Pop3(_) => Pop3::FAREWELL,
         };
         let session_stop = stop.clone();
         let session = move |socket, peer| {
@@ -255,6 +334,8 @@ impl Sessions {
             async move {
                 match &sessions {
                     Self::Reception(reception) => reception.serve(socket, peer, stop).await,
+                    Self::Imap(imap) => imap.serve(socket, peer, stop).await,
+                    Self::Pop3(pop3) => Arc::clone(pop3).serve(socket, peer, stop).await,
                 }
             }
         };
@@ -272,11 +353,23 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn security(acceptor: &Option<TlsAcceptor>, implicit: bool) -> Security {
-    match (acceptor, implicit) {
-        (None, _) => Security::None,
-        (Some(_), false) => Security::StartTls,
-        (Some(_), true) => Security::Tls,
+/// TLS for IMAP and POP3, if the configuration wants it.
+fn access_tls(config: &Config) -> Result<Option<TlsAcceptor>, TlsError> {
+    match config.ssl {
+        Ssl::No => Ok(None),
+        _ => {
+            let (certificate, key) = config.ssl_files();
+            net::tls::acceptor(certificate, key).map(Some)
+        }
+    }
+}
+
+/// How a service that begins in the clear is protected.
+fn security(tls: bool) -> Security {
+    if tls {
+        Security::StartTls
+    } else {
+        Security::None
     }
 }
 
@@ -347,6 +440,33 @@ fn smtp_config(config: &Config, submission: bool, starttls: bool) -> smtp_proto:
     machine.limits.recipients = most(config.smtpd_recipient_limit);
     machine.limits.errors = most(config.smtpd_hard_error_limit);
     machine.limits.auth_failures = most(config.auth_failure_limit);
+    machine
+}
+
+fn imap_config(
+    config: &Config,
+    starttls: bool,
+    implicit_tls: bool,
+    within_host: bool,
+) -> imap_proto::Config {
+    let mechanisms: Vec<Box<str>> = MECHANISMS.iter().map(|known| known.name().into()).collect();
+    let in_clear = config.ssl != Ssl::Required && (within_host || !config.disable_plaintext_auth);
+    let mut machine = imap_proto::Config {
+        greeting: format!("{} posthaste ready", config.myhostname),
+        starttls,
+        implicit_tls,
+        mechanisms_without_tls: if in_clear {
+            mechanisms.clone()
+        } else {
+            Vec::new()
+        },
+        mechanisms,
+        login_without_tls: in_clear,
+        ..imap_proto::Config::default()
+    };
+    if config.message_size_limit > 0 {
+        machine.limits.message = config.message_size_limit;
+    }
     machine
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::Pop3;
 use super::inbox::Inbox;
 use crate::auth::{Exchange, ExchangeStep, Seat, Verdict};
+use crate::server::stopped;
 use crate::store::{MessageReader, StoreError};
 
 /// Octets of a message that wait to be sent before more is read.
@@ -277,12 +278,6 @@ impl<'a> Session<'a> {
         conn.machine().reply(reply)?;
         Ok(())
     }
-}
-
-/// Completes when the server is to stop; a sender that is gone will never say
-/// so, and is as good as a stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Sends what the client wants of a message; the octets that were read.

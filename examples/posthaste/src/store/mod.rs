@@ -228,7 +228,7 @@ pub async fn read_whole(reader: &mut dyn MessageReader, limit: u64) -> StoreResu
 }
 
 /// A message being appended; dropped before its commit, it never was.
-pub trait Appender: Send {
+pub trait Appender: Send + Sync {
     /// The next octets, in wire form.
     fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, StoreResult<()>>;
 

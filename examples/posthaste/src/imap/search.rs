@@ -1,0 +1,225 @@
+//! SEARCH over the store seam; the program itself is `imap_proto`'s.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use imap_proto::{
+    Candidate, Date, DateTime, Extension, Flag, Message as Named, Need, Needle, Program, Search,
+    SearchKey, Tag, Verdict,
+};
+use mime::{Headers, Structure};
+
+use super::fetch::{date_time, read_header};
+use super::selected::Selected;
+use super::{Done, Machine, Result, Session};
+use crate::store::{Flags, Message, StoreError, StoreResult};
+
+/// A larger message is searched up to here.
+const SEARCHED: u64 = 64 << 20;
+
+/// One message while it is looked at.
+struct Looked<'a> {
+    selected: &'a Selected,
+    named: Named,
+    message: &'a Message,
+    date: DateTime,
+    size: u64,
+    header: Option<Bytes>,
+    whole: Option<(Bytes, Structure)>,
+}
+
+impl Session<'_> {
+    pub(super) async fn search(
+        &mut self,
+        search: Search,
+        tag: &Tag,
+        conn: &mut Machine,
+    ) -> Result<Done> {
+        let rev2 = conn.machine().is_enabled(Extension::Imap4Rev2);
+        let Some(selected) = &mut self.selected else {
+            return Ok(Done::bad("No mailbox is selected"));
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+        let charset = search.charset.as_ref();
+        let program = match Program::new(&search.key, charset, &selected.view, now) {
+            Ok(program) => program,
+            Err(error) => {
+                if search.return_options.is_some_and(|options| options.save) {
+                    selected.view.save(imap_proto::NumberSet::default());
+                }
+                return Ok(Done(error.status()));
+            }
+        };
+        let found = match run(selected, &program, uses_size(&search.key)).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Done::failed(&error)),
+        };
+        if let Some(saved) = search.saves(&found) {
+            selected.view.save(saved);
+        }
+        if let Some(answer) = search.answer(tag, &found, rev2, None) {
+            conn.machine().untagged(&answer)?;
+        }
+        Ok(Done::ok("SEARCH completed"))
+    }
+}
+
+async fn run(selected: &Selected, program: &Program, sizes: bool) -> StoreResult<Vec<Named>> {
+    let mut found = Vec::new();
+    for (index, uid) in selected.view.uids().iter().enumerate() {
+        let Some(message) = selected.snapshot.message(uid.get()) else {
+            continue;
+        };
+        let sequence = u32::try_from(index + 1)
+            .ok()
+            .and_then(std::num::NonZeroU32::new);
+        let (Some(sequence), Some(date)) = (sequence, date_time(message.internal_date)) else {
+            continue;
+        };
+        let size = match message.size {
+            Some(size) => size,
+            None if sizes => selected.mailbox.sizes(vec![uid.get()]).await?.iter().sum(),
+            None => 0,
+        };
+        let mut looked = Looked {
+            selected,
+            named: Named {
+                sequence,
+                uid: *uid,
+            },
+            message,
+            date,
+            size,
+            header: None,
+            whole: None,
+        };
+        match looked.verdict(program).await {
+            Ok(true) => found.push(looked.named),
+            // What is expunged meanwhile matches nothing.
+            Ok(false) | Err(StoreError::Gone(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if index % 1024 == 1023 {
+            // A long search lets other sessions have their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(found)
+}
+
+fn uses_size(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::Larger(_) | SearchKey::Smaller(_) => true,
+        SearchKey::Not(key) | SearchKey::Fuzzy(key) => uses_size(key),
+        SearchKey::Or(keys) => uses_size(&keys.0) || uses_size(&keys.1),
+        SearchKey::And(keys) => keys.iter().any(uses_size),
+        _ => false,
+    }
+}
+
+impl Looked<'_> {
+    async fn verdict(&mut self, program: &Program) -> StoreResult<bool> {
+        loop {
+            match program.evaluate(self) {
+                Verdict::Match => return Ok(true),
+                Verdict::NoMatch => return Ok(false),
+                Verdict::Needs(Need::Header) if self.header.is_none() => {
+                    let mut reader = self.selected.mailbox.read(self.message.uid).await?;
+                    self.header = Some(read_header(&mut *reader).await?);
+                }
+                Verdict::Needs(_) if self.whole.is_none() => self.load().await?,
+                Verdict::Needs(_) => return Ok(false),
+            }
+        }
+    }
+
+    async fn load(&mut self) -> StoreResult<()> {
+        let mut reader = self.selected.mailbox.read(self.message.uid).await?;
+        let mut octets = Vec::new();
+        while let Some(chunk) = reader.next().await? {
+            octets.extend_from_slice(&chunk);
+            if octets.len() as u64 >= SEARCHED {
+                break;
+            }
+        }
+        let structure = Structure::parse(&octets);
+        let octets = Bytes::from(octets);
+        let end = Headers::new(&octets).header_len();
+        self.header = Some(octets.slice(..end));
+        self.whole = Some((octets, structure));
+        Ok(())
+    }
+}
+
+impl Candidate for Looked<'_> {
+    fn message(&self) -> Named {
+        self.named
+    }
+
+    fn has_flag(&self, flag: &Flag) -> bool {
+        let system = |flag| self.message.flags.contains(flag);
+        match flag {
+            Flag::Answered => system(Flags::ANSWERED),
+            Flag::Flagged => system(Flags::FLAGGED),
+            Flag::Deleted => system(Flags::DELETED),
+            Flag::Seen => system(Flags::SEEN),
+            Flag::Draft => system(Flags::DRAFT),
+            Flag::Recent => self.selected.view.is_recent(self.named.uid),
+            Flag::Keyword(name) => {
+                let mut own = self.selected.snapshot.keywords(self.message);
+                own.any(|keyword| keyword.eq_ignore_ascii_case(name.as_str()))
+            }
+            Flag::Extension(_) => false,
+        }
+    }
+
+    fn internal_date(&self) -> DateTime {
+        self.date
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn mod_seq(&self) -> u64 {
+        self.message.modseq
+    }
+
+    fn sent_date(&self) -> Option<Option<Date>> {
+        let header = self.header.as_ref()?;
+        let field = Headers::new(header).find("Date");
+        Some(field.and_then(|field| {
+            let civil = mime::Date::parse(field.raw_value())?.civil();
+            let year = u16::try_from(civil.year()).ok()?;
+            let month = u8::try_from(civil.month()).ok()?;
+            Date::new(year, month, u8::try_from(civil.day()).ok()?).ok()
+        }))
+    }
+
+    fn field_contains(&self, name: &[u8], needle: &Needle) -> Option<bool> {
+        let header = self.header.as_ref()?;
+        let name = String::from_utf8_lossy(name);
+        let mut fields = Headers::new(header).find_all(&name);
+        Some(fields.any(|field| needle.is_in(&field.text())))
+    }
+
+    fn header_contains(&self, needle: &Needle) -> Option<bool> {
+        let header = self.header.as_ref()?;
+        let mut fields = Headers::new(header);
+        Some(fields.any(|field| {
+            needle.is_in(&field.text()) || needle.is_in(&String::from_utf8_lossy(field.octets()))
+        }))
+    }
+
+    fn body_contains(&self, needle: &Needle) -> Option<bool> {
+        let (octets, structure) = self.whole.as_ref()?;
+        Some(
+            needle.is_empty()
+                || structure.parts().any(|part| {
+                    let text = part.text(octets);
+                    text.is_some_and(|text| needle.is_in(&text))
+                }),
+        )
+    }
+}
