@@ -282,6 +282,10 @@ impl<'a> Addresses<'a> {
                 }
                 _ => {
                     let glued = words.ends_in_dot() || *byte == b'.';
+                    if local.is_some() && words.text.is_some() && spaced && !glued {
+                        // The address is complete: perhaps the comma is missing.
+                        break;
+                    }
                     let word = self.word();
                     // "a . b" is an obsolete local part; a name keeps its space: "J. Doe".
                     let in_name = local.is_none() && words.ends_in_dot() && *byte != b'.';
@@ -571,6 +575,7 @@ mod tests {
         assert_eq!(show("Joe <a@x, b@y"), ["Joe|-|a|x", "-|-|b|y"]);
         assert_eq!(show("a@b@c"), ["-|-|a@b|c"]);
         assert_eq!(show("a@b <c@d>"), ["a@b|-|c|d"]);
+        assert_eq!(show("a@b c@d"), ["-|-|a|b", "-|-|c|d"]);
         assert_eq!(show("Joe a@b"), ["Joe|-|a|b"]);
         assert_eq!(show("root"), ["-|-|root|-"]);
         assert_eq!(show("<>"), ["-|-||-"]);

@@ -19,6 +19,11 @@ pub fn is_known(label: &str) -> bool {
     is_utf7(label.as_bytes()) || encoding(label.as_bytes()).is_some()
 }
 
+/// Whether the charset switches states, so that each piece of text begins in its first one.
+pub(crate) fn is_stateful(label: &[u8]) -> bool {
+    is_utf7(label) || encoding(label) == Some(encoding_rs::ISO_2022_JP)
+}
+
 /// Decodes text in the charset with this MIME name to UTF-8; octets that mean nothing in it become
 /// U+FFFD. An unknown charset is read as [`guess`] reads unlabelled text.
 pub fn decode<'a>(label: &str, text: &'a [u8]) -> Cow<'a, str> {

@@ -9,7 +9,8 @@ use crate::{charset, transfer};
 /// Text of a field value with all encoded words decoded.
 ///
 /// White space between two encoded words goes away (RFC 2047 §6.2). Neighbours in one charset and
-/// encoding are joined before they are decoded, since writers cut characters in two. Forms the RFC
+/// encoding are joined before they are decoded, since writers cut characters in two (not in
+/// charsets that shift, where each word begins anew). Forms the RFC
 /// forbids but writers make are read too: words inside quoted strings, without white space around
 /// them, longer than 75 octets, with spaces in Q text. What is no encoded word, or names a charset
 /// nobody knows, stays as it is; other 8-bit octets are read as UTF-8, else windows-1252.
@@ -43,7 +44,9 @@ pub fn decode(value: &[u8]) -> Cow<'_, str> {
         }
         let octets = word.octets();
         match &mut pending {
-            Some((charset, text)) if charset.eq_ignore_ascii_case(word.charset) => {
+            Some((charset, text))
+                if charset.eq_ignore_ascii_case(word.charset) && !charset::is_stateful(charset) =>
+            {
                 text.extend_from_slice(&octets);
             }
             _ => {
@@ -295,6 +298,10 @@ mod tests {
         check("=?us-ascii*en-us?Q?plain?=", "plain");
         check("=?utf-8?B?ww==?= =?utf-8?B?qcOp?=", "éé");
         check("=?utf-8?Q?=C3?= =?UTF-8?B?qQ==?=", "é");
+        check(
+            "=?iso-2022-jp?b?GyRCJCIbKEI=?= =?iso-2022-jp?b?GyRCJCIbKEI=?=",
+            "ああ",
+        );
         check("a=?utf-8?q?b?=c", "abc");
         check("\"=?utf-8?q?b c?=\"", "\"b c\"");
         check("=?utf-8?q?what??=", "what?");
