@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
-use crate::encoded_word;
+use crate::{Date, encoded_word};
 
 /// A field name may be this long; a longer run of name characters is not a field. RFC 5322 §2.1.1
 /// allows lines of 998 octets. Bounds what the incremental scanner must keep of a line.
@@ -238,6 +238,30 @@ impl<'a> Field<'a> {
             Cow::Borrowed(value) => encoded_word::decode(value),
             Cow::Owned(value) => Cow::Owned(encoded_word::decode(&value).into_owned()),
         }
+    }
+
+    /// The date in a `Date`, `Resent-Date` or `Delivery-Date` field, and the one behind the last
+    /// semicolon of a `Received` field (RFC 5322 §3.6.7).
+    ///
+    /// ```
+    /// let field = mime::Headers::new(b"Received: from a by b; 21 Nov 1997 09:55:06 -0600\n")
+    ///     .next()
+    ///     .unwrap();
+    /// assert_eq!(field.date().unwrap().timestamp().as_second(), 880127706);
+    /// ```
+    pub fn date(&self) -> Option<Date> {
+        let value = self.raw_value();
+        let mut end = value.len();
+        // Semicolons may stand in a comment behind the date.
+        for _ in 0..4 {
+            let start = memrchr(b';', value.get(..end)?);
+            let date = Date::parse(value.get(start.map_or(0, |at| at + 1)..)?);
+            if date.is_some() || start.is_none() {
+                return date;
+            }
+            end = start?;
+        }
+        None
     }
 
     /// Where the whole field lies in what was given to [`Headers::new`].
