@@ -10,6 +10,7 @@ mod first_start;
 mod message;
 mod place;
 mod print;
+mod procmail;
 mod queue;
 mod sendmail;
 mod serve;
@@ -62,6 +63,23 @@ enum Command {
     /// Try logins
     #[command(subcommand)]
     Auth(user::AuthCommand),
+    /// Filter mail by procmailrc files
+    #[command(subcommand)]
+    Procmail(procmail::Command),
+    /// Make, take apart and split mail as formail(1) does
+    #[command(disable_help_flag = true)]
+    Formail {
+        /// As for formail(1)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Make semaphore files as lockfile(1) does
+    #[command(disable_help_flag = true)]
+    Lockfile {
+        /// As for lockfile(1)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Send a message as sendmail(8) does
     #[command(disable_help_flag = true)]
     Sendmail {
@@ -80,6 +98,9 @@ fn applet(name: &OsStr) -> Option<Applet> {
         "sendmail" => sendmail::applet,
         "mailq" => sendmail::mailq,
         "newaliases" => sendmail::newaliases,
+        "procmail" => crate::procmail::procmail,
+        "formail" => crate::procmail::formail,
+        "lockfile" => crate::procmail::lockfile,
         _ => return None,
     })
 }
@@ -108,6 +129,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Queue(command) => with_config(&place, |config| queue::run(config, &command)),
         Command::User(command) => with_config(&place, |config| user::run(&config, &command)),
         Command::Auth(command) => with_config(&place, |config| user::auth(&config, &command)),
+        Command::Procmail(command) => procmail::run(command),
+        Command::Formail { arguments } => crate::procmail::formail(arguments),
+        Command::Lockfile { arguments } => crate::procmail::lockfile(arguments),
         Command::Sendmail { arguments } => sendmail::run(&place, arguments),
     }
 }

@@ -1,7 +1,8 @@
 //! `procmail`, `formail` and `lockfile`, under their own names and as subcommands.
 //!
 //! The binary answers to the name it is called by, so that `.forward` lines, mailbox commands
-//! and rcfiles keep working once these names are linked to it.
+//! and rcfiles keep working once these names are linked to it. Deliveries inside the server use
+//! the same [`Host`].
 
 mod account;
 mod deliver;
