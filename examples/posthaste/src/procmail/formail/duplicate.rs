@@ -5,13 +5,15 @@ use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// Is the key in the cache? If not it is put there; beyond `size` the cache begins anew.
-pub(super) fn seen(file: &OsStr, size: u64, key: &[u8]) -> io::Result<bool> {
+pub(super) fn seen(file: &OsStr, size: u64, key: Option<&[u8]>) -> io::Result<bool> {
     let mut cache = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .open(file)?;
+    // A message that cannot be recognised is always new.
+    let Some(key) = key else { return Ok(false) };
     let mut text = Vec::new();
     cache.read_to_end(&mut text)?;
     let mut at = 0;

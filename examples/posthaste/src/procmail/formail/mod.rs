@@ -247,13 +247,12 @@ fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
         } else {
             header.message_id()
         };
-        match key.map(|key| duplicate::seen(file, *size, &key)) {
-            Some(Ok(true)) => return 0,
-            Some(Ok(false)) | None => code = 1,
-            Some(Err(_)) => return UNAVAILABLE,
+        match duplicate::seen(file, *size, key.as_deref()) {
+            Ok(true) => return 0,
+            Ok(false) => code = 1,
+            Err(_) => return UNAVAILABLE,
         }
-        let alone = !options.reply && options.changes.is_empty() && options.split.is_none();
-        if alone || options.changes.is_empty() {
+        if options.changes.is_empty() {
             return code;
         }
     }
