@@ -20,10 +20,12 @@ use proto_core::{Secret, Step};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = |what| arguments.next().ok_or(what);
-    let mut socket = TcpStream::connect(next("an address is missing")?)?;
-    let user = next("a user is missing")?;
-    let password = Secret::new(next("a password is missing")?);
+    let mut argument = |what| arguments.next().ok_or(what);
+    let mut socket = TcpStream::connect(argument("an address is missing")?)?;
+    let user = argument("a user is missing")?;
+    let password = Secret::new(argument("a password is missing")?);
+    // What is sent when the command before it has its answer.
+    let mut next = Some(Command::Pass(password));
     socket.set_read_timeout(Some(Duration::from_secs(60)))?;
 
     let mut client = Client::new(ClientConfig::default(), Instant::now());
@@ -35,13 +37,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Step::Event(ClientEvent::Reply { reply, .. }) => {
                 println!("{reply}");
-                match client.outstanding() {
+                match next.take() {
                     _ if !reply.is_ok() => client.shutdown(),
-                    0 if reply.text.contains("PASS") => {
-                        client.send(&Command::Pass(password.clone()))?;
+                    Some(Command::Pass(password)) => {
+                        client.send(&Command::Pass(password))?;
+                        next = Some(Command::Stat);
                     }
-                    0 => drop(client.send(&Command::Stat)?),
-                    _ => {}
+                    Some(command) => drop(client.send(&command)?),
+                    None => {}
                 }
             }
             Step::Event(ClientEvent::Stat { count, .. }) => {

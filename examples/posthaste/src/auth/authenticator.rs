@@ -14,7 +14,7 @@ use crate::config::Config;
 /// Checks logins, for every service.
 ///
 /// - Hashes are computed on threads beside the reactor, no more at once than
-///   the host has processors: each takes some 19 MiB for some ten
+///   the host has processors: each takes some 19 MiB for some tens of
 ///   milliseconds.
 /// - A name that does not exist costs the time of one that does.
 /// - An address that guesses waits longer and longer.
