@@ -126,7 +126,7 @@ impl PasswordHash {
     }
 
     /// Hashes a password with Argon2id, 19 MiB, two passes (RFC 9106 and the
-    /// OWASP's least). Takes some ten milliseconds.
+    /// OWASP's least). Takes some tens of milliseconds.
     ///
     /// # Errors
     /// When the system gives no random octets.
