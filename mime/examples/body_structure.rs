@@ -22,7 +22,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn body(part: Part<'_>, message: &[u8]) -> String {
+pub(crate) fn body(part: Part<'_>, message: &[u8]) -> String {
     let (main, sub) = part.media_type();
     let parameters = part
         .content_type()
@@ -80,7 +80,7 @@ fn parameter_list(parameters: Parameters<'_>) -> String {
     format!("({})", words.join(" "))
 }
 
-fn envelope(header: &[u8]) -> String {
+pub(crate) fn envelope(header: &[u8]) -> String {
     let headers = Headers::new(header);
     let field = |name: &str| headers.clone().find(name).map(|field| field.unfolded());
     let text = |name: &str| {

@@ -112,6 +112,11 @@ def headers(rng):
     ).encode()
 
 
+def sound(rng):
+    """A message as it should be, in CRLF."""
+    return headers(rng) + b"MIME-Version: 1.0\r\n" + tree(rng, rng.randrange(0, 5))
+
+
 def damage(rng, message):
     """One or two lines less, or twice, or the end missing."""
     lines = message.splitlines(keepends=True)
@@ -185,7 +190,7 @@ def main():
     rng = random.Random(seed)
     out = lambda *words: print(*words)
     for number in range(count):
-        message = headers(rng) + b"MIME-Version: 1.0\r\n" + tree(rng, rng.randrange(0, 5))
+        message = sound(rng)
         if number % 3 == 2:
             message = damage(rng, message)
         if rng.random() < 0.4:
@@ -195,4 +200,5 @@ def main():
         out(".")
 
 
-main()
+if __name__ == "__main__":
+    main()
