@@ -6,6 +6,7 @@
 mod check;
 mod config;
 mod control;
+mod deliver;
 mod first_start;
 mod message;
 mod place;
@@ -80,6 +81,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Hand a message from the standard input to an account and its filters
+    Deliver(deliver::Deliver),
     /// Send a message as sendmail(8) does
     #[command(disable_help_flag = true)]
     Sendmail {
@@ -132,6 +135,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Procmail(command) => procmail::run(command),
         Command::Formail { arguments } => crate::procmail::formail(arguments),
         Command::Lockfile { arguments } => crate::procmail::lockfile(arguments),
+        Command::Deliver(command) => with_config(&place, |config| deliver::run(config, &command)),
         Command::Sendmail { arguments } => sendmail::run(&place, arguments),
     }
 }
