@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::{AddressLiteral, check_domain, parse_literal, to_ascii};
+use crate::domain::{AddressLiteral, check_domain, domain_prefix, parse_literal, to_ascii};
 use crate::error::{ParseError, ParseErrorKind};
 
 /// Octets of a local part (RFC 5321 §4.5.3.1.1).
@@ -134,11 +134,11 @@ impl Address {
     /// Stops at the first octet that can be part of neither local part nor
     /// domain. `at` is the offset of `text` for errors.
     pub(crate) fn parse_prefix(
-        text: &[u8],
+        text: &str,
         at: usize,
         underscores: bool,
     ) -> Result<(Self, usize), ParseError> {
-        let local_end = local_part_end(text, at)?;
+        let local_end = local_part_end(text.as_bytes(), at)?;
         if local_end > LOCAL_PART_MAX {
             return Err(ParseError::new(
                 ParseErrorKind::TooLong,
@@ -146,51 +146,51 @@ impl Address {
             ));
         }
         let after = text.get(local_end..).unwrap_or_default();
-        let Some((b'@', domain)) = after.split_first() else {
+        let Some(domain) = after.strip_prefix('@') else {
             return Err(ParseError::new(ParseErrorKind::LocalPart, at + local_end));
         };
         let domain_at = at + local_end + 1;
-        let domain_len = if domain.first() == Some(&b'[') {
-            let close = memchr::memchr(b']', domain)
+        let domain_len = if domain.starts_with('[') {
+            let close = memchr::memchr(b']', domain.as_bytes())
                 .ok_or_else(|| ParseError::new(ParseErrorKind::AddressLiteral, domain_at))?;
             let inner = domain.get(1..close).unwrap_or_default();
-            let inner = utf8(inner, domain_at + 1)?;
             parse_literal(inner, domain_at + 1)?;
             close + 1
         } else {
-            let end = domain
-                .iter()
-                .position(|octet| matches!(octet, b'>' | b' '))
-                .unwrap_or(domain.len());
-            let name = domain.get(..end).unwrap_or_default();
-            check_domain(name, domain_at, underscores)?;
-            end
+            domain_prefix(domain, domain_at, underscores)?
         };
         let end = local_end + 1 + domain_len;
         // `<`, `>` belong to the path.
         if end + 2 > PATH_MAX {
             return Err(ParseError::new(ParseErrorKind::TooLong, at + PATH_MAX));
         }
-        let whole = utf8(text.get(..end).unwrap_or_default(), at)?;
         let address = Self {
-            text: whole.into(),
+            text: text.get(..end).unwrap_or_default().into(),
             at: local_end,
         };
         Ok((address, end))
     }
 }
 
-fn utf8(octets: &[u8], at: usize) -> Result<&str, ParseError> {
-    std::str::from_utf8(octets)
-        .map_err(|error| ParseError::new(ParseErrorKind::Octet, at + error.valid_up_to()))
-}
-
 /// `atext` of RFC 5322 §3.2.3 with the UTF-8 of RFC 6531 §3.3.
 fn is_atext(octet: u8) -> bool {
-    matches!(octet,
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | 0x80..
-        | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'/'
-        | b'=' | b'?' | b'^' | b'_' | b'`' | b'{' | b'|' | b'}' | b'~')
+    octet > b' '
+        && !matches!(
+            octet,
+            b'"' | b'('
+                | b')'
+                | b','
+                | b'.'
+                | b':'
+                | b';'
+                | b'<'
+                | b'>'
+                | b'@'
+                | b'['
+                | b'\\'
+                | b']'
+                | 127
+        )
 }
 
 /// `Dot-string = Atom *("." Atom)`
@@ -243,7 +243,7 @@ impl FromStr for Address {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let (address, end) = Self::parse_prefix(text.as_bytes(), 0, false)?;
+        let (address, end) = Self::parse_prefix(text, 0, false)?;
         if end == text.len() {
             Ok(address)
         } else {
@@ -298,11 +298,11 @@ impl ReversePath {
 
     /// Reads `<>` or `<[source route]mailbox>` at the front of `text`.
     pub(crate) fn parse_prefix(
-        text: &[u8],
+        text: &str,
         at: usize,
         lenient: &Lenient,
     ) -> Result<(Self, usize), ParseError> {
-        if text.starts_with(b"<>") {
+        if text.starts_with("<>") {
             return Ok((Self::Null, 2));
         }
         let (address, end) = parse_path(text, at, lenient)?;
@@ -354,11 +354,11 @@ impl ForwardPath {
 
     /// Reads `<Postmaster>` or `<[source route]mailbox>` at the front of `text`.
     pub(crate) fn parse_prefix(
-        text: &[u8],
+        text: &str,
         at: usize,
         lenient: &Lenient,
     ) -> Result<(Self, usize), ParseError> {
-        const POSTMASTER: &[u8] = b"<postmaster>";
+        const POSTMASTER: &str = "<postmaster>";
         if text
             .get(..POSTMASTER.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(POSTMASTER))
@@ -405,8 +405,8 @@ pub struct Lenient {
 
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`; the source route is checked and
 /// thrown away, as RFC 5321 §4.1.1.3 asks.
-fn parse_path(text: &[u8], at: usize, lenient: &Lenient) -> Result<(Address, usize), ParseError> {
-    let Some((b'<', inner)) = text.split_first() else {
+fn parse_path(text: &str, at: usize, lenient: &Lenient) -> Result<(Address, usize), ParseError> {
+    let Some(inner) = text.strip_prefix('<') else {
         if lenient.missing_brackets && !text.is_empty() {
             return Address::parse_prefix(text, at, lenient.underscores);
         }
@@ -416,32 +416,29 @@ fn parse_path(text: &[u8], at: usize, lenient: &Lenient) -> Result<(Address, usi
     let mailbox = inner.get(route..).unwrap_or_default();
     let (address, len) = Address::parse_prefix(mailbox, at + 1 + route, lenient.underscores)?;
     let end = 1 + route + len;
-    if text.get(end) != Some(&b'>') {
+    if text.as_bytes().get(end) != Some(&b'>') {
         return Err(ParseError::new(ParseErrorKind::Path, at + end));
     }
     Ok((address, end + 1))
 }
 
 /// `A-d-l = "@" Domain *( "," "@" Domain )`; answers its length with the colon.
-fn source_route(text: &[u8], at: usize, underscores: bool) -> Result<usize, ParseError> {
-    if text.first() != Some(&b'@') {
+fn source_route(text: &str, at: usize, underscores: bool) -> Result<usize, ParseError> {
+    if !text.starts_with('@') {
         return Ok(0);
     }
-    let colon =
-        memchr::memchr(b':', text).ok_or_else(|| ParseError::new(ParseErrorKind::Path, at))?;
+    let (route, _) = text
+        .split_once(':')
+        .ok_or_else(|| ParseError::new(ParseErrorKind::Path, at))?;
     let mut offset = 0;
-    for hop in text
-        .get(..colon)
-        .unwrap_or_default()
-        .split(|&octet| octet == b',')
-    {
-        match hop.split_first() {
-            Some((b'@', domain)) => check_domain(domain, at + offset + 1, underscores)?,
-            _ => return Err(ParseError::new(ParseErrorKind::Path, at + offset)),
+    for hop in route.split(',') {
+        match hop.strip_prefix('@') {
+            Some(domain) => check_domain(domain, at + offset + 1, underscores)?,
+            None => return Err(ParseError::new(ParseErrorKind::Path, at + offset)),
         }
         offset += hop.len() + 1;
     }
-    Ok(colon + 1)
+    Ok(route.len() + 1)
 }
 
 #[cfg(test)]
@@ -449,7 +446,7 @@ mod tests {
     use super::*;
 
     fn reverse(text: &str) -> Result<String, ParseErrorKind> {
-        match ReversePath::parse_prefix(text.as_bytes(), 0, &Lenient::default()) {
+        match ReversePath::parse_prefix(text, 0, &Lenient::default()) {
             Ok((path, end)) if end == text.len() => Ok(path.to_string()),
             Ok(_) => Err(ParseErrorKind::Argument),
             Err(error) => Err(error.kind),
@@ -512,9 +509,9 @@ mod tests {
 
     #[test]
     fn postmaster() {
-        let (path, _) = ForwardPath::parse_prefix(b"<PostMaster>", 0, &Lenient::default()).unwrap();
+        let (path, _) = ForwardPath::parse_prefix("<PostMaster>", 0, &Lenient::default()).unwrap();
         assert_eq!(path, ForwardPath::Postmaster);
-        assert!(ForwardPath::parse_prefix(b"<>", 0, &Lenient::default()).is_err());
+        assert!(ForwardPath::parse_prefix("<>", 0, &Lenient::default()).is_err());
     }
 
     #[test]

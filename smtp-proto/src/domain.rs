@@ -26,44 +26,61 @@ pub enum AddressLiteral<'a> {
 
 /// Checks a domain by the rules of host names: labels of letters, digits and
 /// hyphens, A-labels and U-labels by IDNA.
-pub(crate) fn check_domain(domain: &[u8], at: usize, underscores: bool) -> Result<(), ParseError> {
-    let fault = |offset: usize| ParseError::new(ParseErrorKind::Domain, at + offset);
-    if domain.is_empty() || domain.len() > DOMAIN_MAX {
-        return Err(fault(0));
+pub(crate) fn check_domain(domain: &str, at: usize, underscores: bool) -> Result<(), ParseError> {
+    let end = domain_prefix(domain, at, underscores)?;
+    if end == domain.len() {
+        Ok(())
+    } else {
+        Err(ParseError::new(ParseErrorKind::Domain, at + end))
     }
+}
+
+/// Checks the domain at the front of `text`, up to `>` or a space; answers its
+/// length.
+pub(crate) fn domain_prefix(text: &str, at: usize, underscores: bool) -> Result<usize, ParseError> {
+    let fault = |offset: usize| ParseError::new(ParseErrorKind::Domain, at + offset);
+    let mut end = text.len();
     let mut label = 0;
     let mut before = b'.';
     let mut needs_idna = false;
-    for (offset, &octet) in domain.iter().enumerate() {
+    for (offset, octet) in text.bytes().enumerate() {
         match octet {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => label += 1,
+            b'.' if label > 0 && before != b'-' => {
+                if label > LABEL_MAX && !needs_idna {
+                    return Err(fault(offset));
+                }
+                label = 0;
+            }
             b'-' if label > 0 => {
                 label += 1;
                 // Only an A-label has a hyphen as its third and fourth octet
                 // behind `xn`; other labels of that shape pass the IDNA check.
                 needs_idna |= label == 4 && before == b'-';
             }
-            b'_' if underscores => label += 1,
-            b'.' if label > 0 && before != b'-' => label = 0,
+            b'>' | b' ' => {
+                end = offset;
+                break;
+            }
             0x80.. => {
                 needs_idna = true;
                 label += 1;
             }
+            b'_' if underscores => label += 1,
             _ => return Err(fault(offset)),
-        }
-        // A U-label's own limit is that of its A-label: IDNA checks it.
-        if label > LABEL_MAX && !needs_idna {
-            return Err(fault(offset));
         }
         before = octet;
     }
-    if label == 0 || before == b'-' {
-        return Err(fault(domain.len().saturating_sub(1)));
+    // A U-label's own limit is that of its A-label: IDNA checks it.
+    let too_long = label > LABEL_MAX && !needs_idna;
+    if label == 0 || before == b'-' || too_long || end > DOMAIN_MAX {
+        return Err(fault(end.saturating_sub(1)));
     }
     if needs_idna {
+        let domain = text.as_bytes().get(..end).unwrap_or_default();
         to_ascii(domain).map(drop).ok_or_else(|| fault(0))?;
     }
-    Ok(())
+    Ok(end)
 }
 
 /// The A-label form in lower case.
@@ -124,7 +141,7 @@ mod tests {
             "r3---sn-4g5e.example",
             "1.2.3.4x",
         ] {
-            assert!(check_domain(good.as_bytes(), 0, false).is_ok(), "{good}");
+            assert!(check_domain(good, 0, false).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -141,12 +158,12 @@ mod tests {
             "xn--a",
             "a\u{200b}\u{202e}.example",
         ] {
-            assert!(check_domain(bad.as_bytes(), 0, false).is_err(), "{bad}");
+            assert!(check_domain(bad, 0, false).is_err(), "{bad}");
         }
-        assert!(check_domain(b"a_b.c", 0, true).is_ok());
-        assert!(check_domain(&[b'a'; 64], 0, false).is_err());
-        assert!(check_domain(&[b'a'; 63], 0, false).is_ok());
-        assert!(check_domain("a.".repeat(126).as_bytes(), 0, false).is_err());
+        assert!(check_domain("a_b.c", 0, true).is_ok());
+        assert!(check_domain(&"a".repeat(64), 0, false).is_err());
+        assert!(check_domain(&"a".repeat(63), 0, false).is_ok());
+        assert!(check_domain(&format!("{}a", "a.".repeat(127)), 0, false).is_err());
     }
 
     #[test]

@@ -103,7 +103,10 @@ impl Capabilities {
     }
 
     fn add(&mut self, line: &str) -> Option<()> {
-        let split = line.find([' ', '=']).unwrap_or(line.len());
+        let split = line
+            .bytes()
+            .position(|octet| matches!(octet, b' ' | b'='))
+            .unwrap_or(line.len());
         let (keyword, rest) = line.split_at_checked(split)?;
         let value = rest
             .get(1..)

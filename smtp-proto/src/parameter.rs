@@ -79,66 +79,81 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Goes through `*(SP esmtp-param)` behind a path.
+/// Goes through `*(SP esmtp-param)` behind a path; the text has no control
+/// octets.
 pub(crate) fn each<'a>(
-    text: &'a [u8],
+    text: &'a str,
     at: usize,
     mut take: impl FnMut(Raw<'a>) -> Result<(), ParseError>,
 ) -> Result<(), ParseError> {
-    let mut offset = 0;
-    while let Some((&space, _)) = text.get(offset..).and_then(<[u8]>::split_first) {
-        if space != b' ' {
-            return Err(ParseError::new(ParseErrorKind::Parameter, at + offset));
-        }
-        offset += 1;
-        let rest = text.get(offset..).unwrap_or_default();
+    let mut rest = text;
+    let mut at = at;
+    while let Some(behind) = rest.strip_prefix(' ') {
+        at += 1;
         // Several spaces are tolerated, as trailing ones are (RFC 5321 §4.1.1).
-        if matches!(rest.first(), None | Some(b' ')) {
+        if behind.starts_with(' ') || behind.is_empty() {
+            rest = behind;
             continue;
         }
-        let len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
-        let raw = one(rest.get(..len).unwrap_or_default(), at + offset)?;
+        let (raw, len) = one(behind, at)?;
         take(raw)?;
-        offset += len;
+        rest = behind.get(len..).unwrap_or_default();
+        at += len;
     }
-    Ok(())
+    match rest {
+        "" => Ok(()),
+        _ => Err(ParseError::new(ParseErrorKind::Parameter, at)),
+    }
 }
 
-/// `esmtp-param = esmtp-keyword ["=" esmtp-value]`
-fn one(text: &[u8], at: usize) -> Result<Raw<'_>, ParseError> {
-    let fault = |kind, offset| ParseError::new(kind, at + offset);
-    let text = std::str::from_utf8(text)
-        .map_err(|error| fault(ParseErrorKind::Octet, error.valid_up_to()))?;
-    let (keyword, value) = match text.split_once('=') {
-        Some((keyword, value)) => (keyword, Some(value)),
-        None => (text, None),
+/// `esmtp-param = esmtp-keyword ["=" esmtp-value]`; answers its length too.
+fn one(text: &str, at: usize) -> Result<(Raw<'_>, usize), ParseError> {
+    let octets = text.as_bytes();
+    let split = octets
+        .iter()
+        .position(|octet| !(octet.is_ascii_alphanumeric() || *octet == b'-'))
+        .unwrap_or(text.len());
+    let keyword = text.get(..split).unwrap_or_default();
+    let has_value = match octets.get(split) {
+        None | Some(b' ') => false,
+        Some(b'=') => true,
+        Some(_) => return Err(ParseError::new(ParseErrorKind::Parameter, at + split)),
     };
-    let keyword_ok = keyword
-        .bytes()
-        .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
-        && keyword
-            .bytes()
-            .next()
-            .is_some_and(|first| first.is_ascii_alphanumeric());
-    if !keyword_ok {
-        return Err(fault(ParseErrorKind::Parameter, 0));
+    if keyword.is_empty() || keyword.starts_with('-') {
+        return Err(ParseError::new(ParseErrorKind::Parameter, at));
+    }
+    if !has_value {
+        let value = None;
+        return Ok((Raw { keyword, value, at }, split));
     }
     // RFC 5321 forbids `=` in a value, but MTRK's base64 (RFC 3885) has it.
-    let value_at = keyword.len() + 1;
-    match value {
-        Some("") => Err(fault(ParseErrorKind::ParameterValue, value_at)),
-        Some(value) if value.bytes().any(|octet| matches!(octet, 0..=32 | 127)) => {
-            Err(fault(ParseErrorKind::Octet, value_at))
-        }
-        _ => Ok(Raw { keyword, value, at }),
+    let behind = text.get(split + 1..).unwrap_or_default();
+    let len = behind
+        .bytes()
+        .position(|octet| octet == b' ')
+        .unwrap_or(behind.len());
+    let value = behind.get(..len).filter(|value| !value.is_empty());
+    if value.is_none() {
+        return Err(ParseError::new(
+            ParseErrorKind::ParameterValue,
+            at + split + 1,
+        ));
     }
+    Ok((Raw { keyword, value, at }, split + 1 + len))
 }
 
 /// `1*20DIGIT` and the like: a plain decimal number within `digits`.
 pub(crate) fn decimal(text: &str, digits: usize) -> Option<u64> {
-    let plain =
-        (1..=digits).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit());
-    if plain { text.parse().ok() } else { None }
+    if !(1..=digits).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0_u64, |value, octet| {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 /// Takes xtext back (RFC 3461 §4): `+` and two upper-case hexadecimal digits

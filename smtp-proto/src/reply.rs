@@ -345,8 +345,10 @@ impl ReplyParser {
         };
         let text = String::from_utf8_lossy(text);
         // RFC 2034 §4: the class is the code's first digit.
-        let enhanced = EnhancedCode::parse_prefix(&text)
-            .filter(|(enhanced, _)| u16::from(enhanced.class) == code / 100);
+        let enhanced = match text.as_bytes() {
+            [class, b'.', ..] if Some(class) == line.first() => EnhancedCode::parse_prefix(&text),
+            _ => None,
+        };
         let text = enhanced.map_or(&*text, |(_, rest)| rest);
         let enhanced = enhanced.map(|(enhanced, _)| enhanced);
         match &mut self.begun {

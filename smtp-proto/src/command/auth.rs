@@ -17,25 +17,26 @@ pub struct AuthStart {
 
 impl AuthStart {
     /// `"AUTH" SP sasl-mech [SP initial-response]`
-    pub(super) fn parse(text: &[u8], at: usize) -> Result<Self, ParseError> {
-        let len = memchr::memchr(b' ', text).unwrap_or(text.len());
-        let (name, rest) = text.split_at_checked(len).unwrap_or((text, b""));
+    pub(super) fn parse(text: &str, at: usize) -> Result<Self, ParseError> {
+        let (name, response) = match text.split_once(' ') {
+            Some((name, response)) => (name, Some(response)),
+            None => (text, None),
+        };
         // RFC 4422 §3.1: 1*20(UPPER-ALPHA / DIGIT / "-" / "_")
         let name_ok = (1..=20).contains(&name.len())
             && name
-                .iter()
+                .bytes()
                 .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
-        let name = std::str::from_utf8(name)
-            .ok()
-            .filter(|_| name_ok)
-            .ok_or_else(|| ParseError::new(ParseErrorKind::Argument, at))?;
-        let initial_response = match rest.split_first() {
+        if !name_ok {
+            return Err(ParseError::new(ParseErrorKind::Argument, at));
+        }
+        let initial_response = match response {
             None => None,
-            Some((_, b"=")) => Some(Secret::default()),
-            Some((_, base64)) => Some(
-                decode_base64(base64)
+            Some("=") => Some(Secret::default()),
+            Some(base64) => Some(
+                decode_base64(base64.as_bytes())
                     .map(Secret::new)
-                    .map_err(|_| ParseError::new(ParseErrorKind::Base64, at + len + 1))?,
+                    .map_err(|_| ParseError::new(ParseErrorKind::Base64, at + name.len() + 1))?,
             ),
         };
         Ok(Self {

@@ -14,9 +14,8 @@ pub struct Bdat {
 
 impl Bdat {
     /// `"BDAT" SP chunk-size [ SP "LAST" ]`
-    pub(super) fn parse(text: &[u8], at: usize) -> Result<Self, ParseError> {
+    pub(super) fn parse(text: &str, at: usize) -> Result<Self, ParseError> {
         let fault = |offset| ParseError::new(ParseErrorKind::Argument, at + offset);
-        let text = std::str::from_utf8(text).map_err(|_| fault(0))?;
         let (size, last) = match text.split_once(' ') {
             None => (text, false),
             Some((size, last)) if last.eq_ignore_ascii_case("LAST") => (size, true),

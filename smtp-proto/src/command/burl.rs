@@ -1,6 +1,5 @@
 use std::fmt;
 
-use super::printable;
 use crate::error::{ParseError, ParseErrorKind};
 
 /// BURL: a piece of the message is to be fetched from a URL (RFC 4468 §3).
@@ -14,8 +13,7 @@ pub struct Burl {
 
 impl Burl {
     /// `"BURL" SP absolute-URI [SP end-marker]`
-    pub(super) fn parse(text: &[u8], at: usize) -> Result<Self, ParseError> {
-        let text = printable(text, at)?;
+    pub(super) fn parse(text: &str, at: usize) -> Result<Self, ParseError> {
         let (url, last) = match text.split_once(' ') {
             None => (text, false),
             Some((url, last)) if last.eq_ignore_ascii_case("LAST") => (url, true),

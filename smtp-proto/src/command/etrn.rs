@@ -1,6 +1,5 @@
 use std::fmt;
 
-use super::printable;
 use crate::domain::check_domain;
 use crate::error::{ParseError, ParseErrorKind};
 
@@ -16,22 +15,21 @@ pub enum Etrn {
 }
 
 impl Etrn {
-    pub(super) fn parse(text: &[u8], at: usize) -> Result<Self, ParseError> {
-        let plain = printable(text, at)?;
-        let domain = |name: &str, at| check_domain(name.as_bytes(), at, false);
-        if let Some(name) = plain.strip_prefix('@') {
+    pub(super) fn parse(text: &str, at: usize) -> Result<Self, ParseError> {
+        let domain = |name: &str, at| check_domain(name, at, false);
+        if let Some(name) = text.strip_prefix('@') {
             domain(name, at + 1)?;
             Ok(Self::Subdomains(name.into()))
-        } else if let Some(name) = plain.strip_prefix('#') {
+        } else if let Some(name) = text.strip_prefix('#') {
             if name.is_empty() || name.contains(' ') {
                 return Err(ParseError::new(ParseErrorKind::Argument, at));
             }
             Ok(Self::Queue(name.into()))
-        } else if plain.is_empty() {
+        } else if text.is_empty() {
             Err(ParseError::new(ParseErrorKind::Argument, at))
         } else {
-            domain(plain, at)?;
-            Ok(Self::Host(plain.into()))
+            domain(text, at)?;
+            Ok(Self::Host(text.into()))
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Verb, printable};
+use super::Verb;
 use crate::address::Lenient;
 use crate::domain::{AddressLiteral, check_domain, parse_literal};
 use crate::error::{ParseError, ParseErrorKind};
@@ -47,16 +47,15 @@ impl Hello {
     /// `"EHLO" SP ( Domain / address-literal )`
     pub(super) fn parse(
         verb: HelloVerb,
-        text: &[u8],
+        text: &str,
         at: usize,
         lenient: &Lenient,
     ) -> Result<Self, ParseError> {
         if text.is_empty() {
             return Err(ParseError::new(ParseErrorKind::Argument, at));
         }
-        let domain = printable(text, at)?;
         if !lenient.any_hello_domain {
-            match domain.strip_prefix('[') {
+            match text.strip_prefix('[') {
                 Some(rest) => {
                     let inner = rest
                         .strip_suffix(']')
@@ -68,7 +67,7 @@ impl Hello {
         }
         Ok(Self {
             verb,
-            domain: domain.into(),
+            domain: text.into(),
         })
     }
 }

@@ -1,6 +1,5 @@
 use std::fmt;
 
-use super::printable;
 use crate::error::{ParseError, ParseErrorKind};
 
 /// What VRFY or EXPN asks about (RFC 5321 §4.1.1.6, §4.1.1.7).
@@ -14,8 +13,7 @@ pub struct Lookup {
 
 impl Lookup {
     /// `String [ SP "SMTPUTF8" ]`
-    pub(super) fn parse(text: &[u8], at: usize) -> Result<Self, ParseError> {
-        let text = printable(text, at)?;
+    pub(super) fn parse(text: &str, at: usize) -> Result<Self, ParseError> {
         let (name, smtputf8) = match text.rsplit_once(' ') {
             Some((name, word)) if word.eq_ignore_ascii_case("SMTPUTF8") => (name.trim_end(), true),
             _ => (text, false),

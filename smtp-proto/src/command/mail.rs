@@ -118,7 +118,7 @@ impl Mail {
         }
     }
 
-    pub(super) fn parse(text: &[u8], at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
+    pub(super) fn parse(text: &str, at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
         let (path, at) = after_colon(text, at, "FROM:", lenient)?;
         let (reverse_path, end) = ReversePath::parse_prefix(path, at, lenient)?;
         let mut mail = Self::new(reverse_path);
@@ -374,7 +374,7 @@ mod tests {
     use crate::error::ParseErrorKind;
 
     fn parse(line: &str) -> Result<Mail, ParseError> {
-        Mail::parse(line.as_bytes(), 0, &Lenient::default())
+        Mail::parse(line, 0, &Lenient::default())
     }
 
     #[test]

@@ -197,14 +197,14 @@ impl Command {
         at: usize,
         lenient: &Lenient,
     ) -> Result<Self, ParseError> {
-        let line = line.trim_ascii_end();
+        let line = printable(line)?.trim_end_matches(' ');
         let mut at = at;
-        while line.get(at) == Some(&b' ') {
+        while line.as_bytes().get(at) == Some(&b' ') {
             at += 1;
         }
         let text = line.get(at..).unwrap_or_default();
         let bare = |command: Self| match text {
-            [] => Ok(command),
+            "" => Ok(command),
             _ => Err(ParseError::new(ParseErrorKind::UnexpectedArgument, at)),
         };
         match verb {
@@ -220,11 +220,11 @@ impl Command {
             Verb::Vrfy => Lookup::parse(text, at).map(Self::Vrfy),
             Verb::Expn => Lookup::parse(text, at).map(Self::Expn),
             Verb::Help => match text {
-                [] => Ok(Self::Help(None)),
-                _ => printable(text, at).map(|text| Self::Help(Some(text.into()))),
+                "" => Ok(Self::Help(None)),
+                _ => Ok(Self::Help(Some(text.into()))),
             },
             // RFC 5321 §4.1.1.9: a parameter of NOOP is ignored.
-            Verb::Noop => printable(text, at).map(|_| Self::Noop),
+            Verb::Noop => Ok(Self::Noop),
             Verb::Quit => bare(Self::Quit),
             Verb::StartTls => bare(Self::StartTls),
             Verb::Auth => AuthStart::parse(text, at).map(Self::Auth),
@@ -285,32 +285,33 @@ impl fmt::Display for Command {
     }
 }
 
-/// Text without control octets.
-fn printable(text: &[u8], at: usize) -> Result<&str, ParseError> {
-    let fault = |offset| ParseError::new(ParseErrorKind::Octet, at + offset);
-    let text = std::str::from_utf8(text).map_err(|error| fault(error.valid_up_to()))?;
-    match text.bytes().position(|octet| octet < b' ' || octet == 127) {
-        Some(offset) => Err(fault(offset)),
-        None => Ok(text),
+/// The whole line as text without control octets.
+fn printable(line: &[u8]) -> Result<&str, ParseError> {
+    let control = |octet: &u8| *octet < b' ' || *octet == 127;
+    let fault = |at| ParseError::new(ParseErrorKind::Octet, at);
+    // Without a branch for each octet: vector instructions.
+    if line.iter().fold(false, |any, octet| any | control(octet)) {
+        return Err(fault(line.iter().position(control).unwrap_or_default()));
     }
+    std::str::from_utf8(line).map_err(|error| fault(error.valid_up_to()))
 }
 
 /// Takes `FROM:` or `TO:` off the front, in any case of letters; answers the
 /// path and its offset.
 fn after_colon<'a>(
-    text: &'a [u8],
+    text: &'a str,
     at: usize,
     word: &str,
     lenient: &Lenient,
-) -> Result<(&'a [u8], usize), ParseError> {
+) -> Result<(&'a str, usize), ParseError> {
     let fits = text
         .get(..word.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
+        .is_some_and(|start| start.eq_ignore_ascii_case(word));
     if !fits {
         return Err(ParseError::new(ParseErrorKind::Argument, at));
     }
     let mut skip = word.len();
-    while lenient.space_after_colon && text.get(skip) == Some(&b' ') {
+    while lenient.space_after_colon && text.as_bytes().get(skip) == Some(&b' ') {
         skip += 1;
     }
     Ok((text.get(skip..).unwrap_or_default(), at + skip))

@@ -33,9 +33,8 @@ impl ProxyAttributes {
     }
 
     /// `1*( SP attribute-name"="attribute-value )`
-    pub(super) fn parse(text: &[u8], at: usize) -> Result<Self, ParseError> {
+    pub(super) fn parse(text: &str, at: usize) -> Result<Self, ParseError> {
         let fault = |kind| ParseError::new(kind, at);
-        let text = std::str::from_utf8(text).map_err(|_| fault(ParseErrorKind::Octet))?;
         let mut attributes = Vec::new();
         for word in text.split(' ').filter(|word| !word.is_empty()) {
             let (name, value) = word

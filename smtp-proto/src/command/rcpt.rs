@@ -74,7 +74,7 @@ impl Rcpt {
         }
     }
 
-    pub(super) fn parse(text: &[u8], at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
+    pub(super) fn parse(text: &str, at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
         let (path, at) = after_colon(text, at, "TO:", lenient)?;
         let (forward_path, end) = ForwardPath::parse_prefix(path, at, lenient)?;
         let mut rcpt = Self::new(forward_path);
@@ -210,7 +210,7 @@ mod tests {
     use crate::error::ParseErrorKind as K;
 
     fn parse(line: &str) -> Result<Rcpt, K> {
-        Rcpt::parse(line.as_bytes(), 0, &Lenient::default()).map_err(|error| error.kind)
+        Rcpt::parse(line, 0, &Lenient::default()).map_err(|error| error.kind)
     }
 
     #[test]
