@@ -1,4 +1,4 @@
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2, memmem};
 
 use crate::Output;
@@ -157,7 +157,7 @@ impl DotDecoder {
                     self.at_line_start = false;
                     read += found;
                     if read == 0 {
-                        let _ = input.split_to(1);
+                        input.advance(1);
                         self.taken += 1;
                         return DotStep::Chunk(Bytes::from_static(b"\r\n"));
                     }
@@ -172,16 +172,22 @@ impl DotDecoder {
                 [] => break,
             }
         }
-        kept = close_up(input, kept, pending, read);
-        let mut chunk = input.split_to(read);
+        let chunk = match read {
+            0 => Bytes::new(),
+            _ => {
+                kept = close_up(input, kept, pending, read);
+                let mut chunk = input.split_to(read);
+                chunk.truncate(kept);
+                chunk.freeze()
+            }
+        };
         self.taken += read as u64;
-        chunk.truncate(kept);
         if self.ended {
-            let _ = input.split_to(3);
+            input.advance(3);
             self.taken += 3;
         }
         if !chunk.is_empty() {
-            DotStep::Chunk(chunk.freeze())
+            DotStep::Chunk(chunk)
         } else if self.ended {
             DotStep::End
         } else {
@@ -438,7 +444,6 @@ fn normalise(last: [u8; 2], chunk: &Bytes, stuff: bool, output: &mut Output) -> 
 
 #[cfg(test)]
 mod tests {
-    use bytes::Buf;
     use proptest::prelude::*;
 
     use super::*;

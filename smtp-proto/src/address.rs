@@ -133,6 +133,7 @@ impl Address {
     ///
     /// Stops at the first octet that can be part of neither local part nor
     /// domain. `at` is the offset of `text` for errors.
+    #[inline]
     pub(crate) fn parse_prefix(
         text: &str,
         at: usize,
@@ -201,6 +202,7 @@ pub(crate) fn is_dot_string(text: &str) -> bool {
             .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
 }
 
+#[inline]
 fn local_part_end(text: &[u8], at: usize) -> Result<usize, ParseError> {
     if text.first() == Some(&b'"') {
         return quoted_string_end(text, at);
@@ -297,6 +299,7 @@ impl ReversePath {
     }
 
     /// Reads `<>` or `<[source route]mailbox>` at the front of `text`.
+    #[inline]
     pub(crate) fn parse_prefix(
         text: &str,
         at: usize,
@@ -353,6 +356,7 @@ impl ForwardPath {
     }
 
     /// Reads `<Postmaster>` or `<[source route]mailbox>` at the front of `text`.
+    #[inline]
     pub(crate) fn parse_prefix(
         text: &str,
         at: usize,
@@ -405,6 +409,7 @@ pub struct Lenient {
 
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`; the source route is checked and
 /// thrown away, as RFC 5321 §4.1.1.3 asks.
+#[inline]
 fn parse_path(text: &str, at: usize, lenient: &Lenient) -> Result<(Address, usize), ParseError> {
     let Some(inner) = text.strip_prefix('<') else {
         if lenient.missing_brackets && !text.is_empty() {
@@ -423,6 +428,7 @@ fn parse_path(text: &str, at: usize, lenient: &Lenient) -> Result<(Address, usiz
 }
 
 /// `A-d-l = "@" Domain *( "," "@" Domain )`; answers its length with the colon.
+#[inline]
 fn source_route(text: &str, at: usize, underscores: bool) -> Result<usize, ParseError> {
     if !text.starts_with('@') {
         return Ok(0);

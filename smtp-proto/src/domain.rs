@@ -37,6 +37,7 @@ pub(crate) fn check_domain(domain: &str, at: usize, underscores: bool) -> Result
 
 /// Checks the domain at the front of `text`, up to `>` or a space; answers its
 /// length.
+#[inline]
 pub(crate) fn domain_prefix(text: &str, at: usize, underscores: bool) -> Result<usize, ParseError> {
     let fault = |offset: usize| ParseError::new(ParseErrorKind::Domain, at + offset);
     let mut end = text.len();

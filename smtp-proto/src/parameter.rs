@@ -43,6 +43,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Stores what a parameter says, once.
+    #[inline]
     pub(crate) fn put<T>(&self, slot: &mut Option<T>, value: Option<T>) -> Result<(), ParseError> {
         let value = value.ok_or_else(|| self.fault(ParseErrorKind::ParameterValue))?;
         match slot.replace(value) {
@@ -52,6 +53,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Marks a parameter that has no value, once.
+    #[inline]
     pub(crate) fn mark(&self, slot: &mut bool) -> Result<(), ParseError> {
         if self.value.is_some() {
             return Err(self.fault(ParseErrorKind::ParameterValue));
@@ -62,6 +64,7 @@ impl<'a> Raw<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn is(&self, keyword: &str) -> bool {
         self.keyword.eq_ignore_ascii_case(keyword)
     }
@@ -81,6 +84,7 @@ impl<'a> Raw<'a> {
 
 /// Goes through `*(SP esmtp-param)` behind a path; the text has no control
 /// octets.
+#[inline]
 pub(crate) fn each<'a>(
     text: &'a str,
     at: usize,
@@ -107,6 +111,7 @@ pub(crate) fn each<'a>(
 }
 
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`; answers its length too.
+#[inline]
 fn one(text: &str, at: usize) -> Result<(Raw<'_>, usize), ParseError> {
     let octets = text.as_bytes();
     let split = octets

@@ -181,26 +181,33 @@ impl Reply {
     }
 
     pub(crate) fn encode_with(&self, enhanced: Option<EnhancedCode>, out: &mut BytesMut) {
-        let code = three_digits(self.code);
-        let enhanced = Prefix::new(enhanced);
-        let room = LINE_MAX - 2 - 4 - enhanced.text().len();
+        let prefix = Prefix::new(self.code, enhanced);
+        let room = LINE_MAX - 2 - prefix.len;
+        let control = |octet: u8| octet < b' ' || octet == 127;
+        let plain = !self
+            .text
+            .bytes()
+            .fold(false, |any, octet| any | control(octet));
+        if plain && self.text.len() <= room {
+            out.reserve(LINE_MAX.min(prefix.len + self.text.len() + 2));
+            out.extend_from_slice(prefix.text());
+            out.extend_from_slice(self.text.as_bytes());
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
+        let mut prefix = prefix;
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
             let mut rest = line.strip_suffix('\r').unwrap_or(line);
             loop {
                 let (now, later) = fold(rest, room);
                 let last = later.is_empty() && lines.peek().is_none();
-                out.extend_from_slice(&code);
-                out.extend_from_slice(if last { b" " } else { b"-" });
-                out.extend_from_slice(enhanced.text());
-                if now.bytes().any(|octet| octet < b' ' || octet == 127) {
-                    out.extend(now.bytes().map(|octet| match octet {
-                        0..=31 | 127 => b' ',
-                        other => other,
-                    }));
-                } else {
-                    out.extend_from_slice(now.as_bytes());
-                }
+                prefix.mark(last);
+                out.extend_from_slice(prefix.text());
+                out.extend(now.bytes().map(|octet| match control(octet) {
+                    true => b' ',
+                    false => octet,
+                }));
                 out.extend_from_slice(b"\r\n");
                 if later.is_empty() {
                     break;
@@ -230,29 +237,27 @@ fn three_digits(code: u16) -> [u8; 3] {
     [digit(code / 100), digit(code / 10), digit(code)]
 }
 
-/// An enhanced code and its space, written without allocating.
+/// `250 2.1.0 `, written without allocating.
 struct Prefix {
-    octets: [u8; 16],
+    octets: [u8; 20],
     len: usize,
 }
 
 impl Prefix {
-    fn new(enhanced: Option<EnhancedCode>) -> Self {
+    fn new(code: u16, enhanced: Option<EnhancedCode>) -> Self {
         let mut prefix = Self {
-            octets: [0; 16],
-            len: 0,
+            octets: [b' '; 20],
+            len: 4,
         };
-        if let Some(EnhancedCode {
-            class,
-            subject,
-            detail,
-        }) = enhanced
-        {
-            prefix.number(u16::from(class));
+        for (to, from) in prefix.octets.iter_mut().zip(three_digits(code)) {
+            *to = from;
+        }
+        if let Some(enhanced) = enhanced {
+            prefix.number(u16::from(enhanced.class));
             prefix.push(b'.');
-            prefix.number(subject);
+            prefix.number(enhanced.subject);
             prefix.push(b'.');
-            prefix.number(detail);
+            prefix.number(enhanced.detail);
             prefix.push(b' ');
         }
         prefix
@@ -267,14 +272,23 @@ impl Prefix {
 
     fn number(&mut self, value: u16) {
         // Three digits at the most (RFC 3463 §2).
-        let [hundreds, tens, ones] = three_digits(value.min(999));
+        let value = value.min(999);
+        if value < 10 {
+            return self.push(b'0' + u8::try_from(value).unwrap_or_default());
+        }
+        let [hundreds, tens, ones] = three_digits(value);
         if value >= 100 {
             self.push(hundreds);
         }
-        if value >= 10 {
-            self.push(tens);
-        }
+        self.push(tens);
         self.push(ones);
+    }
+
+    /// Whether another line of the reply follows.
+    fn mark(&mut self, last: bool) {
+        if let Some(slot) = self.octets.get_mut(3) {
+            *slot = if last { b' ' } else { b'-' };
+        }
     }
 
     fn text(&self) -> &[u8] {
@@ -344,6 +358,10 @@ impl ReplyParser {
             Some(_) => return Err(fault(3)),
         };
         let text = String::from_utf8_lossy(text);
+        if self.begun.is_none() && !last {
+            // The offer of a well-equipped server.
+            self.text.reserve(256);
+        }
         // RFC 2034 §4: the class is the code's first digit.
         let enhanced = match text.as_bytes() {
             [class, b'.', ..] if Some(class) == line.first() => EnhancedCode::parse_prefix(&text),

@@ -118,6 +118,7 @@ impl Mail {
         }
     }
 
+    #[inline]
     pub(super) fn parse(text: &str, at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
         let (path, at) = after_colon(text, at, "FROM:", lenient)?;
         let (reverse_path, end) = ReversePath::parse_prefix(path, at, lenient)?;
@@ -127,6 +128,7 @@ impl Mail {
         Ok(mail)
     }
 
+    #[inline]
     fn set(&mut self, raw: Raw<'_>) -> Result<(), ParseError> {
         match raw.keyword.len() {
             2 if raw.is("BY") => raw.put(&mut self.by, DeliverBy::parse(raw.value()?)),

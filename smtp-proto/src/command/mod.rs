@@ -133,41 +133,42 @@ impl Verb {
     /// The verb at the front of a line and the offset of what follows it.
     #[must_use]
     pub fn parse_prefix(line: &[u8]) -> Option<(Self, usize)> {
-        let len = line
-            .iter()
-            .position(|octet| !octet.is_ascii_alphabetic())
-            .unwrap_or(line.len());
-        if !matches!(line.get(len), None | Some(b' ')) {
-            return None;
+        if let Some((four, rest)) = line.split_first_chunk::<4>()
+            && matches!(rest.first(), None | Some(b' '))
+        {
+            return Self::of_four(four.map(|octet| octet.to_ascii_uppercase()))
+                .map(|verb| (verb, 4));
         }
-        let mut upper = [0; 8];
-        let target = upper.get_mut(..len)?;
-        for (to, from) in target.iter_mut().zip(line) {
-            *to = from.to_ascii_uppercase();
-        }
-        let verb = match &upper {
-            b"HELO\0\0\0\0" => Self::Helo,
-            b"EHLO\0\0\0\0" => Self::Ehlo,
-            b"LHLO\0\0\0\0" => Self::Lhlo,
-            b"MAIL\0\0\0\0" => Self::Mail,
-            b"RCPT\0\0\0\0" => Self::Rcpt,
-            b"DATA\0\0\0\0" => Self::Data,
-            b"BDAT\0\0\0\0" => Self::Bdat,
-            b"BURL\0\0\0\0" => Self::Burl,
-            b"RSET\0\0\0\0" => Self::Rset,
-            b"VRFY\0\0\0\0" => Self::Vrfy,
-            b"EXPN\0\0\0\0" => Self::Expn,
-            b"HELP\0\0\0\0" => Self::Help,
-            b"NOOP\0\0\0\0" => Self::Noop,
-            b"QUIT\0\0\0\0" => Self::Quit,
-            b"STARTTLS" => Self::StartTls,
-            b"AUTH\0\0\0\0" => Self::Auth,
-            b"ETRN\0\0\0\0" => Self::Etrn,
-            b"XCLIENT\0" => Self::Xclient,
-            b"XFORWARD" => Self::Xforward,
+        [Self::StartTls, Self::Xclient, Self::Xforward]
+            .into_iter()
+            .map(|verb| (verb, verb.as_str().len()))
+            .find(|(verb, len)| {
+                line.get(..*len)
+                    .is_some_and(|start| start.eq_ignore_ascii_case(verb.as_str().as_bytes()))
+                    && matches!(line.get(*len), None | Some(b' '))
+            })
+    }
+
+    fn of_four(letters: [u8; 4]) -> Option<Self> {
+        Some(match &letters {
+            b"HELO" => Self::Helo,
+            b"EHLO" => Self::Ehlo,
+            b"LHLO" => Self::Lhlo,
+            b"MAIL" => Self::Mail,
+            b"RCPT" => Self::Rcpt,
+            b"DATA" => Self::Data,
+            b"BDAT" => Self::Bdat,
+            b"BURL" => Self::Burl,
+            b"RSET" => Self::Rset,
+            b"VRFY" => Self::Vrfy,
+            b"EXPN" => Self::Expn,
+            b"HELP" => Self::Help,
+            b"NOOP" => Self::Noop,
+            b"QUIT" => Self::Quit,
+            b"AUTH" => Self::Auth,
+            b"ETRN" => Self::Etrn,
             _ => return None,
-        };
-        Some((verb, len))
+        })
     }
 }
 
@@ -197,7 +198,10 @@ impl Command {
         at: usize,
         lenient: &Lenient,
     ) -> Result<Self, ParseError> {
-        let line = printable(line)?.trim_end_matches(' ');
+        let mut line = printable(line)?;
+        while let Some(shorter) = line.strip_suffix(' ') {
+            line = shorter;
+        }
         let mut at = at;
         while line.as_bytes().get(at) == Some(&b' ') {
             at += 1;
@@ -286,6 +290,7 @@ impl fmt::Display for Command {
 }
 
 /// The whole line as text without control octets.
+#[inline]
 fn printable(line: &[u8]) -> Result<&str, ParseError> {
     let control = |octet: &u8| *octet < b' ' || *octet == 127;
     let fault = |at| ParseError::new(ParseErrorKind::Octet, at);
@@ -298,6 +303,7 @@ fn printable(line: &[u8]) -> Result<&str, ParseError> {
 
 /// Takes `FROM:` or `TO:` off the front, in any case of letters; answers the
 /// path and its offset.
+#[inline]
 fn after_colon<'a>(
     text: &'a str,
     at: usize,

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use super::after_colon;
@@ -47,7 +48,7 @@ pub struct NotifyOn {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Orcpt {
     /// Mostly `rfc822` or `utf-8`.
-    pub address_type: Box<str>,
+    pub address_type: Cow<'static, str>,
     /// xtext taken back.
     pub address: Box<str>,
 }
@@ -74,6 +75,7 @@ impl Rcpt {
         }
     }
 
+    #[inline]
     pub(super) fn parse(text: &str, at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
         let (path, at) = after_colon(text, at, "TO:", lenient)?;
         let (forward_path, end) = ForwardPath::parse_prefix(path, at, lenient)?;
@@ -83,6 +85,7 @@ impl Rcpt {
         Ok(rcpt)
     }
 
+    #[inline]
     fn set(&mut self, raw: Raw<'_>) -> Result<(), ParseError> {
         match raw.keyword.len() {
             4 if raw.is("RRVS") => raw.put(&mut self.rrvs, Rrvs::parse(raw.value()?)),
@@ -162,7 +165,11 @@ impl Orcpt {
         let address_ok =
             !address.is_empty() && !address.bytes().any(|octet| octet < b' ' || octet == 127);
         (type_ok && address_ok && value.len() <= 500).then(|| Self {
-            address_type: address_type.into(),
+            address_type: match address_type {
+                "rfc822" => Cow::Borrowed("rfc822"),
+                "utf-8" => Cow::Borrowed("utf-8"),
+                other => Cow::Owned(other.to_owned()),
+            },
             address: address.into(),
         })
     }

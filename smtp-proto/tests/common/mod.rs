@@ -1,5 +1,6 @@
 //! What the tests of this folder share.
-#![allow(dead_code)] // each test file uses some of it
+#![allow(dead_code, clippy::disallowed_methods)] // each test file uses some of it
 
 pub(crate) mod client;
 pub(crate) mod server;
+pub(crate) mod session;

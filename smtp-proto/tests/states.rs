@@ -1,0 +1,98 @@
+//! Every command in every state (RFC 5321 §4.1.4).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+mod common;
+
+use common::session::Session;
+use smtp_proto::Config;
+
+/// Each state and what leads there.
+const STATES: [(&str, &str); 7] = [
+    ("fresh", ""),
+    ("greeted", "EHLO a\r\n"),
+    ("helo", "HELO a\r\n"),
+    ("mail", "EHLO a\r\nMAIL FROM:<a@b>\r\n"),
+    ("rcpt", "EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"),
+    (
+        "no rcpt",
+        "EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<nobody@d>\r\n",
+    ),
+    (
+        "chunk",
+        "EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1\r\nx",
+    ),
+];
+
+/// The code of the reply in each of the states.
+const TABLE: [(&str, [u16; 7]); 21] = [
+    ("EHLO a", [250, 250, 250, 250, 250, 250, 250]),
+    ("HELO a", [250, 250, 250, 250, 250, 250, 250]),
+    ("LHLO a", [502, 502, 502, 502, 502, 502, 502]),
+    ("MAIL FROM:<a@b>", [503, 250, 250, 503, 503, 503, 503]),
+    ("RCPT TO:<a@b>", [503, 503, 503, 250, 250, 250, 503]),
+    ("DATA", [503, 503, 503, 503, 354, 554, 503]),
+    ("BDAT 0 LAST", [503, 503, 503, 503, 250, 554, 250]),
+    ("BURL imap://a/b LAST", [502, 502, 502, 502, 502, 502, 502]),
+    ("RSET", [250, 250, 250, 250, 250, 250, 250]),
+    ("VRFY a", [252, 252, 252, 252, 252, 252, 252]),
+    ("EXPN a", [502, 502, 502, 502, 502, 502, 502]),
+    ("HELP", [214, 214, 214, 214, 214, 214, 214]),
+    ("NOOP", [250, 250, 250, 250, 250, 250, 250]),
+    ("STARTTLS", [503, 220, 220, 503, 503, 503, 503]),
+    ("AUTH PLAIN =", [503, 235, 235, 503, 503, 503, 503]),
+    ("ETRN a", [503, 250, 250, 503, 503, 503, 503]),
+    ("XCLIENT NAME=a", [502, 502, 502, 502, 502, 502, 502]),
+    ("XFORWARD NAME=a", [502, 502, 502, 502, 502, 502, 502]),
+    ("QUIT", [221, 221, 221, 221, 221, 221, 221]),
+    ("FOO", [502, 502, 502, 502, 502, 502, 502]),
+    ("MAIL", [503, 501, 501, 503, 503, 503, 503]),
+];
+
+#[test]
+fn every_command_in_every_state() {
+    for (command, codes) in TABLE {
+        for ((state, before), code) in STATES.into_iter().zip(codes) {
+            let mut config = Config::new("foo.com");
+            config.extensions.starttls = true;
+            config.extensions.etrn = true;
+            config.extensions.auth = vec!["PLAIN".into()];
+            config.auth_needs_tls = false;
+            let mut session = Session::new(config);
+            session.feed(before.as_bytes());
+            let said = session.feed(format!("{command}\r\n").as_bytes());
+            let got = said.get(..3).unwrap_or_default();
+            assert_eq!(got, code.to_string(), "{command} in {state}: {said:?}");
+            let lines: Vec<&str> = said.split_inclusive("\r\n").collect();
+            for (index, line) in lines.iter().enumerate() {
+                let mark = if index + 1 == lines.len() { ' ' } else { '-' };
+                assert!(line.starts_with(&format!("{code}{mark}")), "{said:?}");
+            }
+        }
+    }
+}
+
+/// A refused command changes nothing: the transaction goes on.
+#[test]
+fn refusals_leave_the_transaction_alone() {
+    for (command, codes) in TABLE {
+        let code = codes[4];
+        if code < 500 || command == "BURL imap://a/b LAST" {
+            continue;
+        }
+        let mut session = Session::new(Config::new("foo.com"));
+        session.feed(b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+        session.feed(format!("{command}\r\n").as_bytes());
+        let said = session.feed(b"DATA\r\nx\r\n.\r\n");
+        assert!(
+            said.starts_with("354 ") && said.contains("\r\n250 "),
+            "{command}: {said:?}"
+        );
+        assert_eq!(session.payload, b"x\r\n");
+    }
+}
