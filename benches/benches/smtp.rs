@@ -17,8 +17,7 @@ use proto_core::{BareNewline, DotDecoder, DotEncoder, DotStep, Output};
 use smtp_proto::{Capabilities, Command, Config, Event, Lenient, Reply, ReplyParser, Server, Step};
 
 const MAIL: &[u8] = b"MAIL FROM:<a@example.org> SIZE=1000 BODY=8BITMIME";
-const RCPT: &[u8] =
-    b"RCPT TO:<b@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@example.org";
+const RCPT: &[u8] = b"RCPT TO:<b@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@example.org";
 const EHLO: &[u8] = b"EHLO client.example.org";
 const OFFER: &[u8] = b"250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n\
 250-ETRN\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n\
@@ -67,7 +66,11 @@ fn data(c: &mut Criterion) {
     let plain = wire(&format!("{}\r\n", "0123456789abcdef".repeat(4)));
     let dotted = wire(&format!("..{}\r\n", "0123456789abcdef".repeat(4)));
     let short = wire("..a\r\n");
-    for (name, wire) in [("plain", &plain), ("dotted", &dotted), ("short-dotted", &short)] {
+    for (name, wire) in [
+        ("plain", &plain),
+        ("dotted", &dotted),
+        ("short-dotted", &short),
+    ] {
         group.throughput(Throughput::Bytes(wire.len() as u64));
         for size in [4096, 65_536] {
             group.bench_function(format!("decode/{name}/{size}"), |b| {
@@ -182,9 +185,7 @@ fn sessions(c: &mut Criterion) {
     let body = format!("{}\r\n", "0123456789abcdef".repeat(4)).repeat(64);
     let ten = format!(
         "EHLO a\r\n{}QUIT\r\n",
-        TRANSACTION
-            .replace("Subject: hello\r\n", &body)
-            .repeat(10)
+        TRANSACTION.replace("Subject: hello\r\n", &body).repeat(10)
     );
     group.throughput(Throughput::Elements(10));
     group.bench_function("ten-messages-of-4-KiB", |b| {
