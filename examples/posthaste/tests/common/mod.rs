@@ -1,5 +1,13 @@
 //! A server of its own for each test, on free ports, in a folder of its own.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "shared by test files, of which each uses its part"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -65,7 +73,7 @@ impl Server {
         let at = |port: u16| format!("[\"127.0.0.1:{port}\"]");
         let mut config = format!(
             "myhostname = \"mx.{DOMAIN}\"\nmydestination = [\"{DOMAIN}\", \"localhost\"]\n\
-             auth_failure_delay = \"10ms\"\n\
+             auth_failure_delay = \"0s\"\n\
              listen_smtp = {}\nlisten_submission = {}\nlisten_submissions = {}\n\
              listen_imap = {}\nlisten_imaps = {}\nlisten_pop3 = {}\nlisten_pop3s = {}\n\
              listen_managesieve = {}\n",
@@ -90,6 +98,14 @@ impl Server {
             assert!(output.status.success(), "{output:?}");
         }
         server
+    }
+
+    /// The same server for another domain; before it is started.
+    pub fn with_domain(self, domain: &str) -> Self {
+        let path = self.path("posthaste.toml");
+        let config = fs::read_to_string(&path).unwrap().replace(DOMAIN, domain);
+        fs::write(path, config).unwrap();
+        self
     }
 
     /// Starts the process and waits until it listens.
@@ -265,7 +281,8 @@ impl Talk {
 
     pub fn line(&mut self) -> String {
         let mut line = Vec::new();
-        self.reader.read_until(b'\n', &mut line).unwrap();
+        let count = self.reader.read_until(b'\n', &mut line).unwrap();
+        assert!(count > 0, "the server hung up");
         String::from_utf8_lossy(&line).trim_end().to_owned()
     }
 
@@ -288,10 +305,21 @@ impl Talk {
         let mut lines = Vec::new();
         loop {
             let line = self.line();
-            let last = line.starts_with(tag) || line.is_empty();
+            let last = line.starts_with(tag);
             lines.push(line);
             if last {
                 return lines;
+            }
+        }
+    }
+
+    /// Reads lines up to the one of a single dot, which is left out.
+    pub fn until_dot(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.line() {
+                line if line == "." => return lines,
+                line => lines.push(line),
             }
         }
     }
