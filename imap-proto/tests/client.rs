@@ -137,7 +137,8 @@ impl Machine for ClientMachine {
             }
             [_, "=", command] => {
                 let octets = Bytes::from(unescape(&format!("x {command}")));
-                self.client.command(Command::parse(&octets).unwrap().body)?
+                self.client
+                    .command(Command::parse(&octets, Dialect::CLIENT).unwrap().body)?
             }
             _ => panic!("no such answer: {text}"),
         };

@@ -498,7 +498,7 @@ mod tests {
 
     fn search(text: &str) -> Search {
         let line = bytes::Bytes::from(format!("a SEARCH {text}"));
-        match Command::parse(&line).unwrap().body {
+        match Command::parse(&line, crate::Dialect::SERVER).unwrap().body {
             CommandBody::Search(search) => search,
             other => panic!("{other:?}"),
         }

@@ -161,12 +161,13 @@ impl Command {
     /// # Errors
     /// What is wrong and where. [`ParseErrorKind::Incomplete`] when a literal
     /// is announced whose octets are missing.
-    pub fn parse(octets: &Bytes) -> Result<Self, ParseError> {
+    pub fn parse(octets: &Bytes, dialect: Dialect) -> Result<Self, ParseError> {
         let end = octets
             .strip_suffix(b"\r\n")
             .map_or(octets.len(), <[u8]>::len);
         let octets = octets.slice(..end);
         let mut c = Cursor::shared(&octets);
+        c.utf8 = dialect.utf8;
         Self::parse_at(&mut c)
     }
 
