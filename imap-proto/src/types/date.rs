@@ -151,15 +151,28 @@ fn days_in(year: u16, month: u8) -> u8 {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DateTime {
     date: Date,
-    /// Seconds since midnight; 60 in the last minute is a leap second.
     hour: u8,
     minute: u8,
+    /// 60 is a leap second.
     second: u8,
     /// Minutes east of Greenwich.
     zone: i16,
 }
 
 impl DateTime {
+    /// 1970-01-01 00:00 UTC.
+    pub const EPOCH: Self = Self {
+        date: Date {
+            year: 1970,
+            month: 1,
+            day: 1,
+        },
+        hour: 0,
+        minute: 0,
+        second: 0,
+        zone: 0,
+    };
+
     /// The moment; `zone` in minutes east of Greenwich.
     ///
     /// # Errors
