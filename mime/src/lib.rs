@@ -21,10 +21,16 @@
 //!
 //! # Line ends
 //! Messages may be in CRLF or in LF form, as mail on disk is; ranges are those of the octets given.
-//! A CR alone ends no line.
+//! A CR alone ends no line. IMAP and SMTP want CRLF: [`build::to_crlf`].
 //!
 //! # RFCs
-//! 2045, 2046, 2047, 2183, 2231, 5322 (with its obsolete forms), 6532; sections after 3501 and 9051.
+//! - 5322 with its obsolete forms, 6532: [`Headers`], [`address`], [`Date`], [`message_id`]
+//! - 2045, 2046, 2183: [`Structure`], [`Scanner`], [`transfer`]; 2047: [`encoded_word`]; 2152:
+//!   [`charset`]; 2231: [`Parameters`]
+//! - 3501, 9051: [`Section`]; 8970: [`text::preview`]
+//! - 3464, 3798, 3834, 5230, 6522, 6533: [`build`]; 5293: [`HeaderEdit`]
+//!
+//! Not read: x-uuencode, yEnc and BinHex bodies, base64 encoded message/rfc822 parts.
 
 pub mod address;
 pub mod build;

@@ -227,7 +227,7 @@ fn segment_number(suffix: &[u8]) -> Option<(u32, bool)> {
     Some((number, extended))
 }
 
-/// Joins segments up to the first gap. The first one, if extended, names the charset.
+/// Joins segments up to the first gap. The first extended one names the charset.
 fn join(segments: &[(u32, bool, Cow<'_, [u8]>)]) -> String {
     let mut octets = Vec::new();
     let mut label = String::new();
@@ -240,12 +240,15 @@ fn join(segments: &[(u32, bool, Cow<'_, [u8]>)]) -> String {
             octets.extend_from_slice(value);
             continue;
         }
-        if *number == 0 {
+        // The first one should name it; some writers put it where it is needed.
+        if label.is_empty() {
             let mut pieces = value.splitn(3, |&byte| byte == b'\'');
             if let (Some(charset), Some(_), Some(rest)) =
                 (pieces.next(), pieces.next(), pieces.next())
+                && let charset = String::from_utf8_lossy(charset)
+                && (*number == 0 || charset::is_known(&charset))
             {
-                label = String::from_utf8_lossy(charset).into_owned();
+                label = charset.into_owned();
                 value = rest;
             }
         }
@@ -308,7 +311,7 @@ impl<'a> Iterator for RawParameters<'a> {
 /// unquoted file names with spaces are common.
 fn value(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     if let [b'"', rest @ ..] = text {
-        return quoted(rest);
+        return unquote(rest, |octet| matches!(octet, b'"' | b'\\'));
     }
     let mut end = 0;
     let mut previous = b'a';
@@ -326,6 +329,12 @@ fn value(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
 /// The inside of a quoted string (RFC 5322 §3.2.4) whose opening quote is gone, and what is behind
 /// its closing quote. Borrows unless there are quoted pairs.
 pub(crate) fn quoted(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    unquote(text, |_| true)
+}
+
+/// As [`quoted`], where a backslash stands for itself unless such an octet follows. File names of
+/// some writers hold plain backslashes.
+fn unquote(text: &[u8], escapes: fn(u8) -> bool) -> (Cow<'_, [u8]>, &[u8]) {
     let special = memchr::memchr2(b'"', b'\\', text).unwrap_or(text.len());
     let (plain, rest) = text.split_at(special);
     if let [b'"', rest @ ..] = rest {
@@ -335,7 +344,7 @@ pub(crate) fn quoted(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     let mut rest = rest;
     loop {
         match rest {
-            [b'\\', byte, tail @ ..] => {
+            [b'\\', byte, tail @ ..] if escapes(*byte) => {
                 out.push(*byte);
                 rest = tail;
             }
@@ -462,6 +471,7 @@ mod tests {
                 pair("four*0*", "''%20"),
             ]
         );
+        assert_eq!(raw("a/b; x=\"C:\\a\\\\b\\\"\""), [pair("x", "C:\\a\\b\"")]);
         assert_eq!(raw("text/plain charset=utf-8"), [pair("charset", "utf-8")]);
         assert_eq!(
             raw("a/b; x=\"never closed; y=z"),
@@ -487,6 +497,10 @@ mod tests {
         assert_eq!(find("n*=iso-8859-1''f%FCr; n=fur", "n").unwrap(), "für");
         assert_eq!(find("n*1=b; n*0=a; n*3=d", "n").unwrap(), "ab");
         assert_eq!(find("n*1=b; n=x", "n").unwrap(), "x");
+        assert_eq!(
+            find("n*2*=%20x; n*0=a; n*1*=utf-8''%C3%A4", "n").unwrap(),
+            "aä x"
+        );
         assert_eq!(find("n*=no-quotes%21", "n").unwrap(), "no-quotes!");
         assert_eq!(find("name=a", "nam"), None);
         assert_eq!(find("n*x=a", "n"), None);

@@ -5,6 +5,7 @@
 //! tabs in values to spaces. Of damaged messages, which are not made here, Dovecot
 //! - reads all lines to the next blank one as header, where here a line that is no field begins the
 //!   body;
+//! - takes every line that begins with a boundary for a boundary line;
 //! - answers a multipart without parts as one with an empty part, where here it is its text;
 //! - takes the last of several `Date` or `Subject` fields and joins several `To` fields.
 #![allow(

@@ -3,8 +3,7 @@
 //! Nothing is tested where there is no `python3`. Where the two differ by design, and the script
 //! therefore makes no such messages:
 //! - Python ends lines at a CR alone, RFC 5322 §2.3 does not allow one;
-//! - a boundary line is one that equals the boundary there, one that begins with it here
-//!   (RFC 2046 §5.1.1);
+//! - behind the white space after a boundary nothing more may follow there;
 //! - a folded line without a field above it is skipped there and begins the body here;
 //! - every `message/*` part is read as a message there, only message/rfc822 and message/global
 //!   here (RFC 2046 §5.2.4);
@@ -14,7 +13,6 @@
 //!   it);
 //! - of a multipart in which only the closing boundary is found, what follows that is lost there
 //!   (the test allows for it);
-//! - base64 ends at its padding there; here more may follow, RFC 2045 §6.8 leaves both;
 //! - white space at the end of quoted-printable lines is kept there and goes away here (RFC 2045
 //!   §6.7 rule 3).
 #![allow(

@@ -277,6 +277,20 @@ fn one_boundary_at_two_levels_is_the_inner_one() {
 }
 
 #[test]
+fn a_line_that_only_begins_like_a_boundary_is_text() {
+    assert_eq!(
+        outline(
+            b"Content-Type: multipart/mixed; boundary=a\n\n--a \t\n\nx\n--ab\n--a-b\ny\n--a--b\n"
+        ),
+        ["multipart/mixed", "  text/plain x\\n--ab\\n--a-b\\ny"]
+    );
+    assert_eq!(
+        outline(b"Content-Type: multipart/mixed; boundary=\"a--\"\n\n--a--\n\nx\n--a----\n"),
+        ["multipart/mixed", "  text/plain x"]
+    );
+}
+
+#[test]
 fn boundaries_that_never_come() {
     assert_eq!(
         outline(b"Content-Type: multipart/mixed; boundary=a\n\nhello\n--b\n"),

@@ -49,9 +49,11 @@ impl Boundaries {
         }
     }
 
-    /// Compares a line with all boundaries. RFC 2046 §5.1.1: it is enough that the line begins with
-    /// the boundary. The longest wins, for boundaries of which one begins like the other; among
-    /// equal ones the innermost.
+    /// Compares a line, given without its line end, with all boundaries.
+    ///
+    /// RFC 2046 §5.1.1: a delimiter line consists of the boundary and white space; here more may
+    /// follow the white space, or the two dashes of a closing one. If two boundaries fit (`a--` and
+    /// `a`) the longer wins, among equal ones the innermost.
     pub(super) fn find(&self, line: &[u8]) -> Option<Delimiter> {
         let text = line.strip_prefix(b"--")?;
         let mut best: Option<(usize, usize, usize)> = None;
@@ -59,7 +61,11 @@ impl Boundaries {
         for (index, &(end, open)) in self.ends.iter().enumerate() {
             let boundary = self.octets.get(start..end).unwrap_or_default();
             start = end;
-            if best.is_none_or(|(_, _, len)| boundary.len() >= len) && text.starts_with(boundary) {
+            let fits = best.is_none_or(|(_, _, len)| boundary.len() >= len)
+                && text.strip_prefix(boundary).is_some_and(|after| {
+                    matches!(after, [] | [b' ' | b'\t' | b'\r', ..] | [b'-', b'-', ..])
+                });
+            if fits {
                 best = Some((index, open, boundary.len()));
             }
         }

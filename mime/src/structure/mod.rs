@@ -45,8 +45,8 @@ pub(crate) const VALUE_OCTETS: usize = 8 * 1024;
 /// How a message is cut:
 /// - Lines end in CRLF or LF; the line end before a boundary belongs to the boundary (RFC 2046
 ///   §5.1.1).
-/// - A line that begins with `--` and the boundary of any open multipart is a boundary, the longest
-///   that fits if several do, the innermost if they are alike.
+/// - A line of `--`, the boundary of any open multipart, and then `--`, white space or nothing, is a
+///   boundary line; if several multiparts share the boundary, of the innermost.
 /// - A multipart in which no boundary was found, and one that does not name a boundary, is a text
 ///   leaf ([`Part::media_type`] says `text/plain`).
 /// - `message/rfc822` and `message/global` contain one part, the nested message, unless they are

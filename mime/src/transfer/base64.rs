@@ -1,13 +1,16 @@
 //! base64, RFC 2045 §6.8 and RFC 4648 §4.
 
 use encodify::base64::{self, MIME};
+use memchr::memchr;
 
 /// Decodes base64 text.
 ///
-/// White space and other octets outside the alphabet are skipped (RFC 2045 §6.8). Padding ends one
-/// run and another may follow, as when encoded pieces were put behind each other. A missing padding
-/// is forgiven; a single last digit says nothing and is dropped.
+/// White space and other octets outside the alphabet are skipped, and padding ends the text (RFC
+/// 2045 §6.8), so that what a mailing list puts behind it is not decoded. A missing padding is
+/// forgiven; a single last digit says nothing and is dropped.
 pub fn decode_base64(text: &[u8]) -> Vec<u8> {
+    let end = memchr(b'=', text).unwrap_or(text.len());
+    let (text, _) = text.split_at(end);
     // Only octets that have no place in base64 make this fail.
     if let Ok(out) = MIME.decode(text) {
         return out;
@@ -22,12 +25,14 @@ pub fn decode_base64(text: &[u8]) -> Vec<u8> {
 #[derive(Clone, Debug)]
 pub(super) struct Decoder {
     inner: base64::Decoder,
+    ended: bool,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
         Self {
             inner: MIME.decoder(),
+            ended: false,
         }
     }
 }
@@ -35,13 +40,11 @@ impl Default for Decoder {
 impl Decoder {
     pub(super) fn feed(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let mut rest = text;
-        while !rest.is_empty() {
+        while !rest.is_empty() && !self.ended {
             let digits = self.inner.decode_symbols(rest, out);
             rest = rest.get(digits..).unwrap_or_default();
             if let [other, tail @ ..] = rest {
-                if *other == b'=' {
-                    self.inner.pad(out);
-                }
+                self.ended = *other == b'=';
                 rest = tail;
             }
         }
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn what_is_not_base64_is_skipped() {
         assert_eq!(decode_base64(b" Z m 9\r\nv!Yg"), b"foob");
-        assert_eq!(decode_base64(b"Zg==Zg=="), b"ff");
+        assert_eq!(decode_base64(b"Zg==\r\n-- \r\nThe list"), b"f");
         assert_eq!(decode_base64(b"Zm9vY"), b"foo");
         assert_eq!(decode_base64(b"===="), b"");
     }

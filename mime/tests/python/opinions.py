@@ -125,7 +125,7 @@ def damage(rng, message):
         # Folds stay with their fields, and what python.rs says is read differently is not made.
         fold = lines[at][:1] in (b" ", b"\t")
         folded = fold or at + 1 < len(lines) and lines[at + 1][:1] in (b" ", b"\t")
-        single = folded or lines[at].startswith(b"--") or lines[at].rstrip().endswith(b"=")
+        single = folded or lines[at].startswith(b"--")
         match rng.randrange(3):
             case 0 if not folded and len(lines) > 1:
                 del lines[at]
