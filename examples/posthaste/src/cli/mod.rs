@@ -15,6 +15,7 @@ mod procmail;
 mod queue;
 mod sendmail;
 mod serve;
+mod sieve;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -83,6 +84,9 @@ enum Command {
     },
     /// Hand a message from the standard input to an account and its filters
     Deliver(deliver::Deliver),
+    /// Check, try, lay out and test Sieve scripts
+    #[command(subcommand)]
+    Sieve(sieve::Command),
     /// Send a message as sendmail(8) does
     #[command(disable_help_flag = true)]
     Sendmail {
@@ -136,6 +140,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Formail { arguments } => crate::procmail::formail(arguments),
         Command::Lockfile { arguments } => crate::procmail::lockfile(arguments),
         Command::Deliver(command) => with_config(&place, |config| deliver::run(config, &command)),
+        Command::Sieve(command) => sieve::run(command),
         Command::Sendmail { arguments } => sendmail::run(&place, arguments),
     }
 }

@@ -1,0 +1,50 @@
+//! `posthaste sieve fmt`.
+
+use std::path::{Path, PathBuf};
+
+use super::{read, tell};
+use crate::cli::print;
+
+pub(super) fn run(files: &[PathBuf], write: bool, check: bool) -> bool {
+    let mut good = true;
+    for path in files {
+        let Some(source) = read(path) else {
+            good = false;
+            continue;
+        };
+        let neat = match sieve::format(&source) {
+            Ok(neat) => neat,
+            Err(faults) => {
+                tell(path, &source, &faults);
+                good = false;
+                continue;
+            }
+        };
+        let same = neat.as_bytes() == source;
+        if check {
+            if !same {
+                print::line(path.display());
+                good = false;
+            }
+        } else if write && path.as_os_str() != "-" {
+            if !same && let Err(fault) = replace(path, neat.as_bytes()) {
+                print::error(format_args!("{}: {fault}", path.display()));
+                good = false;
+            }
+        } else {
+            print::octets(neat.as_bytes());
+        }
+    }
+    good
+}
+
+/// Puts the new text in place at once: a crash leaves the old script or the new one.
+fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".posthaste-new");
+    let beside = path.with_file_name(name);
+    let mode = std::fs::metadata(path)?.permissions();
+    std::fs::write(&beside, text)?;
+    std::fs::set_permissions(&beside, mode)?;
+    std::fs::rename(&beside, path)
+}
