@@ -9,7 +9,7 @@ use super::{capabilities, read, tell};
 use crate::cli::print;
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The script
     script: PathBuf,
     /// The message; `-` is the standard input
