@@ -284,32 +284,38 @@ impl Evaluation<'_> {
         }
     }
 
-    fn feed_headers(&mut self, names: &List, index: Option<Index>, values: &mut Values<'_>) {
+    /// Calls `visit` with the raw values of the named fields until it says stop. An index counts the fields of all
+    /// names, in the order of the names (RFC 5260 §6).
+    fn named_fields(
+        &mut self,
+        names: &List,
+        index: Option<Index>,
+        mut visit: impl FnMut(&[u8]) -> bool,
+    ) {
         self.message.prepare();
-        for name in names {
-            let name = self.expand(name);
-            match index {
-                None => {
-                    for raw in self.message.named(&name) {
-                        let stop = if values.is_count() {
-                            values.feed(raw)
-                        } else {
-                            values.feed(decoded(raw).as_bytes())
-                        };
-                        if stop {
-                            return;
-                        }
-                    }
-                }
-                Some(index) => {
-                    let count = self.message.named(&name).count();
-                    let raw = place(index, count).and_then(|at| self.message.named(&name).nth(at));
-                    if raw.is_some_and(|raw| values.feed(decoded(raw).as_bytes())) {
-                        return;
-                    }
+        let names: Vec<_> = names.iter().map(|name| self.expand(name)).collect();
+        let mut fields = names.iter().flat_map(|name| self.message.named(name));
+        match index {
+            None => {
+                fields.any(visit);
+            }
+            Some(index) => {
+                let all: Vec<&[u8]> = fields.collect();
+                if let Some(raw) = place(index, all.len()).and_then(|at| all.get(at)) {
+                    visit(raw);
                 }
             }
         }
+    }
+
+    fn feed_headers(&mut self, names: &List, index: Option<Index>, values: &mut Values<'_>) {
+        self.named_fields(names, index, |raw| {
+            if values.is_count() {
+                values.feed(raw)
+            } else {
+                values.feed(decoded(raw).as_bytes())
+            }
+        });
     }
 
     fn feed_addresses(
@@ -320,42 +326,23 @@ impl Evaluation<'_> {
         mime: Option<&Mime>,
         values: &mut Values<'_>,
     ) {
-        self.message.prepare();
+        let separator = self.config.separator.clone();
+        let mut feed = |raw: &[u8]| {
+            mime::address::mailboxes(raw).any(|mailbox| {
+                if values.is_count() {
+                    // RFC 5231 §4.2: addresses are counted, whatever part of them is asked for.
+                    return values.feed(b"");
+                }
+                address::part_of(&mailbox, part, &separator)
+                    .is_some_and(|text| values.feed(text.as_bytes()))
+            })
+        };
+        let Some(mime) = mime else {
+            return self.named_fields(names, index, feed);
+        };
         for name in names {
-            let name = self.expand(name);
-            let separator = &self.config.separator;
-            let mut feed = |raw: &[u8]| {
-                for mailbox in mime::address::mailboxes(raw) {
-                    if let Some(text) = address::part_of(&mailbox, part, separator)
-                        && values.feed(text.as_bytes())
-                    {
-                        return true;
-                    }
-                }
-                false
-            };
-            if let Some(mime) = mime {
-                let separator = separator.clone();
-                for raw in self.part_values(mime, &name) {
-                    for mailbox in mime::address::mailboxes(&raw) {
-                        if let Some(text) = address::part_of(&mailbox, part, &separator)
-                            && values.feed(text.as_bytes())
-                        {
-                            return;
-                        }
-                    }
-                }
-                continue;
-            }
-            let stop = match index {
-                None => self.message.named(&name).any(&mut feed),
-                Some(index) => {
-                    let count = self.message.named(&name).count();
-                    let raw = place(index, count).and_then(|at| self.message.named(&name).nth(at));
-                    raw.is_some_and(feed)
-                }
-            };
-            if stop {
+            let name = self.expand(name).into_owned();
+            if self.part_values(mime, &name).iter().any(|raw| feed(raw)) {
                 return;
             }
         }
@@ -386,6 +373,10 @@ impl Evaluation<'_> {
                 if !values.is_count() && values.feed(b"") {
                     return;
                 }
+                continue;
+            }
+            if values.is_count() {
+                values.feed(b"");
                 continue;
             }
             let mailbox = address::envelope_mailbox(path);
