@@ -2,3 +2,4 @@
 
 pub mod mime;
 pub mod pop3;
+pub mod smtp;

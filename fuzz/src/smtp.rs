@@ -1,0 +1,232 @@
+//! SMTP: both machines against a peer that says anything, and the grammar.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use smtp_proto::{
+    Address, BareNewline, Capabilities, Client, ClientConfig, ClientEvent, Command, Config, Event,
+    Lenient, Mail, Misuse, Rcpt, Reply, ReplyParser, Server, Step,
+};
+
+/// A server's session: the first octet says how the rest is cut, the second
+/// how the server is configured.
+///
+/// However it is cut, the client is sent the same.
+pub fn server(data: &[u8]) {
+    let [cut, switches, wire @ ..] = data else {
+        return;
+    };
+    let whole = server_says(*switches, wire, usize::MAX);
+    // STARTTLS tells what comes with it from what comes later, by design.
+    if !wire
+        .windows(8)
+        .any(|eight| eight.eq_ignore_ascii_case(b"STARTTLS"))
+    {
+        let pieces = server_says(*switches, wire, usize::from(*cut).max(1));
+        assert_eq!(whole, pieces);
+    }
+}
+
+fn server_says(switches: u8, wire: &[u8], cut: usize) -> Vec<u8> {
+    let now = Instant::now();
+    let mut config = match switches & 1 {
+        0 => Config::new("mx.example"),
+        _ => Config::lmtp("mx.example"),
+    };
+    config.bare_newline = match switches >> 1 & 3 {
+        0 | 3 => BareNewline::Reject,
+        1 => BareNewline::Pass,
+        _ => BareNewline::Normalise,
+    };
+    config.extensions.starttls = true;
+    config.extensions.auth = vec!["PLAIN".into(), "LOGIN".into()];
+    config.auth_needs_tls = false;
+    config.extensions.smtputf8 = true;
+    config.extensions.dsn = true;
+    config.extensions.etrn = true;
+    config.extensions.binary_mime = true;
+    config.extensions.xclient = vec!["NAME".into()];
+    config.limits.message_size = 4096;
+    config.lenient.missing_brackets = switches & 8 != 0;
+    config.lenient.bare_lf_commands = switches & 16 != 0;
+    let mut server = Server::new(Arc::new(config), now);
+    let mut input = BytesMut::new();
+    let mut pieces = wire.chunks(cut);
+    let mut sent = Vec::new();
+    loop {
+        let step = server.poll(&mut input, now);
+        assert!(server.output().len() < 80 * 1024);
+        let count = server.output().remaining();
+        sent.extend_from_slice(&server.output().copy_to_bytes(count));
+        let answered = match step {
+            Ok(Step::Event(event)) => answer(event, &mut server),
+            Ok(Step::NeedInput) => {
+                match pieces.next() {
+                    Some(piece) => input.extend_from_slice(piece),
+                    None => server.handle_eof(),
+                }
+                Ok(())
+            }
+            Ok(Step::NeedDrain) => Ok(()),
+            Ok(Step::NeedAnswer | Step::Closed) | Err(_) => return sent,
+        };
+        assert_eq!(answered, Ok(()));
+    }
+}
+
+fn answer(event: Event, server: &mut Server) -> Result<(), Misuse> {
+    match event {
+        Event::PayloadStart(payload) if payload.recipients > 3 => {
+            server.reply(Reply::new(452, [4, 3, 1], "full"))
+        }
+        Event::PayloadStart(_) => server.accept_payload(),
+        Event::PayloadEnd => {
+            for _ in 0..server.recipients().saturating_sub(1) {
+                let reply = Reply::new(250, [2, 0, 0], "Ok");
+                if server.reply(reply).is_err() {
+                    return Ok(());
+                }
+            }
+            // SMTP has one reply, which the loop may have given.
+            let _ = server.reply(Reply::new(250, [2, 0, 0], "Ok"));
+            Ok(())
+        }
+        Event::StartTls => {
+            server.reply(Reply::new(220, [2, 0, 0], "go"))?;
+            server.tls_started()
+        }
+        Event::Auth(start) if start.initial_response.is_none() => server.challenge(b"?"),
+        Event::Auth(_) | Event::AuthData(_) => server.reply(Reply::new(235, [2, 7, 0], "in")),
+        event if event.wants_answer() => server.reply(Reply::new(250, [2, 0, 0], "Ok")),
+        _ => Ok(()),
+    }
+}
+
+/// A client's session: the first octet says what the client does, the second
+/// how the server's words are cut.
+///
+/// Every recipient is heard of once.
+pub fn client(data: &[u8]) {
+    let [switches, cut, wire @ ..] = data else {
+        return;
+    };
+    let now = Instant::now();
+    let config = match switches & 1 {
+        0 => ClientConfig::new("a.example"),
+        _ => ClientConfig::lmtp("a.example"),
+    };
+    let (Ok(mut config), Ok(address)) = (config, "a@example.org".parse::<Address>()) else {
+        return;
+    };
+    config.chunking = switches & 2 != 0;
+    config.auth_needs_tls = false;
+    let mut client = Client::new(Arc::new(config), now);
+    let mut input = BytesMut::new();
+    let mut pieces = wire.chunks(usize::from(*cut).max(1));
+    let (mut asked, mut heard, mut parts) = (0, 0, 0);
+    loop {
+        match client.poll(&mut input, now) {
+            Ok(Step::Event(event)) => match event {
+                ClientEvent::Ready if switches & 4 != 0 && client.start_tls().is_ok() => {}
+                ClientEvent::Ready if switches & 8 != 0 && client.auth("PLAIN", None).is_ok() => {}
+                ClientEvent::Ready | ClientEvent::TransactionEnd if asked < 6 => {
+                    let recipients = vec![Rcpt::new(address.clone()); 2];
+                    if client.begin(Mail::new(address.clone()), recipients).is_ok() {
+                        asked += 2;
+                    }
+                }
+                ClientEvent::StartTls(_) => assert_eq!(client.tls_started(), Ok(())),
+                ClientEvent::AuthChallenge(_) => assert_eq!(client.respond(b"!"), Ok(())),
+                ClientEvent::PayloadWanted if parts < 3 => {
+                    parts += 1;
+                    let part = Bytes::from_static(b".one\r\n.\n");
+                    assert_eq!(client.send_payload(part), Ok(()));
+                }
+                ClientEvent::PayloadWanted => assert_eq!(client.end_payload(), Ok(())),
+                ClientEvent::Recipient(_) => heard += 1,
+                _ => {}
+            },
+            Ok(Step::NeedInput) => match pieces.next() {
+                Some(piece) => input.extend_from_slice(piece),
+                None => client.handle_eof(),
+            },
+            Ok(Step::NeedDrain) => client.output().clear(),
+            Ok(Step::NeedAnswer | Step::Closed) | Err(_) => break,
+        }
+        assert!(heard <= asked);
+    }
+    if matches!(client.poll(&mut input, now), Ok(Step::Closed)) {
+        assert_eq!(heard, asked);
+    }
+}
+
+/// What parses is shown as something that parses to the same.
+pub fn grammar(data: &[u8]) {
+    if let Ok(command) = Command::parse(data, &Lenient::default()) {
+        let shown = command.to_string();
+        assert_eq!(
+            Command::parse(shown.as_bytes(), &Lenient::default()),
+            Ok(command)
+        );
+    }
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(address) = text.parse::<Address>()
+    {
+        assert_eq!(address.as_str(), text);
+        let again = Address::new(&address.unquoted_local_part(), address.domain());
+        assert!(again.is_ok() || text.len() > 60);
+    }
+    let mut parser = ReplyParser::default();
+    for line in data.split(|&octet| octet == b'\n') {
+        match parser.line(line) {
+            Ok(Some(reply)) => {
+                let _ = Capabilities::parse(&reply);
+                let mut wire = BytesMut::new();
+                reply.encode(&mut wire);
+                assert!(wire.ends_with(b"\r\n"));
+            }
+            Ok(None) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("corpus")
+            .join(name);
+        let mut count = 0;
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let data = std::fs::read(entry.unwrap().path()).unwrap();
+            // Each seed in every configuration.
+            for first in 0..=16 {
+                for second in 0..=32 {
+                    target(&[&[first, second], &data[..]].concat());
+                }
+            }
+            target(&data);
+            count += 1;
+        }
+        assert!(count > 0, "no corpus in {}", folder.display());
+    }
+
+    #[test]
+    fn server() {
+        replay("smtp_server", super::server);
+    }
+
+    #[test]
+    fn client() {
+        replay("smtp_client", super::client);
+    }
+
+    #[test]
+    fn grammar() {
+        replay("smtp_grammar", super::grammar);
+    }
+}
