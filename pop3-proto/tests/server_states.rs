@@ -317,7 +317,9 @@ proptest! {
     fn noise(lines in proptest::collection::vec(line(), 0..30), cut in 1_usize..20) {
         let wire = lines.concat();
         // STLS tells what follows it from what does not, by design.
-        prop_assume!(!wire.windows(4).any(|four| four.eq_ignore_ascii_case(b"STLS")));
+        if wire.windows(4).any(|four| four.eq_ignore_ascii_case(b"STLS")) {
+            return Ok(());
+        }
         let play = |cut: usize| {
             let now = Instant::now();
             let mut host = common::Host(server(true, now));
