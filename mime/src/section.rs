@@ -121,7 +121,16 @@ impl Section {
     pub fn octets<'m>(&self, structure: &Structure, message: &'m [u8]) -> Option<Cow<'m, [u8]>> {
         Some(match self.locate(structure)? {
             Located::Octets(span) => Cow::Borrowed(span.of(message)),
-            Located::Fields(span) => Cow::Owned(self.fields(span.of(message))),
+            Located::Fields(span) => {
+                let header = span.of(message);
+                let mut fields = self.fields(header);
+                // The blank line is left out only of a message that has neither it nor a body.
+                let has_body = message.len() as u64 > span.end;
+                if Headers::new(header).fields_len() == header.len() && has_body {
+                    fields.extend_from_slice(b"\r\n");
+                }
+                Cow::Owned(fields)
+            }
         })
     }
 
@@ -196,6 +205,19 @@ impl fmt::Display for Section {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chosen_fields_end_in_a_blank_line() {
+        let fields = |message: &[u8]| {
+            let section = Section::parse("HEADER.FIELDS (A)").unwrap();
+            let structure = Structure::parse(message);
+            section.octets(&structure, message).unwrap().into_owned()
+        };
+        assert_eq!(fields(b"A: 1\r\nB: 2\r\n\r\nbody"), b"A: 1\r\n\r\n");
+        assert_eq!(fields(b"A: 1\r\nB: 2\r\nno field"), b"A: 1\r\n\r\n");
+        assert_eq!(fields(b"A: 1\r\nB: 2\r\n"), b"A: 1\r\n");
+        assert_eq!(fields(b"B: 2\r\n\r\n"), b"\r\n");
+    }
 
     #[test]
     fn sections_read_and_write() {

@@ -1,4 +1,6 @@
 mod fields;
+#[cfg(test)]
+mod tests;
 
 use memchr::{memchr, memchr_iter, memmem};
 
