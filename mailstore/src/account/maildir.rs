@@ -66,8 +66,6 @@ const TRASH: &str = "..posthaste-deleted";
 /// `cur` comes last: a folder without it is one that was never finished.
 pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
     durable.make_dir(path)?;
-    durable.make_dir(&path.join("tmp"))?;
-    durable.make_dir(&path.join("new"))?;
     let marker = path.join("maildirfolder");
     if path
         .file_name()
@@ -77,8 +75,7 @@ pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
         // Tells delivery agents that the quota is kept in the directory above.
         durable.create(&marker)?;
     }
-    durable.make_dir(&path.join("cur"))?;
-    Ok(())
+    durable.make_dirs_in(path, &["tmp", "new", "cur"])
 }
 
 /// Removes a directory and all in it; nothing when it is not there.

@@ -245,6 +245,20 @@ impl Durable {
         Ok(true)
     }
 
+    /// Makes directories in one, durably, with one sync for all that were missing.
+    pub(crate) fn make_dirs_in(&self, path: &Path, names: &[&str]) -> Result<(), Error> {
+        let mut made = false;
+        for name in names {
+            let path = path.join(name);
+            match self.fs.mkdir(&path) {
+                Ok(()) => made = true,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).at("mkdir", &path),
+            }
+        }
+        if made { self.sync_dir(path) } else { Ok(()) }
+    }
+
     /// Puts `content` in place of a small file: a temporary name beside it, sync, rename, sync of the directory.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> Result<(), Error> {
         let mut temporary = path.as_os_str().to_owned();

@@ -69,9 +69,7 @@ impl Folder {
     /// Opens a folder whose directories exist.
     pub(crate) fn open(shared: &Arc<Shared>, path: &Path, now: SystemTime) -> Result<Self, Error> {
         let durable = &shared.durable;
-        for part in ["tmp", "new", "cur"] {
-            durable.make_dir(&path.join(part))?;
-        }
+        durable.make_dirs_in(path, &["tmp", "new", "cur"])?;
         let ceiling = read_modseq(durable, path)?;
         let mut folder = Self {
             shared: Arc::clone(shared),

@@ -15,8 +15,9 @@ use crate::error::{Error, IoContext};
 const ROUND: usize = 8 << 20;
 /// Octets copied by one step of compaction.
 const COMPACT_STEP: usize = 1 << 20;
-/// The log is compacted when it is longer than this and than [`COMPACT_RATIO`] times what is needed of it.
-const COMPACT_ABOVE: u64 = 64 << 20;
+/// The log is compacted when it is longer than so many segments and than [`COMPACT_RATIO`] times what is needed
+/// of it.
+const COMPACT_SEGMENTS: u64 = 4;
 const COMPACT_RATIO: u64 = 4;
 
 /// The end of the log.
@@ -70,7 +71,8 @@ impl Writer {
             let file = durable.create(&path)?;
             file.write_all_at(&frame::segment_header(number), 0)
                 .at("write", &path)?;
-            durable.sync_data(&*file, &path)?;
+            // The header comes to the disk with the first frames; the name alone keeps the number from being
+            // given again.
             durable.sync_dir(&self.directory)?;
             Ok(file)
         })();
@@ -310,7 +312,8 @@ fn tidy(inner: &Inner, writer: &mut Writer) -> Result<(), Error> {
     if lock(&inner.index).is_dead(oldest) {
         return delete_segment(inner, writer, oldest);
     }
-    if total > COMPACT_ABOVE.max(live.saturating_mul(COMPACT_RATIO)) {
+    let limit = inner.config.segment_octets.saturating_mul(COMPACT_SEGMENTS);
+    if total > limit.max(live.saturating_mul(COMPACT_RATIO)) {
         return compact(inner, writer, oldest);
     }
     Ok(())

@@ -1,5 +1,13 @@
 //! What the tests share.
-#![allow(dead_code, unreachable_pub)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used
+)]
+
+pub mod sim;
 
 use std::io::Read;
 use std::sync::Arc;

@@ -1,0 +1,714 @@
+//! A file system in memory that records what is done to it, fails on demand, and loses power.
+//!
+//! What survives: octets of a file after `fsync` of it, names of a directory after `fsync` of it (a rename after
+//! that of either of its directories), and of everything else any part.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used
+)]
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use mailstore::{File, Fs, Kind, Stat};
+
+const ROOT: u64 = 1;
+
+#[derive(Clone, Debug)]
+pub enum Op {
+    Create {
+        dir: u64,
+        name: OsString,
+        inode: u64,
+    },
+    Mkdir {
+        dir: u64,
+        name: OsString,
+        inode: u64,
+    },
+    Write {
+        inode: u64,
+        at: usize,
+        data: Vec<u8>,
+    },
+    SetLen {
+        inode: u64,
+        len: usize,
+    },
+    Touch {
+        inode: u64,
+        time: SystemTime,
+    },
+    Link {
+        dir: u64,
+        name: OsString,
+        inode: u64,
+    },
+    Rename {
+        from: (u64, OsString),
+        to: (u64, OsString),
+        inode: u64,
+    },
+    Unlink {
+        dir: u64,
+        name: OsString,
+        inode: u64,
+    },
+    Sync {
+        inode: u64,
+    },
+    SyncDir {
+        dir: u64,
+    },
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    data: Vec<u8>,
+    modified: Option<SystemTime>,
+    mode: u32,
+}
+
+/// Files and names at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    files: HashMap<u64, Inode>,
+    dirs: HashMap<u64, BTreeMap<OsString, u64>>,
+    dir_times: HashMap<u64, SystemTime>,
+    next: u64,
+}
+
+#[derive(Default)]
+struct State {
+    world: World,
+    ops: Vec<Op>,
+    clock: u64,
+    fail: Option<Fail>,
+    /// Calls that could have failed.
+    calls: usize,
+    skip_sync: Option<usize>,
+    syncs: usize,
+}
+
+/// The call that fails, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Fail {
+    pub call: usize,
+    pub errno: i32,
+    /// Every later write and create fails too, as on a full disk.
+    pub lasting: bool,
+}
+
+#[derive(Clone, Default)]
+pub struct Sim(Arc<Mutex<State>>);
+
+impl World {
+    pub fn new() -> Self {
+        let mut world = Self {
+            next: ROOT + 1,
+            ..Self::default()
+        };
+        world.dirs.insert(ROOT, BTreeMap::new());
+        world
+    }
+
+    fn apply(&mut self, op: &Op, part: Part) {
+        match op {
+            Op::Create { dir, name, inode } => {
+                self.files.entry(*inode).or_default();
+                self.dirs
+                    .entry(*dir)
+                    .or_default()
+                    .insert(name.clone(), *inode);
+            }
+            Op::Mkdir { dir, name, inode } => {
+                self.dirs.entry(*inode).or_default();
+                self.dirs
+                    .entry(*dir)
+                    .or_default()
+                    .insert(name.clone(), *inode);
+            }
+            Op::Write { inode, at, data } => {
+                let file = &mut self.files.entry(*inode).or_default().data;
+                let end = at + data.len();
+                if file.len() < end {
+                    file.resize(end, 0);
+                }
+                for (index, octet) in data.iter().enumerate() {
+                    if part.keeps((at + index) / 512) {
+                        file[at + index] = *octet;
+                    }
+                }
+            }
+            Op::SetLen { inode, len } => self.files.entry(*inode).or_default().data.resize(*len, 0),
+            Op::Touch { inode, time } => {
+                self.files.entry(*inode).or_default().modified = Some(*time)
+            }
+            Op::Link { dir, name, inode } => {
+                self.dirs
+                    .entry(*dir)
+                    .or_default()
+                    .insert(name.clone(), *inode);
+            }
+            Op::Rename { from, to, inode } => {
+                if let Some(dir) = self.dirs.get_mut(&from.0)
+                    && dir.get(&from.1) == Some(inode)
+                {
+                    dir.remove(&from.1);
+                }
+                self.dirs
+                    .entry(to.0)
+                    .or_default()
+                    .insert(to.1.clone(), *inode);
+            }
+            Op::Unlink { dir, name, inode } => {
+                if let Some(dir) = self.dirs.get_mut(dir)
+                    && dir.get(name) == Some(inode)
+                {
+                    dir.remove(name);
+                }
+            }
+            Op::Sync { .. } | Op::SyncDir { .. } => {}
+        }
+    }
+}
+
+/// How much of a write came to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    All,
+    /// The length alone.
+    Zeros,
+    /// Blocks below this, or from this on.
+    Before(usize),
+    From(usize),
+}
+
+impl Part {
+    fn keeps(self, block: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Zeros => false,
+            Self::Before(limit) => block < limit,
+            Self::From(limit) => block >= limit,
+        }
+    }
+}
+
+/// A small generator, seeded so that every run is the same.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Worlds that a loss of power behind these operations may leave, on top of `base`.
+pub fn crashes(base: &World, ops: &[Op], random: &mut Random, samples: u64) -> Vec<World> {
+    let mut synced_files: HashMap<u64, usize> = HashMap::new();
+    let mut synced_dirs: HashMap<u64, usize> = HashMap::new();
+    for (index, op) in ops.iter().enumerate() {
+        match op {
+            Op::Sync { inode } => drop(synced_files.insert(*inode, index)),
+            Op::SyncDir { dir } => drop(synced_dirs.insert(*dir, index)),
+            _ => {}
+        }
+    }
+    let file = |inode: &u64, index| synced_files.get(inode).is_some_and(|at| *at > index);
+    let dir = |dir: &u64, index| synced_dirs.get(dir).is_some_and(|at| *at > index);
+    let durable: Vec<bool> = ops
+        .iter()
+        .enumerate()
+        .map(|(index, op)| match op {
+            Op::Create { dir: at, .. }
+            | Op::Mkdir { dir: at, .. }
+            | Op::Link { dir: at, .. }
+            | Op::Unlink { dir: at, .. } => dir(at, index),
+            Op::Rename { from, to, .. } => dir(&from.0, index) || dir(&to.0, index),
+            Op::Write { inode, .. } | Op::SetLen { inode, .. } | Op::Touch { inode, .. } => {
+                file(inode, index)
+            }
+            Op::Sync { .. } | Op::SyncDir { .. } => true,
+        })
+        .collect();
+    let pending = durable.iter().filter(|durable| !**durable).count();
+    let mut worlds = Vec::new();
+    let mut make = |survives: &mut dyn FnMut(usize, &Op) -> Option<Part>| {
+        let mut world = base.clone();
+        let mut nth = 0;
+        for (op, durable) in ops.iter().zip(&durable) {
+            if *durable {
+                world.apply(op, Part::All);
+            } else {
+                if let Some(part) = survives(nth, op) {
+                    world.apply(op, part);
+                }
+                nth += 1;
+            }
+        }
+        world.next = base.next + ops.len() as u64 + 1000;
+        worlds.push(world);
+    };
+    make(&mut |_, _| Some(Part::All));
+    make(&mut |_, _| None);
+    if pending <= 12 && (1u64 << pending) <= samples {
+        for subset in 1..(1u64 << pending) - 1 {
+            make(&mut |nth, _| (subset >> nth & 1 == 1).then_some(Part::All));
+        }
+    } else {
+        for _ in 0..samples {
+            let bits = random.below(u64::from(u32::MAX));
+            make(&mut |nth, _| (bits >> (nth % 31) & 1 == 1).then_some(Part::All));
+        }
+    }
+    for _ in 0..samples.min(1 << pending.min(12)) / 2 {
+        make(&mut |_, op| {
+            let Op::Write { at, data, .. } = op else {
+                return (random.below(2) == 0).then_some(Part::All);
+            };
+            let (first, last) = (at / 512, (at + data.len()) / 512);
+            let cut = first + random.below((last - first + 1) as u64) as usize;
+            match random.below(5) {
+                0 => None,
+                1 => Some(Part::Zeros),
+                2 => Some(Part::Before(cut)),
+                3 => Some(Part::From(cut)),
+                _ => Some(Part::All),
+            }
+        });
+    }
+    worlds
+}
+
+impl Sim {
+    pub fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            world,
+            ..State::default()
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn world(&self) -> World {
+        self.state().world.clone()
+    }
+
+    pub fn ops(&self) -> Vec<Op> {
+        self.state().ops.clone()
+    }
+
+    pub fn op_count(&self) -> usize {
+        self.state().ops.len()
+    }
+
+    pub fn fail(&self, fail: Option<Fail>) {
+        let mut state = self.state();
+        state.calls = 0;
+        state.fail = fail;
+    }
+
+    pub fn calls(&self) -> usize {
+        self.state().calls
+    }
+
+    /// What each sync was of: the newest name of the file, or the directory.
+    pub fn sync_names(&self) -> Vec<String> {
+        let state = self.state();
+        let mut names: HashMap<u64, String> = HashMap::from([(ROOT, "/".to_owned())]);
+        let mut out = Vec::new();
+        for op in &state.ops {
+            match op {
+                Op::Create { name, inode, .. }
+                | Op::Mkdir { name, inode, .. }
+                | Op::Link { name, inode, .. } => {
+                    names.insert(*inode, name.to_string_lossy().into_owned());
+                }
+                Op::Rename { to, inode, .. } => {
+                    names.insert(*inode, to.1.to_string_lossy().into_owned());
+                }
+                Op::Sync { inode } => out.push(format!(
+                    "file {}",
+                    names.get(inode).map_or("", String::as_str)
+                )),
+                Op::SyncDir { dir } => out.push(format!(
+                    "directory {}",
+                    names.get(dir).map_or("", String::as_str)
+                )),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// Leaves the `n`th sync out, as if the line were not there.
+    pub fn skip_sync(&self, n: usize) {
+        let mut state = self.state();
+        state.syncs = 0;
+        state.skip_sync = Some(n);
+    }
+
+    pub fn syncs(&self) -> usize {
+        self.state().syncs
+    }
+}
+
+impl State {
+    fn may_fail(&mut self, takes_space: bool) -> io::Result<()> {
+        let call = self.calls;
+        self.calls += 1;
+        match self.fail {
+            Some(fail)
+                if call == fail.call || (fail.lasting && takes_space && call > fail.call) =>
+            {
+                Err(io::Error::from_raw_os_error(fail.errno))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn now(&mut self) -> SystemTime {
+        self.clock += 1;
+        super::at(100) + Duration::from_millis(self.clock)
+    }
+
+    fn lookup(&self, path: &Path) -> io::Result<u64> {
+        let mut inode = ROOT;
+        for part in path.components() {
+            let std::path::Component::Normal(name) = part else {
+                continue;
+            };
+            let dir = self
+                .world
+                .dirs
+                .get(&inode)
+                .ok_or(io::ErrorKind::NotADirectory)?;
+            inode = *dir.get(name).ok_or(io::ErrorKind::NotFound)?;
+        }
+        Ok(inode)
+    }
+
+    fn parent(&self, path: &Path) -> io::Result<(u64, OsString)> {
+        let name = path
+            .file_name()
+            .ok_or(io::ErrorKind::InvalidInput)?
+            .to_owned();
+        let dir = self.lookup(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+        if !self.world.dirs.contains_key(&dir) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok((dir, name))
+    }
+
+    fn has(&self, dir: u64, name: &OsStr) -> bool {
+        self.world
+            .dirs
+            .get(&dir)
+            .is_some_and(|dir| dir.contains_key(name))
+    }
+
+    fn record(&mut self, op: Op) {
+        let now = self.now();
+        for dir in match &op {
+            Op::Create { dir, .. }
+            | Op::Mkdir { dir, .. }
+            | Op::Link { dir, .. }
+            | Op::Unlink { dir, .. } => {
+                vec![*dir]
+            }
+            Op::Rename { from, to, .. } => vec![from.0, to.0],
+            _ => Vec::new(),
+        } {
+            self.world.dir_times.insert(dir, now);
+        }
+        self.world.apply(&op, Part::All);
+        if let Op::Write { inode, .. } | Op::SetLen { inode, .. } | Op::Create { inode, .. } = &op {
+            self.world.files.entry(*inode).or_default().modified = Some(now);
+        }
+        self.ops.push(op);
+    }
+
+    fn sync(&mut self, op: Op) -> io::Result<()> {
+        self.may_fail(false)?;
+        let nth = self.syncs;
+        self.syncs += 1;
+        if self.skip_sync != Some(nth) {
+            self.ops.push(op);
+        }
+        Ok(())
+    }
+
+    fn stat(&self, inode: u64) -> io::Result<Stat> {
+        if self.world.dirs.contains_key(&inode) {
+            let modified = self
+                .world
+                .dir_times
+                .get(&inode)
+                .copied()
+                .unwrap_or_else(|| super::at(100));
+            return Ok(Stat {
+                kind: Kind::Directory,
+                len: 0,
+                modified,
+                inode,
+                mode: 0o700,
+            });
+        }
+        let file = self
+            .world
+            .files
+            .get(&inode)
+            .ok_or(io::ErrorKind::NotFound)?;
+        let modified = file.modified.unwrap_or_else(|| super::at(100));
+        Ok(Stat {
+            kind: Kind::File,
+            len: file.data.len() as u64,
+            modified,
+            inode,
+            mode: 0o600,
+        })
+    }
+}
+
+impl Fs for Sim {
+    fn create_excl(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let mut state = self.state();
+        state.may_fail(true)?;
+        let (dir, name) = state.parent(path)?;
+        if state.has(dir, &name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.world.next += 1;
+        let inode = state.world.next;
+        state.record(Op::Create { dir, name, inode });
+        Ok(Box::new(SimFile {
+            sim: self.clone(),
+            inode,
+        }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let mut state = self.state();
+        state.may_fail(false)?;
+        let inode = state.lookup(path)?;
+        if !state.world.files.contains_key(&inode) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Box::new(SimFile {
+            sim: self.clone(),
+            inode,
+        }))
+    }
+
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.open(path)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.may_fail(true)?;
+        let inode = state.lookup(from)?;
+        let (dir, name) = state.parent(to)?;
+        if state.has(dir, &name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.record(Op::Link { dir, name, inode });
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.may_fail(true)?;
+        let inode = state.lookup(from)?;
+        let (from, to) = (state.parent(from)?, state.parent(to)?);
+        state.record(Op::Rename { from, to, inode });
+        Ok(())
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.may_fail(false)?;
+        let inode = state.lookup(path)?;
+        let (dir, name) = state.parent(path)?;
+        state.record(Op::Unlink { dir, name, inode });
+        Ok(())
+    }
+
+    fn mkdir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.may_fail(true)?;
+        let (dir, name) = state.parent(path)?;
+        if state.has(dir, &name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.world.next += 1;
+        let inode = state.world.next;
+        state.record(Op::Mkdir { dir, name, inode });
+        Ok(())
+    }
+
+    fn rmdir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.may_fail(false)?;
+        let inode = state.lookup(path)?;
+        if state
+            .world
+            .dirs
+            .get(&inode)
+            .is_none_or(|dir| !dir.is_empty())
+        {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let (dir, name) = state.parent(path)?;
+        state.record(Op::Unlink { dir, name, inode });
+        Ok(())
+    }
+
+    fn fsync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let dir = state.lookup(path)?;
+        state.sync(Op::SyncDir { dir })
+    }
+
+    fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
+        let entries: Vec<(OsString, Kind)> = {
+            let mut state = self.state();
+            state.may_fail(false)?;
+            let inode = state.lookup(path)?;
+            let dir = state
+                .world
+                .dirs
+                .get(&inode)
+                .ok_or(io::ErrorKind::NotADirectory)?;
+            let kind = |inode| {
+                if state.world.dirs.contains_key(inode) {
+                    Kind::Directory
+                } else {
+                    Kind::File
+                }
+            };
+            dir.iter()
+                .map(|(name, inode)| (name.clone(), kind(inode)))
+                .collect()
+        };
+        for (name, kind) in entries {
+            each(&name, kind);
+        }
+        Ok(())
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let mut state = self.state();
+        state.may_fail(false)?;
+        let inode = state.lookup(path)?;
+        state.stat(inode)
+    }
+
+    fn process_alive(&self, _pid: u32) -> bool {
+        false
+    }
+}
+
+struct SimFile {
+    sim: Sim,
+    inode: u64,
+}
+
+impl File for SimFile {
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut state = self.sim.state();
+        state.may_fail(false)?;
+        let data = &state
+            .world
+            .files
+            .get(&self.inode)
+            .ok_or(io::ErrorKind::NotFound)?
+            .data;
+        let rest = data.get(at as usize..).unwrap_or_default();
+        let read = rest.len().min(buf.len());
+        buf[..read].copy_from_slice(&rest[..read]);
+        Ok(read)
+    }
+
+    fn write_all_at(&self, buf: &[u8], at: u64) -> io::Result<()> {
+        let mut state = self.sim.state();
+        if let Err(error) = state.may_fail(true) {
+            // A disk that fills up takes a part first.
+            let part = &buf[..buf.len() / 2];
+            if !part.is_empty() {
+                state.record(Op::Write {
+                    inode: self.inode,
+                    at: at as usize,
+                    data: part.to_vec(),
+                });
+            }
+            return Err(error);
+        }
+        if !buf.is_empty() {
+            state.record(Op::Write {
+                inode: self.inode,
+                at: at as usize,
+                data: buf.to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.sim.state();
+        state.may_fail(false)?;
+        state.record(Op::SetLen {
+            inode: self.inode,
+            len: len as usize,
+        });
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sim.state().sync(Op::Sync { inode: self.inode })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.sync()
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        self.sim.state().stat(self.inode)
+    }
+
+    fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        let mut state = self.sim.state();
+        state.may_fail(false)?;
+        state.record(Op::Touch {
+            inode: self.inode,
+            time,
+        });
+        Ok(())
+    }
+
+    fn set_mode(&self, _mode: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
