@@ -161,7 +161,6 @@ impl Folder {
         if self.list.uid_validity == validity {
             // The list may have been put back to an older one; UIDs that were shown stay given.
             self.list.uid_next = self.list.uid_next.max(next);
-            self.table.raise_uid_next(self.list.uid_next);
         } else {
             self.reserve_modseq()?;
             self.table.reset(self.list.uid_validity, self.list.uid_next);

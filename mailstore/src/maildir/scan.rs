@@ -58,6 +58,7 @@ impl Folder {
                 stamp.modified != cur_modified || (!stamp.settled && far(cur_modified, now))
             });
         if !scan_new && !scan_cur {
+            self.table.raise_uid_next(self.list.uid_next);
             return Ok(());
         }
         let mut found = Found::new();
@@ -72,6 +73,8 @@ impl Folder {
         }
         self.update_known(&mut found)?;
         let moved = self.add_unknown(found, now)?;
+        // Only now is what another program's list told in the table too.
+        self.table.raise_uid_next(self.list.uid_next);
         self.new_stamp = Some(Stamp::new(new_modified, now));
         if scan_cur {
             self.cur_stamp = Some(Stamp::new(cur_modified, now));

@@ -46,12 +46,15 @@ impl Backend for Folder {
         unchanged_since: Option<u64>,
         now: SystemTime,
     ) -> Result<Stored, Error> {
-        let locked = self.lock(now)?;
+        let mut locked = self.lock(now)?;
         self.refresh_locked(&locked)?;
         if change.mode != FlagMode::Remove {
             for keyword in &change.keywords {
                 self.table.keyword(keyword, super::KEYWORDS)?;
             }
+        }
+        if change.mode != FlagMode::Remove {
+            self.list_keywords(&mut locked, &change.keywords)?;
         }
         self.reserve_modseq()?;
         let mut stored = Stored::default();
@@ -70,7 +73,7 @@ impl Backend for Folder {
             }
         }
         if !changed.is_empty() {
-            self.write_flags(&locked, &changed)?;
+            self.write_flags(&mut locked, &changed)?;
             let modseq = self.table.next_modseq();
             for (uid, meta) in changed {
                 let keywords = self.keyword_bits(&meta.keywords);
@@ -87,7 +90,7 @@ impl Backend for Folder {
     }
 
     fn expunge(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
-        let locked = self.lock(now)?;
+        let mut locked = self.lock(now)?;
         self.refresh_locked(&locked)?;
         let gone: BTreeSet<u32> = uids
             .iter()
@@ -109,13 +112,13 @@ impl Backend for Folder {
         let kept = kept
             .map(|(_, found)| (found.clone(), found.meta.clone()))
             .collect();
-        self.rewrite(&locked, kept)?;
+        self.rewrite(&mut locked, kept)?;
         let gone: Vec<u32> = gone.into_iter().collect();
         Ok(self.table.remove(&gone))
     }
 
     fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
-        let locked = self.lock(now)?;
+        let mut locked = self.lock(now)?;
         self.refresh_locked(&locked)?;
         self.reserve_modseq()?;
         let count = u32::try_from(items.len()).map_err(|_| Error::NoUidsLeft)?;
@@ -130,20 +133,29 @@ impl Backend for Folder {
             self.side = side;
         }
         let mut messages = Vec::with_capacity(items.len());
+        for item in &items {
+            for keyword in &item.keywords {
+                self.table.keyword(keyword, super::KEYWORDS)?;
+            }
+            self.list_keywords(&mut locked, &item.keywords)?;
+        }
         for (item, uid) in items.into_iter().zip(first..) {
             let Source::Mbox(incoming) = item.source else {
                 continue;
             };
-            for keyword in &item.keywords {
-                self.table.keyword(keyword, super::KEYWORDS)?;
-            }
             let base =
                 (uid == first && self.found.is_empty()).then_some((self.side.uid_validity, uid));
+            let listed = if base.is_some() {
+                self.table.view().keyword_names().to_vec()
+            } else {
+                Vec::new()
+            };
             let meta = Meta {
                 uid,
                 flags: item.flags,
                 keywords: item.keywords,
                 base,
+                listed,
                 delivery: None,
             };
             messages.push((incoming, meta, item.internal_date));
@@ -192,8 +204,31 @@ fn changed_meta(meta: &Meta, change: &FlagChange) -> Meta {
 }
 
 impl Folder {
+    /// Names keywords in the first message's `X-IMAPbase`, where Dovecot looks for them.
+    fn list_keywords(&mut self, locked: &mut Locked, keywords: &[String]) -> Result<(), Error> {
+        let Some(first) = self.found.values().next() else {
+            return Ok(());
+        };
+        let listed = |keyword: &String| {
+            first
+                .meta
+                .listed
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(keyword))
+        };
+        if keywords.iter().all(listed) {
+            return Ok(());
+        }
+        let kept = self
+            .found
+            .values()
+            .map(|found| (found.clone(), found.meta.clone()))
+            .collect();
+        self.rewrite(locked, kept)
+    }
+
     /// Writes flags over the old ones where each has its room; else the whole file anew.
-    fn write_flags(&mut self, locked: &Locked, changed: &[(u32, Meta)]) -> Result<(), Error> {
+    fn write_flags(&mut self, locked: &mut Locked, changed: &[(u32, Meta)]) -> Result<(), Error> {
         let mut writes = Vec::with_capacity(changed.len());
         for (uid, meta) in changed {
             let Some((at, width)) = self.found.get(uid).and_then(|found| found.slot) else {
@@ -237,16 +272,20 @@ impl Folder {
     }
 
     /// Writes the file anew beside itself with these messages, and puts it in place.
-    fn rewrite(&mut self, locked: &Locked, kept: Vec<(Found, Meta)>) -> Result<(), Error> {
+    fn rewrite(&mut self, locked: &mut Locked, kept: Vec<(Found, Meta)>) -> Result<(), Error> {
         let temporary = self.site.rewritten();
         self.durable().remove(&temporary)?;
         let file: Arc<dyn File> = Arc::from(self.durable().create(&temporary)?);
+        // Nobody else knows the file yet, so this cannot have to wait.
+        file.try_lock().at("lock", &temporary)?;
         let written = self.write_anew(locked, &*file, &temporary, kept);
         if let Err(error) = written {
             // The mbox is untouched; the next rewrite would remove the leftover too.
             let _ = self.durable().remove(&temporary);
             return Err(error);
         }
+        // What follows under this lock is done to the new file.
+        locked.file = Arc::clone(&file);
         self.file = Some(Arc::clone(&file));
         let stat = file.stat().at("stat", self.path())?;
         let found = scan::scan(&*file, self.path(), 0, stat.len)?;
@@ -280,12 +319,14 @@ impl Folder {
             buffer: Vec::new(),
         };
         for (index, (found, mut meta)) in kept.into_iter().enumerate() {
-            meta.base = (index == 0).then(|| {
-                (
+            meta.base = None;
+            if index == 0 {
+                meta.base = Some((
                     self.side.uid_validity,
                     self.table.view().uid_next.saturating_sub(1),
-                )
-            });
+                ));
+                meta.listed = self.table.view().keyword_names().to_vec();
+            }
             out.copy(&*locked.file, self.path(), found.from, found.header)?;
             for (start, end) in found.visible_header() {
                 out.copy(&*locked.file, self.path(), start, end)?;
@@ -452,11 +493,10 @@ pub(crate) fn deliver(
         internal_date,
     } = options;
     let meta = Meta {
-        uid: 0,
         flags,
         keywords,
-        base: None,
         delivery: Some(name),
+        ..Meta::default()
     };
     append(shared, site, &locked, &[(incoming, meta, internal_date)])?;
     Ok(Delivered::Stored)

@@ -39,6 +39,8 @@ pub(super) struct Meta {
     pub(super) keywords: Vec<String>,
     /// `X-IMAPbase`: UIDVALIDITY, last UID.
     pub(super) base: Option<(u32, u32)>,
+    /// The keywords named there; Dovecot believes no others.
+    pub(super) listed: Vec<String>,
     pub(super) delivery: Option<String>,
 }
 
@@ -66,6 +68,7 @@ impl Meta {
                     && validity > 0
                 {
                     self.base = Some((validity, last));
+                    self.listed = words.map(str::to_owned).collect();
                 }
             }
             b"x-delivery-id" => self.delivery = Some(value.to_owned()),
@@ -78,7 +81,11 @@ impl Meta {
     pub(super) fn write(&self, width: usize) -> String {
         let mut out = String::new();
         if let Some((validity, last)) = self.base {
-            let _ = writeln!(out, "X-IMAPbase: {validity:010} {last:010}");
+            let _ = write!(out, "X-IMAPbase: {validity:010} {last:010}");
+            for keyword in &self.listed {
+                let _ = write!(out, " {keyword}");
+            }
+            out.push('\n');
         }
         if let Some(id) = &self.delivery {
             let _ = writeln!(out, "X-Delivery-ID: {id}");
