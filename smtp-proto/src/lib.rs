@@ -1,10 +1,25 @@
 //! SMTP, submission and LMTP: sans-IO server and client machines.
 //!
 //! No socket, no clock, no thread: the host moves octets and says what time
-//! it is, the machine knows the protocol. [`Server`] is the receiving side of
-//! SMTP (RFC 5321), submission (RFC 6409) and LMTP (RFC 2033).
+//! it is, the machine knows the protocol. Strict by default; a message is
+//! streamed, never held; memory per connection is bounded by [`Limits`].
 //!
-//! # The loop
+//! | item | what it is |
+//! |---|---|
+//! | [`Server`], [`Config`], [`Event`] | the receiving side |
+//! | [`Client`], [`ClientConfig`], [`ClientEvent`] | the sending side |
+//! | [`Command`] and [`Mail`], [`Rcpt`], … | a type per command: parse and show |
+//! | [`Address`], [`ReversePath`], [`ForwardPath`] | who a message is from and for |
+//! | [`Reply`], [`EnhancedCode`], [`ReplyParser`] | what a server says |
+//! | [`Capabilities`] | what a server offers |
+//!
+//! Whole programs over blocking sockets, each shorter than a screen, are in
+//! `examples/server.rs` and `examples/client.rs`.
+//!
+//! # Serving
+//!
+//! Poll, act, answer, write. [`Event`] says of each event which answers it
+//! wants; [`Step`] says what `poll` wants.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -49,6 +64,108 @@
 //! );
 //! # Ok::<(), Error>(())
 //! ```
+//!
+//! # Sending
+//!
+//! The client exchanges greetings by itself, then does what it is told. A
+//! transaction goes out in as few flights as the server allows, and ends with
+//! one [`Recipient`] for each recipient: delivered, deferred or bounced, and
+//! in whose words. Here it talks to the server above, in memory:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use std::time::Instant;
+//! # use bytes::{Buf, Bytes, BytesMut};
+//! # use smtp_proto::*;
+//! # fn turn(server: &mut Server, input: &mut BytesMut) -> Vec<u8> {
+//! #     while let Ok(Step::Event(event)) = server.poll(input, Instant::now()) {
+//! #         match event {
+//! #             Event::PayloadStart(_) => server.accept_payload().unwrap(),
+//! #             event if event.wants_answer() => server.reply(Reply::new(250, [2, 0, 0], "Ok")).unwrap(),
+//! #             _ => {}
+//! #         }
+//! #     }
+//! #     let len = server.output().len();
+//! #     server.output().copy_to_bytes(len).to_vec()
+//! # }
+//! # let mut server = Server::new(Arc::new(Config::new("mx.example.org")), Instant::now());
+//! # let mut to_server = BytesMut::new();
+//! let config = Arc::new(ClientConfig::new("client.example")?);
+//! let mut client = Client::new(config, Instant::now());
+//! let mut input = BytesMut::new();
+//! let mut message = Some(Bytes::from_static(b"Subject: hello\r\n\r\nworld\r\n"));
+//! let mut delivered = false;
+//! loop {
+//!     match client.poll(&mut input, Instant::now())? {
+//!         Step::Event(ClientEvent::Ready) => {
+//!             let from: Address = "a@example.org".parse()?;
+//!             let to: Address = "b@example.org".parse()?;
+//!             client.begin(Mail::new(from), vec![Rcpt::new(to)])?;
+//!         }
+//!         Step::Event(ClientEvent::PayloadWanted) => match message.take() {
+//!             Some(chunk) => client.send_payload(chunk)?,
+//!             None => client.end_payload()?,
+//!         },
+//!         Step::Event(ClientEvent::Recipient(recipient)) => {
+//!             delivered = recipient.status == Status::Delivered;
+//!         }
+//!         Step::Event(ClientEvent::TransactionEnd) => client.quit()?,
+//!         Step::Event(other) => println!("{other:?}"),
+//!         Step::Closed => break,
+//!         _ => {
+//!             // Write `client.output()` to the socket, read into `input`.
+//! #           let len = client.output().len();
+//! #           to_server.extend_from_slice(&client.output().copy_to_bytes(len));
+//! #           input.extend_from_slice(&turn(&mut server, &mut to_server));
+//!         }
+//!     }
+//! }
+//! assert!(delivered);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # TLS
+//!
+//! The machines know when TLS begins, not how. For STARTTLS (RFC 3207): on
+//! the server answer [`Event::StartTls`] with 220, on the client call
+//! [`Client::start_tls`] and wait for [`ClientEvent::StartTls`]; write all
+//! output, do the handshake on the socket, call `tls_started`. Octets that
+//! came in plain text behind the command or its reply are never read as if
+//! they had come under TLS: the connection ends. For implicit TLS (RFC 8314)
+//! call `tls_started` before the first `poll`.
+//!
+//! # AUTH
+//!
+//! The machines frame a SASL exchange (RFC 4954) and take the base64 off; the
+//! host steps the mechanism, with `proto_core::sasl` or whatever it likes.
+//!
+//! # RFCs
+//!
+//! | RFC | what of it |
+//! |---|---|
+//! | 5321 | both sides; source routes are ignored, VRFY and EXPN are the host's |
+//! | 1870 | SIZE, checked at MAIL and while streaming |
+//! | 1985 | ETRN, the host's |
+//! | 2033 | LMTP, both sides |
+//! | 2034, 3463, 5248 | enhanced status codes |
+//! | 2852 | DELIVERBY: parameter, offer and its least time |
+//! | 2920 | PIPELINING, both sides |
+//! | 3030 | CHUNKING and BINARYMIME, both sides |
+//! | 3207 | STARTTLS, both sides |
+//! | 3461 | DSN: parameters and offer |
+//! | 3865 | NO-SOLICITING: parameter and offer |
+//! | 3885 | MTRK: parameter and offer |
+//! | 4468 | BURL: parsed and refused |
+//! | 4865 | FUTURERELEASE: parameters, offer and its longest time |
+//! | 4954 | AUTH, both sides |
+//! | 6152 | 8BITMIME, both sides |
+//! | 6531 | SMTPUTF8, both sides |
+//! | 6710 | MT-PRIORITY: parameter and offer |
+//! | 7293 | RRVS: parameter and offer |
+//! | 8689 | REQUIRETLS: parameter and offer, under TLS only |
+//! | 9422 | LIMITS, both sides |
+//!
+//! XCLIENT and XFORWARD are Postfix's.
 
 mod address;
 mod client;
