@@ -194,8 +194,10 @@ impl<'s> Sink<'s> {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// Errors first, each sort in the order of the source.
     pub(crate) fn into_list(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|d| (d.span.start, d.span.end));
+        self.list
+            .sort_by_key(|d| (std::cmp::Reverse(d.severity), d.span.start, d.span.end));
         self.list
     }
 }

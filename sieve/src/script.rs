@@ -40,7 +40,7 @@ impl Compiler {
     /// Checks a script and makes it ready to run.
     ///
     /// # Errors
-    /// All that is wrong with it, in the order of the source, warnings included.
+    /// All that is wrong with it: errors, then warnings, each in the order of the source.
     pub fn compile(&self, source: impl AsRef<[u8]>) -> Result<Script, Vec<Diagnostic>> {
         let source = source.as_ref();
         let mut sink = Sink::new(source, self.limits.diagnostics);

@@ -142,8 +142,8 @@ fn structure() {
     check(
         "if true { stop; } else { stop; } elsif false { stop; }",
         &[
-            "1:4: warning: this test is always true",
             "1:34: error: `elsif` may not follow `else`",
+            "1:4: warning: this test is always true",
             "1:40: warning: this test is always false",
         ],
     );
