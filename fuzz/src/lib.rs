@@ -3,4 +3,5 @@
 pub mod imap;
 pub mod mime;
 pub mod pop3;
+pub mod sieve;
 pub mod smtp;
