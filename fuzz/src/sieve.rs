@@ -71,11 +71,9 @@ pub fn script(data: &[u8]) {
 
 /// A script and a message, cut at the first NUL.
 pub fn evaluation(data: &[u8]) {
-    let (source, message) = match data.iter().position(|octet| *octet == 0) {
-        Some(at) => data.split_at(at),
-        None => (data, &data[..0]),
-    };
-    let message = message.strip_prefix(b"\0").unwrap_or(message);
+    let mut parts = data.splitn(2, |octet| *octet == 0);
+    let source = parts.next().unwrap_or_default();
+    let message = parts.next().unwrap_or_default();
     let capabilities = Capabilities::all().without("vnd.dovecot.testsuite");
     if let Ok(script) = sieve::compile(source, &capabilities) {
         evaluate(&script, message, true);
