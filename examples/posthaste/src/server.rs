@@ -123,16 +123,13 @@ impl Server {
         let disk = Blocking::new(DISK_THREADS);
         let users = Arc::new(Users::open(&config.users_file)?);
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&users), (&*config).into())?);
-        let router = {
-            let users = Arc::clone(&users);
-            let exists = move |user: &str| Ok(users.find(user).is_some());
-            Arc::new(Router::new(Arc::clone(&config), exists))
-        };
+        let router = Arc::new(Router::new(Arc::clone(&config), Arc::clone(&users)));
         let queue: Arc<dyn Queue> =
             { Arc::new(LocalQueue::open(&config.queue_directory, disk.clone())?) };
         let store: Arc<dyn MailStore> = {
             let config = Arc::clone(&config);
-            Arc::new(LocalStore::new(disk, move |user| place(&config, user)))
+            let places = move |user: &str| place(&config, &users, user);
+            Arc::new(LocalStore::new(disk, places))
         };
         let delivery = delivery(&config, &queue, &router, &store)?;
         let smtp_tls = match config.smtpd_tls_security_level {
@@ -471,14 +468,18 @@ fn imap_config(
 }
 
 /// Where one account's mail lies.
-fn place(config: &Config, user: &str) -> Result<AccountPlace, StoreError> {
+fn place(config: &Config, users: &Users, user: &str) -> Result<AccountPlace, StoreError> {
     let named = |reason: String| StoreError::Name {
         name: user.to_owned(),
         reason,
     };
-    let home = config
-        .home_of(user)
-        .map_err(|error| named(error.to_string()))?;
+    let named_home = users.find(user).and_then(|user| user.home.clone());
+    let home = match named_home {
+        Some(home) => config.data_directory.join(home),
+        None => config
+            .home_of(user)
+            .map_err(|error| named(error.to_string()))?,
+    };
     let account = Account { user, home: &home };
     let location = config
         .location_of(account)
