@@ -174,10 +174,11 @@ mod domain;
 mod error;
 mod extension;
 mod parameter;
+mod path;
 mod reply;
 mod server;
 
-pub use address::{Address, ForwardPath, Lenient, ReversePath};
+pub use address::Address;
 pub use client::{
     Client, ClientConfig, ClientError, ClientEvent, ClientTimeouts, Recipient, Status,
 };
@@ -190,6 +191,7 @@ pub use domain::AddressLiteral;
 pub use error::{ParseError, ParseErrorKind};
 pub use extension::Capabilities;
 pub use parameter::Parameter;
+pub use path::{ForwardPath, Lenient, ReversePath};
 pub use proto_core::{BareNewline, Misuse, Output, Secret, Step};
 pub use reply::{EnhancedCode, Reply, ReplyParser, Severity};
 pub use server::{

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use crate::address::Lenient;
 use crate::command::{Command, Hello, HelloVerb, Verb};
 use crate::error::ParseError;
+use crate::path::Lenient;
 use crate::server::Mode;
 
 /// What a [`Client`](super::Client) is told once, shared by its connections.

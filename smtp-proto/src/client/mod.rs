@@ -3,6 +3,7 @@
 
 mod config;
 mod event;
+mod fit;
 mod transaction;
 mod verbs;
 

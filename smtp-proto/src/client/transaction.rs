@@ -8,7 +8,7 @@ use proto_core::{DotEncoder, Misuse, NewlineEncoder, Output, Step};
 
 use super::verbs::{argument, checked};
 use super::{Client, ClientError, ClientEvent, Expect, Recipient, Status, Timer};
-use crate::command::{Body, ByMode, Command, Mail, Rcpt, Verb};
+use crate::command::{Body, Command, Mail, Rcpt, Verb};
 use crate::reply::Reply;
 use crate::server::Mode;
 
@@ -139,97 +139,6 @@ impl Client {
                 false => DotEncoder::default(),
             })
         }
-    }
-
-    /// What the message needs and the server does not offer.
-    fn unfit(&self, mail: &Mail) -> Option<Reply> {
-        let offered = &self.capabilities;
-        let lacks =
-            |needed: bool, detail: [u16; 3], text| needed.then(|| Reply::new(550, detail, text));
-        let eight_bit = mail.body == Some(Body::EightBitMime)
-            && !offered.eight_bit_mime
-            && !self.config.eight_bit_anyway;
-        let binary =
-            mail.body == Some(Body::BinaryMime) && !(offered.binary_mime && offered.chunking);
-        let late = mail.by.is_some_and(|by| by.mode == ByMode::Return);
-        lacks(
-            mail.smtputf8 && !offered.smtputf8,
-            [5, 6, 7],
-            "the server does not offer SMTPUTF8",
-        )
-        .or_else(|| lacks(eight_bit, [5, 6, 3], "the server does not offer 8BITMIME"))
-        .or_else(|| lacks(binary, [5, 6, 3], "the server does not offer BINARYMIME"))
-        .or_else(|| {
-            lacks(
-                mail.requiretls && !offered.requiretls,
-                [5, 7, 30],
-                "the server does not offer REQUIRETLS",
-            )
-        })
-        .or_else(|| {
-            lacks(
-                mail.hold.is_some() && offered.future_release.is_none(),
-                [5, 3, 3],
-                "the server does not offer FUTURERELEASE",
-            )
-        })
-        .or_else(|| {
-            lacks(
-                late && offered.deliver_by.is_none(),
-                [5, 3, 3],
-                "the server does not offer DELIVERBY",
-            )
-        })
-    }
-
-    fn fit_mail(&self, mut mail: Mail) -> Mail {
-        let offered = &self.capabilities;
-        if offered.size.is_none() {
-            mail.size = None;
-        }
-        if !offered.eight_bit_mime && mail.body != Some(Body::BinaryMime) {
-            mail.body = None;
-        }
-        if !offered.dsn {
-            mail.ret = None;
-            mail.envid = None;
-        }
-        if offered.auth.is_empty() {
-            mail.auth = None;
-        }
-        if offered.deliver_by.is_none() {
-            mail.by = None;
-        }
-        if offered.mt_priority.is_none() {
-            mail.mt_priority = None;
-        }
-        if !offered.mtrk {
-            mail.mtrk = None;
-        }
-        if offered.no_soliciting.is_none() {
-            mail.solicit = None;
-        }
-        mail
-    }
-
-    fn fit_rcpt(&self, mut rcpt: Rcpt) -> Rcpt {
-        if !self.capabilities.dsn {
-            rcpt.notify = None;
-            rcpt.orcpt = None;
-        }
-        if !self.capabilities.rrvs {
-            rcpt.rrvs = None;
-        }
-        rcpt
-    }
-
-    /// RFC 7293 §6: without `;C` it must not go where RRVS is unknown.
-    fn needs_rrvs(&self, rcpt: &Rcpt) -> bool {
-        !self.capabilities.rrvs
-            && rcpt
-                .rrvs
-                .as_ref()
-                .is_some_and(|rrvs| !rrvs.continue_unsupported)
     }
 
     /// Hands over the next octets of the message: lines that end in CRLF,

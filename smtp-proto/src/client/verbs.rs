@@ -5,9 +5,9 @@ use std::fmt::Write;
 use proto_core::{Misuse, Secret, sasl};
 
 use super::{Client, Expect, State};
-use crate::address::Lenient;
 use crate::command::{AuthStart, Command, HelloVerb, Verb};
 use crate::extension::Capabilities;
+use crate::path::Lenient;
 use crate::server::Mode;
 
 /// Octets of a line in an AUTH exchange (RFC 4954 §4).

@@ -1,9 +1,9 @@
 use std::fmt;
 
 use super::Verb;
-use crate::address::Lenient;
 use crate::domain::{AddressLiteral, check_domain, parse_literal};
 use crate::error::{ParseError, ParseErrorKind};
+use crate::path::Lenient;
 
 /// EHLO, HELO or LHLO (RFC 5321 §4.1.1.1, RFC 2033 §4.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

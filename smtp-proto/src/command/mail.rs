@@ -1,9 +1,10 @@
 use std::fmt;
 
 use super::after_colon;
-use crate::address::{Address, Lenient, ReversePath};
+use crate::address::Address;
 use crate::error::ParseError;
 use crate::parameter::{self, Parameter, Raw, Xtext, decimal, decode_xtext};
+use crate::path::{Lenient, ReversePath};
 
 /// MAIL: a transaction begins (RFC 5321 §4.1.1.2), with the parameters of
 /// every extension.

@@ -22,8 +22,8 @@ pub use mail::{Body, ByMode, DeliverBy, Hold, Mail, MailAuth, Mtrk, Ret};
 pub use proxy::{Attribute, ProxyAttributes};
 pub use rcpt::{Notify, NotifyOn, Orcpt, Rcpt, Rrvs};
 
-use crate::address::Lenient;
 use crate::error::{ParseError, ParseErrorKind};
+use crate::path::Lenient;
 
 /// A command line, understood.
 ///

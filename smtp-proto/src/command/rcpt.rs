@@ -3,9 +3,9 @@ use std::fmt;
 
 use super::after_colon;
 use super::mail::is_date_time;
-use crate::address::{ForwardPath, Lenient};
 use crate::error::ParseError;
 use crate::parameter::{self, Parameter, Raw, Xtext, decode_xtext};
+use crate::path::{ForwardPath, Lenient};
 
 /// RCPT: one recipient more (RFC 5321 §4.1.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]

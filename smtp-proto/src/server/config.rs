@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proto_core::BareNewline;
 
-use crate::address::Lenient;
+use crate::path::Lenient;
 
 /// What a [`Server`](super::Server) is told once, shared by its connections.
 ///
