@@ -228,6 +228,18 @@ impl Evaluation<'_> {
         }
     }
 
+    /// Where a reply or notification is also stored; the flags of the message at hand are not its own.
+    pub(super) fn fcc(&mut self, target: Option<&Target>) -> Result<Option<Mailbox>, Fault> {
+        let Some(target) = target else {
+            return Ok(None);
+        };
+        let mut mailbox = self.mailbox(target)?;
+        if target.flags.is_none() {
+            mailbox.flags.clear();
+        }
+        Ok(Some(mailbox))
+    }
+
     pub(super) fn mailbox(&mut self, target: &Target) -> Result<Mailbox, Fault> {
         let name = self.expand(&target.mailbox).into_owned();
         let name = String::from_utf8(name)

@@ -64,7 +64,12 @@ impl Evaluation<'_> {
                 continue;
             }
             let stop = if part.is("text", "*") {
-                let text = part_text(octets, part, left);
+                let fits = usize::try_from(part.body().len()).is_ok_and(|len| len <= left);
+                let text = match transform {
+                    // RFC 5173 §5.3: what a reader sees, without mark-up.
+                    Transform::Text if fits => part.plain_text(octets).unwrap_or_default(),
+                    _ => part_text(octets, part, left).into(),
+                };
                 left = left.saturating_sub(text.len());
                 values.feed(text.as_bytes())
             } else {

@@ -124,10 +124,7 @@ impl Evaluation<'_> {
             Some(from) => super::address::parse_one(from.as_bytes()),
             None => None,
         };
-        let fcc = match &notify.fcc {
-            Some(target) => Some(self.mailbox(target)?),
-            None => None,
-        };
+        let fcc = self.fcc(notify.fcc.as_ref())?;
         let action = Notify {
             body: field("body").unwrap_or_default(),
             recipients: mailto.recipients.clone(),

@@ -90,10 +90,7 @@ impl Evaluation<'_> {
                 u8::from(vacation.mime),
             ),
         };
-        let fcc = match &vacation.fcc {
-            Some(target) => Some(self.mailbox(target)?),
-            None => None,
-        };
+        let fcc = self.fcc(vacation.fcc.as_ref())?;
         let answered = self.ask_bool(Question::VacationAnswered {
             handle: handle.clone(),
             recipient: sender.clone(),
