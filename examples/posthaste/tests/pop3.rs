@@ -41,6 +41,12 @@ struct Fixture {
 
 impl Fixture {
     fn new(config: &str) -> Self {
+        Self::storing(config, |home| {
+            AccountConfig::maildir(home.join("Maildir"), "mx.example.org")
+        })
+    }
+
+    fn storing(config: &str, mail: fn(&Path) -> AccountConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let runtime = Runtime::new().unwrap();
@@ -63,7 +69,7 @@ impl Fixture {
             let home = homes.join(user);
             fs::create_dir_all(&home).unwrap();
             Ok(AccountPlace {
-                mail: AccountConfig::maildir(home.join("Maildir"), "mx.example.org"),
+                mail: mail(&home),
                 home,
                 filters: Vec::new(),
                 autocreate: Vec::new(),
@@ -208,8 +214,18 @@ fn message(number: usize) -> String {
 }
 
 #[test]
-fn a_session() {
-    let fixture = Fixture::new("");
+fn a_session_over_maildir() {
+    a_session(&Fixture::new(""));
+}
+
+#[test]
+fn a_session_over_mbox() {
+    a_session(&Fixture::storing("", |home| {
+        AccountConfig::mbox(home.join("mail"), home.join("inbox"), "mx.example.org")
+    }));
+}
+
+fn a_session(fixture: &Fixture) {
     for number in 1..=3 {
         fixture.append("ann", message(number).as_bytes());
     }
