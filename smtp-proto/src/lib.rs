@@ -155,7 +155,7 @@
 //! | 3461 | DSN: parameters and offer |
 //! | 3865 | NO-SOLICITING: parameter and offer |
 //! | 3885 | MTRK: parameter and offer |
-//! | 4468 | BURL: parsed and refused |
+//! | 4468 | BURL, the host's; refused unless offered |
 //! | 4865 | FUTURERELEASE: parameters, offer and its longest time |
 //! | 4954 | AUTH, both sides |
 //! | 6152 | 8BITMIME, both sides |

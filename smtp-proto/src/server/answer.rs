@@ -45,7 +45,10 @@ impl Server {
             _ => {}
         }
         let asked = std::mem::replace(asked, Asked::Other);
-        self.send(&reply);
+        // XCLIENT is accepted with the greeting of the session that begins.
+        if !(matches!(asked, Asked::Xclient) && positive) {
+            self.send(&reply);
+        }
         if reply.code() == 421 {
             self.close(None);
             return Ok(());
@@ -85,6 +88,10 @@ impl Server {
                 return;
             }
             Asked::PayloadEnd(_) => self.transaction = None,
+            Asked::Piece => match &mut self.transaction {
+                Some(transaction) if positive => transaction.chunking = true,
+                _ => self.transaction = None,
+            },
             Asked::StartTls if positive => {
                 self.state = State::Handshake;
                 return;

@@ -73,7 +73,7 @@ impl Server {
             Verb::Expn => extensions.expn,
             Verb::Xclient => !extensions.xclient.is_empty(),
             Verb::Xforward => !extensions.xforward.is_empty(),
-            Verb::Burl => false,
+            Verb::Burl => extensions.burl.is_some() && extensions.chunking,
             _ => true,
         };
         if !offered {
@@ -85,6 +85,7 @@ impl Server {
                 | Verb::Rcpt
                 | Verb::Data
                 | Verb::Bdat
+                | Verb::Burl
                 | Verb::Vrfy
                 | Verb::Expn
                 | Verb::Etrn
@@ -120,7 +121,7 @@ impl Server {
                 let text = "Encryption required for requested authentication mechanism";
                 Some((Fault::TlsRequired, Reply::new(538, [5, 7, 11], text)))
             }
-            Verb::Rcpt | Verb::Data | Verb::Bdat => match transaction {
+            Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Burl => match transaction {
                 None if verb == Verb::Rcpt => sequence("Error: need MAIL command"),
                 None => sequence("Error: need RCPT command"),
                 Some(transaction) => self.within(verb, transaction),
@@ -135,7 +136,7 @@ impl Server {
             Verb::Data if transaction.body == Some(Body::BinaryMime) => {
                 sequence("Error: BINARYMIME needs BDAT")
             }
-            Verb::Data | Verb::Bdat if transaction.recipients == 0 => {
+            Verb::Data | Verb::Bdat | Verb::Burl if transaction.recipients == 0 => {
                 // RFC 2033 §4.2 wants 503 of LMTP, RFC 2920 §3.1 554 of a
                 // pipelined DATA whose recipients were all refused.
                 if transaction.refused == 0 || self.config.mode == Mode::Lmtp {
@@ -206,8 +207,13 @@ impl Server {
             Command::Expn(lookup) => Event::Expn(lookup),
             Command::Etrn(etrn) => Event::Etrn(etrn),
             Command::Xforward(attributes) => Event::Xforward(attributes),
-            // `inadmissible` has refused it.
-            Command::Burl(_) => return None,
+            Command::Burl(burl) => {
+                self.state = State::Answer(match burl.last {
+                    true => Asked::PayloadEnd(self.replies()),
+                    false => Asked::Piece,
+                });
+                return Some(Step::Event(Event::Burl(burl)));
+            }
         };
         self.state = State::Answer(Asked::Other);
         Some(Step::Event(event))
@@ -275,14 +281,13 @@ impl Server {
 
     fn rcpt(&mut self, rcpt: Rcpt) -> Step<Event> {
         let smtputf8 = self.transaction.as_ref().is_some_and(|tx| tx.smtputf8);
-        let refusal = match self.recipients() >= self.config.limits.recipients {
-            true => Some((
-                Fault::TooManyRecipients,
-                Reply::new(452, [4, 5, 3], "Error: too many recipients"),
-            )),
-            false => self.config.refuse_rcpt(&rcpt, smtputf8),
-        };
-        if let Some((fault, reply)) = refusal {
+        if self.recipients() >= self.config.limits.recipients {
+            // No error: the rest is sent in another transaction (RFC 5321
+            // §4.5.3.1.10).
+            let reply = Reply::new(452, [4, 5, 3], "Error: too many recipients");
+            return self.refuse(Some(Verb::Rcpt), Fault::TooManyRecipients, reply);
+        }
+        if let Some((fault, reply)) = self.config.refuse_rcpt(&rcpt, smtputf8) {
             if let Some(transaction) = &mut self.transaction {
                 transaction.refused += 1;
             }

@@ -85,6 +85,9 @@ pub struct Extensions {
     /// BINARYMIME (RFC 3030); needs CHUNKING. Off: the host must be able to
     /// send such a message on.
     pub binary_mime: bool,
+    /// BURL (RFC 4468) with the words behind it, `imap` say; needs CHUNKING.
+    /// Off.
+    pub burl: Option<String>,
     /// STARTTLS (RFC 3207), while the connection has no TLS. Off.
     pub starttls: bool,
     /// The mechanisms of AUTH (RFC 4954). None: AUTH is not offered.
@@ -227,6 +230,7 @@ impl Default for Extensions {
             help: false,
             chunking: true,
             binary_mime: false,
+            burl: None,
             starttls: false,
             auth: Vec::new(),
             smtputf8: false,

@@ -2,7 +2,9 @@ use bytes::Bytes;
 use proto_core::{DotFault, Secret};
 use thiserror::Error;
 
-use crate::command::{AuthStart, Body, Etrn, Hello, Lookup, Mail, ProxyAttributes, Rcpt, Verb};
+use crate::command::{
+    AuthStart, Body, Burl, Etrn, Hello, Lookup, Mail, ProxyAttributes, Rcpt, Verb,
+};
 use crate::error::ParseError;
 use crate::reply::Reply;
 
@@ -37,6 +39,12 @@ pub enum Event {
     /// Answer: `reply`; 2yz takes the message over for good. In LMTP one
     /// `reply` for each accepted recipient, in the order of their RCPTs.
     PayloadEnd,
+    /// BURL, when it is offered: the next piece of the message is what the
+    /// URL names. It may be the first, without a `PayloadStart` before it.
+    ///
+    /// Answer: `reply`; if it is the last piece, as for `PayloadEnd`. 4yz and
+    /// 5yz drop the transaction and no `Reset` follows.
+    Burl(Burl),
     /// VRFY, when `Extensions::vrfy` is on. Answer: `reply`.
     Vrfy(Lookup),
     /// EXPN, when `Extensions::expn` is on. Answer: `reply`.
@@ -47,7 +55,8 @@ pub enum Event {
     Etrn(Etrn),
     /// XCLIENT, when it is offered.
     ///
-    /// Answer: `reply`; 220 begins the session anew, as after connecting.
+    /// Answer: `reply`; 220 begins the session anew, as after connecting,
+    /// and the greeting is sent in its stead.
     Xclient(ProxyAttributes),
     /// XFORWARD, when it is offered. Answer: `reply`.
     Xforward(ProxyAttributes),
@@ -85,6 +94,7 @@ impl Event {
             | Self::Rcpt(_)
             | Self::PayloadStart(_)
             | Self::PayloadEnd
+            | Self::Burl(_)
             | Self::Vrfy(_)
             | Self::Expn(_)
             | Self::Help(_)

@@ -84,6 +84,8 @@ enum Asked {
     PayloadStart(Option<crate::command::Bdat>),
     /// As many replies are still to come.
     PayloadEnd(u32),
+    /// A BURL that is not the last piece.
+    Piece,
     StartTls,
     Auth,
     Xclient,

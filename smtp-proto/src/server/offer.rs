@@ -53,6 +53,9 @@ impl Config {
         if auth && !extensions.auth.is_empty() {
             line(&["AUTH", &extensions.auth.join(" ")]);
         }
+        if let Some(words) = extensions.burl.as_deref().filter(|_| extensions.chunking) {
+            line(&[format!("BURL {words}").trim_end()]);
+        }
         match extensions.deliver_by {
             None => {}
             Some(0) => line(&["DELIVERBY"]),

@@ -155,12 +155,17 @@ impl Server {
         Some(Step::Event(Event::Payload(octets)))
     }
 
-    /// End of data, or of the last chunk.
-    fn message_end(&mut self) -> Option<Step<Event>> {
-        let replies = match self.config.mode {
+    /// How many replies a message has.
+    pub(super) fn replies(&self) -> u32 {
+        match self.config.mode {
             Mode::Smtp => 1,
             Mode::Lmtp => self.recipients().max(1),
-        };
+        }
+    }
+
+    /// End of data, or of the last chunk.
+    fn message_end(&mut self) -> Option<Step<Event>> {
+        let replies = self.replies();
         let State::Payload(stream) = &mut self.state else {
             return None;
         };

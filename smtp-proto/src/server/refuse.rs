@@ -10,8 +10,14 @@ use crate::reply::Reply;
 impl Server {
     /// Sends `reply`; ends the connection when there were too many of them.
     pub(super) fn reject(&mut self, verb: Option<Verb>, fault: Fault, reply: Reply) -> Step<Event> {
-        self.send(&reply);
+        let step = self.refuse(verb, fault, reply);
         self.count_error();
+        step
+    }
+
+    /// Sends `reply` to what is no mistake of the client's.
+    pub(super) fn refuse(&mut self, verb: Option<Verb>, fault: Fault, reply: Reply) -> Step<Event> {
+        self.send(&reply);
         Step::Event(Event::Rejected(Rejected { verb, fault, reply }))
     }
 

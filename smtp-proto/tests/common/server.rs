@@ -63,6 +63,7 @@ pub(crate) fn show(event: Event) -> Shown {
         Event::Vrfy(lookup) => format!("VRFY {lookup}"),
         Event::Expn(lookup) => format!("EXPN {lookup}"),
         Event::Etrn(etrn) => etrn.to_string(),
+        Event::Burl(burl) => burl.to_string(),
         Event::Auth(auth) => match auth.initial_response {
             Some(secret) => format!(
                 "Auth {} {:?}",
@@ -108,6 +109,7 @@ pub(crate) fn configure(script: &str) -> (Config, bool) {
             "smtputf8" => extensions.smtputf8 = true,
             "dsn" => extensions.dsn = true,
             "etrn" => extensions.etrn = true,
+            "burl" => extensions.burl = Some(value.into()),
             "expn" => extensions.expn = true,
             "vrfy" => extensions.vrfy = true,
             "help" => extensions.help = true,
