@@ -214,6 +214,7 @@ impl Extensions {
             || match extension {
                 Extension::LiteralMinus => self.holds(Extension::LiteralPlus),
                 Extension::CondStore => self.holds(Extension::QResync),
+                Extension::MetadataServer => self.holds(Extension::Metadata),
                 _ => false,
             }
     }

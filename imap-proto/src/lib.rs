@@ -107,9 +107,10 @@ pub use algorithm::{
 };
 pub use client::{Client, ClientConfig, ClientEvent, Ticket};
 pub use command::{
-    Append, AppendOptions, Command, CommandBody, Fetch, FetchAttribute, List, ListReturn,
-    ListSelection, PartialRange, QResync, Search, SearchKey, SearchReturn, Select, Sort,
-    SortCriterion, SortKey, Status, StatusItem, Store, StoreAction, Thread, ThreadAlgorithm,
+    Append, AppendOptions, Command, CommandBody, Fetch, FetchAttribute, GetMetadata, List,
+    ListReturn, ListSelection, MetadataDepth, MetadataValue, PartialRange, QResync, RightsChange,
+    Search, SearchKey, SearchReturn, Select, SetAcl, SetMetadata, Sort, SortCriterion, SortKey,
+    Status, StatusItem, Store, StoreAction, Thread, ThreadAlgorithm,
 };
 pub use error::{Error, Invalid, ParseError, ParseErrorKind};
 pub use extension::{Capability, Extension, Extensions};
@@ -121,10 +122,10 @@ pub use response::{
 };
 pub use server::{Config, Event, Limits, Payload, Rejected, Rejection, Server, State};
 pub use types::{
-    Address, Atom, BodyStructure, Date, DateTime, Envelope, Extension as BodyExtension, Flag,
-    IString, ListPattern, Mailbox, Media, MultiExtension, MultiPart, NString, NumberSet,
-    Parameters, PartNumber, Partial, PermanentFlag, Ranges, Section, SectionText, SequenceNumber,
-    SequenceRange, SequenceSet, SingleExtension, SinglePart, Tag,
+    Address, Atom, BodyStructure, Date, DateTime, EntryName, Envelope, Extension as BodyExtension,
+    Flag, IString, ListPattern, Mailbox, Media, MultiExtension, MultiPart, NString, NumberSet,
+    Parameters, PartNumber, Partial, PermanentFlag, Ranges, Rights, Section, SectionText,
+    SequenceNumber, SequenceRange, SequenceSet, SingleExtension, SinglePart, Tag,
 };
 pub use view::{Change, Message, NoSuchMessage, View, ViewOptions};
 pub use wire::{Dialect, Literals};

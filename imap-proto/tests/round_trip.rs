@@ -442,7 +442,64 @@ fn body() -> impl Strategy<Value = CommandBody> {
         }),
         option::of(vec((istring(), nstring()), 1..3)).prop_map(B::Id),
         istring().prop_map(B::GetQuota),
+        (istring(), vec((atom(), any::<u64>()), 0..3))
+            .prop_map(|(root, limits)| B::SetQuota { root, limits }),
+        (mailbox(), istring(), 0..3, rights()).prop_map(|(mailbox, identifier, change, rights)| {
+            B::SetAcl(SetAcl {
+                mailbox,
+                identifier,
+                change: match change {
+                    0 => RightsChange::Replace,
+                    1 => RightsChange::Add,
+                    _ => RightsChange::Remove,
+                },
+                rights,
+            })
+        }),
+        (mailbox(), istring()).prop_map(|(mailbox, identifier)| B::DeleteAcl {
+            mailbox,
+            identifier
+        }),
+        (mailbox(), istring()).prop_map(|(mailbox, identifier)| B::ListRights {
+            mailbox,
+            identifier
+        }),
+        mailbox().prop_map(B::GetAcl),
+        mailbox().prop_map(B::MyRights),
+        (
+            mailbox(),
+            option::of(any::<u32>()),
+            0..3,
+            vec(entry(), 1..3)
+        )
+            .prop_map(
+                |(mailbox, max_size, depth, entries)| B::GetMetadata(GetMetadata {
+                    mailbox,
+                    max_size,
+                    depth: match depth {
+                        0 => MetadataDepth::Zero,
+                        1 => MetadataDepth::One,
+                        _ => MetadataDepth::Infinity,
+                    },
+                    entries,
+                })
+            ),
+        (mailbox(), vec(metadata_value(), 1..3))
+            .prop_map(|(mailbox, values)| B::SetMetadata(SetMetadata { mailbox, values })),
     ]
+}
+
+fn rights() -> impl Strategy<Value = Rights> {
+    "[a-z0-9]{1,6}".prop_map(|letters| Rights::new(&letters).unwrap())
+}
+
+fn entry() -> impl Strategy<Value = EntryName> {
+    "/[a-z \"]{1,5}(/[a-z]{1,3})?".prop_map(|name| EntryName::new(&name).unwrap())
+}
+
+fn metadata_value() -> impl Strategy<Value = MetadataValue> {
+    let value = option::of(vec(any::<u8>(), 0..8).prop_map(Bytes::from));
+    (entry(), value).prop_map(|(entry, value)| MetadataValue { entry, value })
 }
 
 fn parameters() -> impl Strategy<Value = Parameters> {
@@ -776,6 +833,21 @@ fn untagged() -> impl Strategy<Value = Untagged> {
         (istring(), vec(resource, 0..2)).prop_map(|(root, resources)| U::Quota { root, resources }),
         (mailbox(), vec(istring(), 0..2))
             .prop_map(|(mailbox, roots)| U::QuotaRoot { mailbox, roots }),
+        (mailbox(), vec((istring(), rights()), 0..2))
+            .prop_map(|(mailbox, entries)| U::Acl { mailbox, entries }),
+        (mailbox(), istring(), rights(), vec(rights(), 0..2)).prop_map(
+            |(mailbox, identifier, required, optional)| U::ListRights {
+                mailbox,
+                identifier,
+                required,
+                optional
+            }
+        ),
+        (mailbox(), rights()).prop_map(|(mailbox, rights)| U::MyRights { mailbox, rights }),
+        (mailbox(), vec(metadata_value(), 1..3))
+            .prop_map(|(mailbox, values)| U::Metadata { mailbox, values }),
+        (mailbox(), vec(entry(), 1..3))
+            .prop_map(|(mailbox, entries)| U::MetadataChanged { mailbox, entries }),
     ]
 }
 

@@ -1,17 +1,21 @@
 //! What clients say.
 
+mod acl;
 pub(crate) mod append;
 mod fetch;
 mod list;
+mod metadata;
 mod search;
 mod select;
 mod status;
 mod store;
 
+pub use acl::{RightsChange, SetAcl};
 pub use append::{Append, AppendOptions};
 use bytes::Bytes;
 pub use fetch::{Fetch, FetchAttribute, PartialRange};
 pub use list::{List, ListReturn, ListSelection};
+pub use metadata::{GetMetadata, MetadataDepth, MetadataValue, SetMetadata};
 use proto_core::Secret;
 pub use search::{
     Search, SearchKey, SearchReturn, Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm,
@@ -147,6 +151,37 @@ pub enum CommandBody {
     GetQuota(IString),
     /// GETQUOTAROOT (RFC 9208)
     GetQuotaRoot(Mailbox),
+    /// SETQUOTA (RFC 9208)
+    SetQuota {
+        /// The quota root.
+        root: IString,
+        /// Resources and their new limits.
+        limits: Vec<(Atom, u64)>,
+    },
+    /// SETACL (RFC 4314)
+    SetAcl(SetAcl),
+    /// DELETEACL (RFC 4314)
+    DeleteAcl {
+        /// Which mailbox.
+        mailbox: Mailbox,
+        /// Whose rights.
+        identifier: IString,
+    },
+    /// GETACL (RFC 4314)
+    GetAcl(Mailbox),
+    /// LISTRIGHTS (RFC 4314)
+    ListRights {
+        /// Which mailbox.
+        mailbox: Mailbox,
+        /// Whose rights.
+        identifier: IString,
+    },
+    /// MYRIGHTS (RFC 4314)
+    MyRights(Mailbox),
+    /// GETMETADATA (RFC 5464)
+    GetMetadata(GetMetadata),
+    /// SETMETADATA (RFC 5464)
+    SetMetadata(SetMetadata),
     /// UNAUTHENTICATE (RFC 8437)
     Unauthenticate,
     /// COMPRESS DEFLATE (RFC 4978)
@@ -270,6 +305,29 @@ impl CommandBody {
             "SUBSCRIBE" => Self::Subscribe(sp_mailbox(c)?),
             "UNSUBSCRIBE" => Self::Unsubscribe(sp_mailbox(c)?),
             "GETQUOTAROOT" => Self::GetQuotaRoot(sp_mailbox(c)?),
+            "GETACL" => Self::GetAcl(sp_mailbox(c)?),
+            "MYRIGHTS" => Self::MyRights(sp_mailbox(c)?),
+            "SETACL" => Self::SetAcl(SetAcl::parse(c)?),
+            "DELETEACL" => Self::DeleteAcl {
+                mailbox: sp_mailbox(c)?,
+                identifier: sp_astring(c)?,
+            },
+            "LISTRIGHTS" => Self::ListRights {
+                mailbox: sp_mailbox(c)?,
+                identifier: sp_astring(c)?,
+            },
+            "GETMETADATA" => Self::GetMetadata(GetMetadata::parse(c)?),
+            "SETMETADATA" => Self::SetMetadata(SetMetadata::parse(c)?),
+            "SETQUOTA" => {
+                let root = sp_astring(c)?;
+                c.space()?;
+                let limits = c.list(|c| {
+                    let name = Atom::parse(c)?;
+                    c.space()?;
+                    Ok((name, c.number64()?))
+                })?;
+                Self::SetQuota { root, limits }
+            }
             "CREATE" => Self::Create {
                 mailbox: sp_mailbox(c)?,
                 special_use: parse_special_use(c)?,
@@ -418,6 +476,37 @@ impl CommandBody {
                 w.raw(b"GETQUOTA ");
                 root.encode_astring(w);
             }
+            Self::SetQuota { root, limits } => {
+                w.raw(b"SETQUOTA ");
+                root.encode_astring(w);
+                w.space();
+                w.list(limits, |w, (name, limit)| {
+                    w.str(name.as_str());
+                    w.space();
+                    w.number(*limit);
+                });
+            }
+            Self::SetAcl(set) => set.encode(w),
+            Self::GetAcl(mailbox) => encode_one(w, b"GETACL ", mailbox),
+            Self::MyRights(mailbox) => encode_one(w, b"MYRIGHTS ", mailbox),
+            Self::DeleteAcl {
+                mailbox,
+                identifier,
+            } => {
+                encode_one(w, b"DELETEACL ", mailbox);
+                w.space();
+                identifier.encode_astring(w);
+            }
+            Self::ListRights {
+                mailbox,
+                identifier,
+            } => {
+                encode_one(w, b"LISTRIGHTS ", mailbox);
+                w.space();
+                identifier.encode_astring(w);
+            }
+            Self::GetMetadata(get) => get.encode(w),
+            Self::SetMetadata(set) => set.encode(w),
         }
     }
 
@@ -456,6 +545,14 @@ impl CommandBody {
             }
             Self::Id(_) => need(Extension::Id),
             Self::GetQuota(_) | Self::GetQuotaRoot(_) => need(Extension::Quota),
+            Self::SetQuota { .. } => need(Extension::QuotaSet),
+            Self::SetAcl(_)
+            | Self::GetAcl(_)
+            | Self::MyRights(_)
+            | Self::DeleteAcl { .. }
+            | Self::ListRights { .. } => need(Extension::Acl),
+            Self::GetMetadata(get) => need(metadata::required(&get.mailbox)),
+            Self::SetMetadata(set) => need(metadata::required(&set.mailbox)),
             Self::Unauthenticate => need(Extension::Unauthenticate),
             Self::Compress => need(Extension::CompressDeflate),
             Self::Lsub { .. } | Self::Check => need(Extension::Imap4Rev1),
@@ -481,6 +578,11 @@ fn requires_set(set: &SequenceSet, need: &mut dyn FnMut(Extension)) {
 fn sp_mailbox(c: &mut Cursor<'_>) -> Parsed<Mailbox> {
     c.space()?;
     Mailbox::parse(c)
+}
+
+fn sp_astring(c: &mut Cursor<'_>) -> Parsed<IString> {
+    c.space()?;
+    IString::parse_astring(c)
 }
 
 fn encode_one(w: &mut Writer<'_>, name: &[u8], mailbox: &Mailbox) {

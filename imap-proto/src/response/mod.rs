@@ -13,8 +13,9 @@ pub use fetch::{Content, FetchItem};
 pub use mailbox::{Delimiter, MailboxAttribute, MailboxList, Namespace, Namespaces, StatusValue};
 pub use search::{ESearch, QuotaResource, ThreadNode};
 
+use crate::command::MetadataValue;
 use crate::cursor::{Cursor, Parsed};
-use crate::types::{Chars, Flag, IString, Mailbox, NString, NumberSet, Tag};
+use crate::types::{Chars, EntryName, Flag, IString, Mailbox, NString, NumberSet, Rights, Tag};
 use crate::wire::{Dialect, Writer};
 use crate::{Capability, ParseError, ParseErrorKind};
 
@@ -141,6 +142,45 @@ pub enum Untagged {
         mailbox: Mailbox,
         /// Its quota roots.
         roots: Vec<IString>,
+    },
+    /// ACL (RFC 4314)
+    Acl {
+        /// Which mailbox.
+        mailbox: Mailbox,
+        /// Who has which rights.
+        entries: Vec<(IString, Rights)>,
+    },
+    /// LISTRIGHTS (RFC 4314)
+    ListRights {
+        /// Which mailbox.
+        mailbox: Mailbox,
+        /// Whose rights.
+        identifier: IString,
+        /// What is always granted.
+        required: Rights,
+        /// What can be granted; tied rights stand together.
+        optional: Vec<Rights>,
+    },
+    /// MYRIGHTS (RFC 4314)
+    MyRights {
+        /// Which mailbox.
+        mailbox: Mailbox,
+        /// The user's rights.
+        rights: Rights,
+    },
+    /// METADATA with values, in answer to GETMETADATA (RFC 5464)
+    Metadata {
+        /// Which mailbox; the empty name for the server itself.
+        mailbox: Mailbox,
+        /// Entries and values; at least one.
+        values: Vec<MetadataValue>,
+    },
+    /// METADATA without values: these changed (RFC 5464)
+    MetadataChanged {
+        /// Which mailbox; the empty name for the server itself.
+        mailbox: Mailbox,
+        /// Which entries; at least one.
+        entries: Vec<EntryName>,
     },
     /// Data that this crate does not know, as it was sent behind `* `.
     Other(Bytes),
@@ -391,6 +431,56 @@ impl Untagged {
                 let resources = c.list(QuotaResource::parse)?;
                 Self::Quota { root, resources }
             }
+            "ACL" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                let mut entries = Vec::new();
+                while c.eat(b' ') {
+                    let identifier = IString::parse_astring(c)?;
+                    c.space()?;
+                    entries.push((identifier, Rights::parse(c)?));
+                }
+                Self::Acl { mailbox, entries }
+            }
+            "LISTRIGHTS" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                c.space()?;
+                let identifier = IString::parse_astring(c)?;
+                c.space()?;
+                let required = Rights::parse(c)?;
+                let mut optional = Vec::new();
+                while c.eat(b' ') {
+                    optional.push(Rights::parse(c)?);
+                }
+                Self::ListRights {
+                    mailbox,
+                    identifier,
+                    required,
+                    optional,
+                }
+            }
+            "MYRIGHTS" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                c.space()?;
+                let rights = Rights::parse(c)?;
+                Self::MyRights { mailbox, rights }
+            }
+            "METADATA" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                c.space()?;
+                if c.peek() == Some(b'(') {
+                    let values = c.list1(MetadataValue::parse)?;
+                    return Ok(Some(Self::Metadata { mailbox, values }));
+                }
+                let mut entries = vec![EntryName::parse(c)?];
+                while c.eat(b' ') {
+                    entries.push(EntryName::parse(c)?);
+                }
+                Self::MetadataChanged { mailbox, entries }
+            }
             "QUOTAROOT" => {
                 c.space()?;
                 let mailbox = Mailbox::parse(c)?;
@@ -511,6 +601,51 @@ impl Untagged {
                     w.space();
                     root.encode_astring(w);
                 }
+            }
+            Self::Acl { mailbox, entries } => {
+                w.raw(b"ACL ");
+                mailbox.encode(w);
+                for (identifier, rights) in entries {
+                    w.space();
+                    identifier.encode_astring(w);
+                    w.space();
+                    rights.encode(w);
+                }
+            }
+            Self::ListRights {
+                mailbox,
+                identifier,
+                required,
+                optional,
+            } => {
+                w.raw(b"LISTRIGHTS ");
+                mailbox.encode(w);
+                w.space();
+                identifier.encode_astring(w);
+                w.space();
+                required.encode(w);
+                for rights in optional {
+                    w.space();
+                    rights.encode(w);
+                }
+            }
+            Self::MyRights { mailbox, rights } => {
+                w.raw(b"MYRIGHTS ");
+                mailbox.encode(w);
+                w.space();
+                rights.encode(w);
+            }
+            Self::Metadata { mailbox, values } => {
+                w.raw(b"METADATA ");
+                mailbox.encode(w);
+                w.space();
+                w.list(values, |w, value| value.encode(w));
+            }
+            Self::MetadataChanged { mailbox, entries } => {
+                w.raw(b"METADATA ");
+                mailbox.encode(w);
+                w.space();
+                w.spaced(entries, |w, entry| entry.encode(w));
             }
             Self::Other(raw) => w.raw(raw),
         }

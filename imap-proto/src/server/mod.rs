@@ -273,9 +273,15 @@ impl Server {
                 false => Ok(Step::Closed),
             };
         }
+        let unauthenticated = self.state == State::NotAuthenticated;
+        if unauthenticated && self.deadlines.when(Timer::Authentication).is_none() {
+            // Again, behind UNAUTHENTICATE.
+            let limit = self.config.limits.authentication_time;
+            self.deadlines.set(Timer::Authentication, now + limit);
+        }
         let idle = self.deadlines.when(Timer::Idle).is_some();
         let in_payload = matches!(self.mode, Mode::Payload(_));
-        if self.state != State::NotAuthenticated && !in_payload && !idle {
+        if !unauthenticated && !in_payload && !idle {
             let limit = self.config.limits.idle_time;
             self.deadlines.set(Timer::Idle, now + limit);
         }
