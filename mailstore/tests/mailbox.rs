@@ -13,7 +13,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::{at, configs, inbox, read};
+use common::{at, configs, inbox, now, read};
 use mailstore::{
     Account, AccountConfig, AppendOptions, Appended, Delivered, DeliveryId, Error, FlagChange,
     Flags, Mailbox, Store,
@@ -37,11 +37,11 @@ fn append(mailbox: &Arc<Mailbox>, content: &[u8]) -> Appended {
 }
 
 fn append_with(mailbox: &Arc<Mailbox>, content: &[u8], options: AppendOptions) -> Appended {
-    let mut append = mailbox.append(at(10)).unwrap();
+    let mut append = mailbox.append(now()).unwrap();
     for part in content.chunks(1000) {
         append.write(part).unwrap();
     }
-    append.commit(options, at(10)).unwrap()
+    append.commit(options, now()).unwrap()
 }
 
 fn deliver(account: &Account, id: &str, content: &[u8], maybe_delivered: bool) -> Delivered {
@@ -50,14 +50,14 @@ fn deliver(account: &Account, id: &str, content: &[u8], maybe_delivered: bool) -
         arrived: at(1),
         maybe_delivered,
     };
-    let mut delivery = account.deliver("INBOX", id, at(10)).unwrap();
+    let mut delivery = account.deliver("INBOX", id, now()).unwrap();
     delivery.write(content).unwrap();
-    delivery.commit(AppendOptions::at(at(7)), at(10)).unwrap()
+    delivery.commit(AppendOptions::at(at(7)), now()).unwrap()
 }
 
 /// What a client sees of a mailbox.
 fn seen(mailbox: &Mailbox) -> Vec<(u32, Flags, Vec<String>, Vec<u8>)> {
-    let view = mailbox.refresh(at(20)).unwrap();
+    let view = mailbox.refresh(now()).unwrap();
     let rows = view.messages().iter().map(|message| {
         let mut keywords: Vec<String> = view.keywords(message).map(str::to_owned).collect();
         keywords.sort();
@@ -124,7 +124,7 @@ fn messages_come_back_as_they_went_in() {
             .with_keywords((0..9).map(|n| format!("a-long-keyword-of-its-own-{n}")));
         assert_eq!(
             mailbox
-                .set_flags(&uids, &many, None, at(20))
+                .set_flags(&uids, &many, None, now())
                 .unwrap()
                 .changed,
             uids
@@ -244,11 +244,11 @@ fn deliveries_wake_and_are_made_once() {
         assert_eq!(mailbox.take_recent(), [1]);
         assert_eq!(deliver(&account, "q2-0", MESSAGE, false), Delivered::Stored);
         assert_eq!(woken.load(Ordering::SeqCst), 1);
-        assert_eq!(mailbox.refresh(at(20)).unwrap().messages().len(), 2);
+        assert_eq!(mailbox.refresh(now()).unwrap().messages().len(), 2);
         assert_eq!(mailbox.take_recent(), [2]);
         assert!(mailbox.take_recent().is_empty());
         mailbox
-            .set_flags(&[1, 2], &FlagChange::add(Flags::SEEN), None, at(20))
+            .set_flags(&[1, 2], &FlagChange::add(Flags::SEEN), None, now())
             .unwrap();
         assert_eq!(
             deliver(&account, "q2-0", MESSAGE, true),
@@ -259,7 +259,7 @@ fn deliveries_wake_and_are_made_once() {
             Delivered::Duplicate
         );
         assert_eq!(deliver(&account, "q1-1", MESSAGE, true), Delivered::Stored);
-        assert_eq!(mailbox.refresh(at(20)).unwrap().messages().len(), 3);
+        assert_eq!(mailbox.refresh(now()).unwrap().messages().len(), 3);
         drop(watch);
         let count = woken.load(Ordering::SeqCst);
         assert_eq!(deliver(&account, "q3", MESSAGE, false), Delivered::Stored);
@@ -326,7 +326,7 @@ fn copies_and_moves_keep_what_is_known() {
         append_with(&mailbox, MESSAGE, options);
         append(&mailbox, MESSAGE);
         append(&archive, MESSAGE);
-        let copied = mailbox.copy(&[1, 7, 2], &archive, at(20)).unwrap();
+        let copied = mailbox.copy(&[1, 7, 2], &archive, now()).unwrap();
         assert_eq!(copied.uids, [(1, 2), (2, 3)]);
         assert_eq!(copied.uid_validity, archive.snapshot().uid_validity);
         let rows = seen(&archive);
@@ -335,10 +335,10 @@ fn copies_and_moves_keep_what_is_known() {
             (2, Flags::FLAGGED, vec!["Work".to_owned()], MESSAGE.to_vec())
         );
         assert_eq!(archive.snapshot().message(2).unwrap().internal_date, at(3));
-        mailbox.move_to(&[2], &archive, at(20)).unwrap();
+        mailbox.move_to(&[2], &archive, now()).unwrap();
         assert_eq!(seen(&mailbox).len(), 1);
         assert_eq!(seen(&archive).len(), 4);
-        mailbox.copy(&[1], &mailbox, at(20)).unwrap();
+        mailbox.copy(&[1], &mailbox, now()).unwrap();
         assert_eq!(seen(&mailbox)[1].0, 3);
     });
 }
@@ -466,11 +466,11 @@ fn sessions_in_threads_agree() {
                                     deliver(&account, &id, MESSAGE, false),
                                     Delivered::Stored
                                 );
-                                mailbox.refresh(at(20)).unwrap();
+                                mailbox.refresh(now()).unwrap();
                             } else {
                                 let uid = append(&mailbox, MESSAGE).uid;
                                 mailbox
-                                    .set_flags(&[uid], &FlagChange::add(Flags::SEEN), None, at(20))
+                                    .set_flags(&[uid], &FlagChange::add(Flags::SEEN), None, now())
                                     .unwrap();
                                 uids.push(uid);
                             }

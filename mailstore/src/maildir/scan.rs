@@ -13,8 +13,19 @@ use crate::table::Message;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     modified: SystemTime,
-    /// The time was old enough then that no later change can have left it the same.
-    settled: bool,
+    age: Age,
+}
+
+/// What the same time says at the next look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// It was old when the names were read: nothing has changed since.
+    Settled,
+    /// It was so new that a later change may have left it the same.
+    Recent,
+    /// It is of a change made here. Another's change in the same instant is looked for once time has passed, so
+    /// that a session's own work does not make it read the directory each time.
+    Own,
 }
 
 /// Coarsest modification time of the file systems there are.
@@ -22,17 +33,21 @@ const GRANULARITY: Duration = Duration::from_secs(2);
 
 impl Stamp {
     fn new(modified: SystemTime, now: SystemTime) -> Self {
-        Self {
-            modified,
-            settled: far(modified, now),
-        }
+        Self { modified, age: if far(modified, now) { Age::Settled } else { Age::Recent } }
+    }
+
+    fn unchanged(self, modified: SystemTime, now: SystemTime) -> bool {
+        self.modified == modified
+            && match self.age {
+                Age::Settled => true,
+                Age::Recent => false,
+                Age::Own => !far(modified, now),
+            }
     }
 }
 
 fn far(modified: SystemTime, now: SystemTime) -> bool {
-    let distance = now
-        .duration_since(modified)
-        .unwrap_or_else(|error| error.duration());
+    let distance = now.duration_since(modified).unwrap_or_else(|error| error.duration());
     distance > GRANULARITY
 }
 
@@ -47,16 +62,8 @@ impl Folder {
         let force = self.reread_list(now)? || force || self.list_suspect;
         let new_modified = self.durable().stat(&self.new)?.modified;
         let cur_modified = self.durable().stat(&self.cur)?.modified;
-        let scan_new = force
-            || self.new_stamp
-                != Some(Stamp {
-                    modified: new_modified,
-                    settled: true,
-                });
-        let scan_cur = force
-            || self.cur_stamp.is_none_or(|stamp| {
-                stamp.modified != cur_modified || (!stamp.settled && far(cur_modified, now))
-            });
+        let scan_new = force || !self.new_stamp.is_some_and(|stamp| stamp.unchanged(new_modified, now));
+        let scan_cur = force || !self.cur_stamp.is_some_and(|stamp| stamp.unchanged(cur_modified, now));
         if !scan_new && !scan_cur {
             self.table.raise_uid_next(self.list.uid_next);
             return Ok(());
@@ -88,10 +95,7 @@ impl Folder {
 
     /// Takes the time that our own change left in `cur` as seen, to be looked at once more when it has settled.
     pub(super) fn stamp_own_change(&mut self) {
-        self.cur_stamp = self.durable().stat(&self.cur).ok().map(|stat| Stamp {
-            modified: stat.modified,
-            settled: false,
-        });
+        self.cur_stamp = self.durable().stat(&self.cur).ok().map(|stat| Stamp { modified: stat.modified, age: Age::Own });
     }
 
     /// Whether `cur` is as it was left, so that a change made now may be taken as seen.
