@@ -1,7 +1,12 @@
 //! Durable deliveries and spool accepts beside the bare system calls they need, and opening of large mailboxes.
 //!
 //! The disk decides: compare figures of one run on one disk only.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs
+)]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -11,15 +16,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mailstore::{AccountConfig, AppendOptions, DeliveryId, FlagChange, Flags, Spool, SpoolConfig, Store};
+use mailstore::{
+    AccountConfig, AppendOptions, DeliveryId, FlagChange, Flags, Spool, SpoolConfig, Store,
+};
 
 const SENDERS: u64 = 16;
 const ACCEPTING: u64 = 64;
 
 fn message() -> Vec<u8> {
-    let mut message = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: bench\r\n\r\n".to_vec();
+    let mut message =
+        b"From: a@example.org\r\nTo: b@example.org\r\nSubject: bench\r\n\r\n".to_vec();
     while message.len() < 4096 {
-        message.extend_from_slice(b"A line of text as mail has them, seventy-six octets with its line end...\r\n");
+        message.extend_from_slice(
+            b"A line of text as mail has them, seventy-six octets with its line end...\r\n",
+        );
     }
     message
 }
@@ -45,12 +55,22 @@ fn together(threads: u64, total: u64, act: impl Fn(u64) + Sync) -> Duration {
 }
 
 fn bare_delivery(directory: &Path, n: u64, content: &[u8]) {
-    let (tmp, new) = (directory.join("tmp").join(n.to_string()), directory.join("new").join(n.to_string()));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&tmp).unwrap();
+    let (tmp, new) = (
+        directory.join("tmp").join(n.to_string()),
+        directory.join("new").join(n.to_string()),
+    );
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&tmp)
+        .unwrap();
     file.write_all(content).unwrap();
     file.sync_all().unwrap();
     fs::rename(&tmp, &new).unwrap();
-    File::open(directory.join("new")).unwrap().sync_all().unwrap();
+    File::open(directory.join("new"))
+        .unwrap()
+        .sync_all()
+        .unwrap();
 }
 
 fn deliveries(criterion: &mut Criterion) {
@@ -62,13 +82,24 @@ fn deliveries(criterion: &mut Criterion) {
     group.bench_function("mailstore", |bencher| {
         let store = Store::new();
         let accounts: Vec<_> = (0..100)
-            .map(|n| store.account(&AccountConfig::maildir(directory.path().join(format!("m{n}")), "host")).unwrap())
+            .map(|n| {
+                store
+                    .account(&AccountConfig::maildir(
+                        directory.path().join(format!("m{n}")),
+                        "host",
+                    ))
+                    .unwrap()
+            })
             .collect();
         bencher.iter_custom(|total| {
             together(SENDERS, total, |n| {
                 let now = SystemTime::now();
                 let id = unique.fetch_add(1, Ordering::Relaxed).to_string();
-                let id = DeliveryId { id, arrived: now, maybe_delivered: false };
+                let id = DeliveryId {
+                    id,
+                    arrived: now,
+                    maybe_delivered: false,
+                };
                 let account = &accounts[usize::try_from(n % 100).unwrap()];
                 let mut delivery = account.deliver("INBOX", id, now).unwrap();
                 delivery.write(&content).unwrap();
@@ -85,7 +116,11 @@ fn deliveries(criterion: &mut Criterion) {
         bencher.iter_custom(|total| {
             together(SENDERS, total, |n| {
                 let unique = unique.fetch_add(1, Ordering::Relaxed);
-                bare_delivery(&directory.path().join(format!("b{}", n % 100)), unique, &content);
+                bare_delivery(
+                    &directory.path().join(format!("b{}", n % 100)),
+                    unique,
+                    &content,
+                );
             })
         });
     });
@@ -124,7 +159,9 @@ fn accepts(criterion: &mut Criterion) {
 
 fn opening(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("10,000 messages");
-    group.throughput(Throughput::Elements(10_000)).sample_size(10);
+    group
+        .throughput(Throughput::Elements(10_000))
+        .sample_size(10);
     let directory = tempfile::tempdir().unwrap();
     let now = SystemTime::now() + Duration::from_secs(60);
     let root = directory.path().join("Maildir");
@@ -132,7 +169,11 @@ fn opening(criterion: &mut Criterion) {
         fs::create_dir_all(root.join(part)).unwrap();
     }
     for n in 0..10_000 {
-        fs::write(root.join(format!("cur/{n}.M0P1.host,S=40,W=42:2,")), "Subject: x\n\nbody of forty octets, all told.").unwrap();
+        fs::write(
+            root.join(format!("cur/{n}.M0P1.host,S=40,W=42:2,")),
+            "Subject: x\n\nbody of forty octets, all told.",
+        )
+        .unwrap();
     }
     let config = AccountConfig::maildir(&root, "host");
     group.bench_function("open a Maildir", |bencher| {
@@ -145,18 +186,28 @@ fn opening(criterion: &mut Criterion) {
     let account = Store::new().account(&config).unwrap();
     let mailbox: Arc<_> = account.mailbox("INBOX", now).unwrap();
     mailbox.refresh(now).unwrap();
-    group.bench_function("refresh with nothing new", |bencher| bencher.iter(|| mailbox.refresh(now).unwrap()));
+    group.bench_function("refresh with nothing new", |bencher| {
+        bencher.iter(|| mailbox.refresh(now).unwrap())
+    });
     let uids: Vec<u32> = (1..=10_000).collect();
     group.bench_function("set and clear a flag of all", |bencher| {
         bencher.iter(|| {
-            mailbox.set_flags(&uids, &FlagChange::add(Flags::SEEN), None, now).unwrap();
-            mailbox.set_flags(&uids, &FlagChange::remove(Flags::SEEN), None, now).unwrap();
+            mailbox
+                .set_flags(&uids, &FlagChange::add(Flags::SEEN), None, now)
+                .unwrap();
+            mailbox
+                .set_flags(&uids, &FlagChange::remove(Flags::SEEN), None, now)
+                .unwrap();
         });
     });
     let mut file = File::create(directory.path().join("mbox")).unwrap();
     let content = String::from_utf8(message()).unwrap().replace('\r', "");
     for _ in 0..10_000 {
-        writeln!(file, "From a@example.org Thu Nov 12 13:14:15 2026\n{content}").unwrap();
+        writeln!(
+            file,
+            "From a@example.org Thu Nov 12 13:14:15 2026\n{content}"
+        )
+        .unwrap();
     }
     let config = AccountConfig::mbox(directory.path(), directory.path().join("mbox"), "host");
     group.bench_function("open an mbox of 41 MB", |bencher| {

@@ -33,7 +33,14 @@ const GRANULARITY: Duration = Duration::from_secs(2);
 
 impl Stamp {
     fn new(modified: SystemTime, now: SystemTime) -> Self {
-        Self { modified, age: if far(modified, now) { Age::Settled } else { Age::Recent } }
+        Self {
+            modified,
+            age: if far(modified, now) {
+                Age::Settled
+            } else {
+                Age::Recent
+            },
+        }
     }
 
     fn unchanged(self, modified: SystemTime, now: SystemTime) -> bool {
@@ -47,7 +54,9 @@ impl Stamp {
 }
 
 fn far(modified: SystemTime, now: SystemTime) -> bool {
-    let distance = now.duration_since(modified).unwrap_or_else(|error| error.duration());
+    let distance = now
+        .duration_since(modified)
+        .unwrap_or_else(|error| error.duration());
     distance > GRANULARITY
 }
 
@@ -62,8 +71,14 @@ impl Folder {
         let force = self.reread_list(now)? || force || self.list_suspect;
         let new_modified = self.durable().stat(&self.new)?.modified;
         let cur_modified = self.durable().stat(&self.cur)?.modified;
-        let scan_new = force || !self.new_stamp.is_some_and(|stamp| stamp.unchanged(new_modified, now));
-        let scan_cur = force || !self.cur_stamp.is_some_and(|stamp| stamp.unchanged(cur_modified, now));
+        let scan_new = force
+            || !self
+                .new_stamp
+                .is_some_and(|stamp| stamp.unchanged(new_modified, now));
+        let scan_cur = force
+            || !self
+                .cur_stamp
+                .is_some_and(|stamp| stamp.unchanged(cur_modified, now));
         if !scan_new && !scan_cur {
             self.table.raise_uid_next(self.list.uid_next);
             return Ok(());
@@ -95,7 +110,10 @@ impl Folder {
 
     /// Takes the time that our own change left in `cur` as seen, to be looked at once more when it has settled.
     pub(super) fn stamp_own_change(&mut self) {
-        self.cur_stamp = self.durable().stat(&self.cur).ok().map(|stat| Stamp { modified: stat.modified, age: Age::Own });
+        self.cur_stamp = self.durable().stat(&self.cur).ok().map(|stat| Stamp {
+            modified: stat.modified,
+            age: Age::Own,
+        });
     }
 
     /// Whether `cur` is as it was left, so that a change made now may be taken as seen.
