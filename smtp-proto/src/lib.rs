@@ -184,8 +184,8 @@ pub use client::{
 };
 pub use command::{
     Attribute, AuthStart, Bdat, Body, Burl, ByMode, Command, DeliverBy, Etrn, Hello, HelloVerb,
-    Hold, Lookup, Mail, MailAuth, Mtrk, Notify, NotifyOn, Orcpt, ProxyAttributes, Rcpt, Ret, Rrvs,
-    Verb,
+    Hold, Lookup, Mail, MailAuth, MailExtras, Mtrk, Notify, NotifyOn, Orcpt, ProxyAttributes, Rcpt,
+    RcptExtras, Ret, Rrvs, Verb,
 };
 pub use domain::AddressLiteral;
 pub use error::{ParseError, ParseErrorKind};

@@ -58,19 +58,19 @@ impl Client {
             mail.ret = None;
             mail.envid = None;
         }
-        if offered.auth.is_empty() {
+        if offered.auth.is_empty() && mail.auth.is_some() {
             mail.auth = None;
         }
-        if offered.deliver_by.is_none() {
+        if offered.deliver_by.is_none() && mail.by.is_some() {
             mail.by = None;
         }
-        if offered.mt_priority.is_none() {
+        if offered.mt_priority.is_none() && mail.mt_priority.is_some() {
             mail.mt_priority = None;
         }
-        if !offered.mtrk {
+        if !offered.mtrk && mail.mtrk.is_some() {
             mail.mtrk = None;
         }
-        if offered.no_soliciting.is_none() {
+        if offered.no_soliciting.is_none() && mail.solicit.is_some() {
             mail.solicit = None;
         }
         mail
@@ -81,7 +81,7 @@ impl Client {
             rcpt.notify = None;
             rcpt.orcpt = None;
         }
-        if !self.capabilities.rrvs {
+        if !self.capabilities.rrvs && rcpt.rrvs.is_some() {
             rcpt.rrvs = None;
         }
         rcpt

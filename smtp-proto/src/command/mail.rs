@@ -1,13 +1,15 @@
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use super::after_colon;
+use super::extras::{Absent, Extras};
 use crate::address::Address;
 use crate::error::ParseError;
 use crate::parameter::{self, Parameter, Raw, Xtext, decimal, decode_xtext};
 use crate::path::{Lenient, ReversePath};
 
 /// MAIL: a transaction begins (RFC 5321 §4.1.1.2), with the parameters of
-/// every extension.
+/// every extension; the rarer ones are those of [`MailExtras`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Mail {
@@ -23,6 +25,16 @@ pub struct Mail {
     pub ret: Option<Ret>,
     /// The sender's own name for this sending, xtext taken back (RFC 3461 §4.4).
     pub envid: Option<Box<str>>,
+    /// Only over TLS, all the way (RFC 8689).
+    pub requiretls: bool,
+    extras: Extras<MailExtras>,
+}
+
+/// Parameters of MAIL that few messages have: read and written as if they
+/// were fields of [`Mail`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MailExtras {
     /// Who submitted it, says a trusted client (RFC 4954 §5).
     pub auth: Option<MailAuth>,
     /// Not to be sent on before (RFC 4865).
@@ -33,13 +45,37 @@ pub struct Mail {
     pub mt_priority: Option<i8>,
     /// The sender wants to track it (RFC 3885).
     pub mtrk: Option<Mtrk>,
-    /// Only over TLS, all the way (RFC 8689).
-    pub requiretls: bool,
     /// The labels of solicited mail, comma-separated (RFC 3865).
     pub solicit: Option<Box<str>>,
     /// Parameters that this crate does not know. A server refuses them with
     /// 555 unless its configuration says otherwise.
     pub others: Vec<Parameter>,
+}
+
+impl Absent for MailExtras {
+    const ABSENT: &'static Self = &Self {
+        auth: None,
+        hold: None,
+        by: None,
+        mt_priority: None,
+        mtrk: None,
+        solicit: None,
+        others: Vec::new(),
+    };
+}
+
+impl Deref for Mail {
+    type Target = MailExtras;
+
+    fn deref(&self) -> &MailExtras {
+        &self.extras
+    }
+}
+
+impl DerefMut for Mail {
+    fn deref_mut(&mut self) -> &mut MailExtras {
+        &mut self.extras
+    }
 }
 
 /// BODY: what octets a message holds.

@@ -1,7 +1,9 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use super::after_colon;
+use super::extras::{Absent, Extras};
 use super::mail::is_date_time;
 use crate::error::ParseError;
 use crate::parameter::{self, Parameter, Raw, Xtext, decode_xtext};
@@ -17,11 +19,40 @@ pub struct Rcpt {
     pub notify: Option<Notify>,
     /// The recipient as the sender knew it (RFC 3461 §4.2).
     pub orcpt: Option<Orcpt>,
+    extras: Extras<RcptExtras>,
+}
+
+/// Parameters of RCPT that few recipients have: read and written as if they
+/// were fields of [`Rcpt`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RcptExtras {
     /// Since when the mailbox must have had its owner (RFC 7293).
     pub rrvs: Option<Rrvs>,
     /// Parameters that this crate does not know. A server refuses them with
     /// 555 unless its configuration says otherwise.
     pub others: Vec<Parameter>,
+}
+
+impl Absent for RcptExtras {
+    const ABSENT: &'static Self = &Self {
+        rrvs: None,
+        others: Vec::new(),
+    };
+}
+
+impl Deref for Rcpt {
+    type Target = RcptExtras;
+
+    fn deref(&self) -> &RcptExtras {
+        &self.extras
+    }
+}
+
+impl DerefMut for Rcpt {
+    fn deref_mut(&mut self) -> &mut RcptExtras {
+        &mut self.extras
+    }
 }
 
 /// NOTIFY
@@ -70,8 +101,7 @@ impl Rcpt {
             forward_path: forward_path.into(),
             notify: None,
             orcpt: None,
-            rrvs: None,
-            others: Vec::new(),
+            extras: Extras::default(),
         }
     }
 
