@@ -78,18 +78,9 @@ pub fn from_line(sender: &[u8], date: &str) -> Vec<u8> {
     line
 }
 
-/// The value of a `Content-Length` field: where its digits may stand, and its number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContentLength {
-    /// The octets of the value, without the field's line end.
-    pub value: std::ops::Range<usize>,
-    /// The number given.
-    pub length: usize,
-}
-
-/// Finds `Content-Length` in a header.
+/// Finds the value of `Content-Length` in a header: its octets, without the field's line end.
 #[must_use]
-pub fn content_length(header: &[u8]) -> Option<ContentLength> {
+pub fn content_length(header: &[u8]) -> Option<std::ops::Range<usize>> {
     const NAME: &[u8] = b"Content-Length:";
     let mut at = 0;
     for line in header.split_inclusive(|byte| *byte == b'\n') {
@@ -98,36 +89,36 @@ pub fn content_length(header: &[u8]) -> Option<ContentLength> {
             .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
         {
             let end = line.len() - usize::from(line.ends_with(b"\n"));
-            let (number, _) = crate::number::integer(line.get(NAME.len()..end)?, 10);
-            return Some(ContentLength {
-                value: at + NAME.len()..at + end,
-                length: usize::try_from(number).unwrap_or(0),
-            });
+            return Some(at + NAME.len()..at + end);
         }
         at += line.len();
     }
     None
 }
 
-/// Writes the real body length into a `Content-Length` value, within the width it has: the
-/// number behind one blank, padded with blanks. Returns the number that now stands there.
-pub fn correct_content_length(text: &mut [u8], field: &ContentLength, body_length: usize) -> usize {
+/// Writes the real body length into a `Content-Length` value, right-aligned in the width it has;
+/// nines where it is too narrow. Returns the number that now stands there.
+pub fn correct_content_length(
+    text: &mut [u8],
+    value: &std::ops::Range<usize>,
+    body_length: usize,
+) -> usize {
+    let Some(value) = text.get_mut(value.clone()) else {
+        return 0;
+    };
+    let width = value.len();
     let digits = body_length.to_string();
-    let Some(value) = text.get_mut(field.value.clone()) else {
-        return field.length;
+    let digits = if digits.len() > width {
+        "9".repeat(width)
+    } else {
+        digits
     };
-    let Some((first, room)) = value.split_first_mut() else {
-        return field.length;
-    };
-    if digits.len() > room.len() {
-        return field.length;
-    }
-    *first = b' ';
-    let padding = std::iter::repeat(b' ');
-    room.iter_mut()
-        .zip(digits.bytes().chain(padding))
+    let padded = format!("{digits:>width$}");
+    value
+        .iter_mut()
+        .zip(padded.bytes())
         .for_each(|(octet, new)| *octet = new);
-    body_length
+    digits.parse().unwrap_or(0)
 }
 
 /// A plain directory's file name behind MSGPREFIX: the inode number in base 64, least
@@ -240,7 +231,7 @@ mod tests {
         let field = content_length(&text).unwrap();
         assert_eq!(correct_content_length(&mut text, &field, 18), 18);
         assert!(text.starts_with(b"Content-Length: 18\n"));
-        assert_eq!(correct_content_length(&mut text, &field, 1800), 10);
+        assert_eq!(correct_content_length(&mut text, &field, 1800), 999);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::format;
 use crate::regex::{Haystack, frame};
 
 /// The message as procmail sees it: octets, and where the header ends.
@@ -11,6 +12,8 @@ pub(crate) struct Message {
     framed: Vec<u8>,
     /// Octets of the header with its empty line.
     header_length: usize,
+    /// Octets of the body that `Content-Length` vouches for.
+    shield: usize,
     header: OnceLock<Vec<u8>>,
     whole: OnceLock<Option<Vec<u8>>>,
 }
@@ -18,10 +21,24 @@ pub(crate) struct Message {
 const EMPTY: &[u8] = b"\n\n";
 
 impl Message {
-    pub(crate) fn new(text: &[u8]) -> Self {
+    /// Takes a message in; a `Content-Length` field is corrected if it is to be honoured.
+    pub(crate) fn new(text: &[u8], honour_length: bool) -> Self {
+        let header_length = header_length(text);
+        let mut framed = frame(text);
+        let mut shield = 0;
+        let value = text
+            .get(..header_length)
+            .filter(|_| honour_length)
+            .and_then(format::content_length);
+        if let (Some(value), Some(inside)) = (value, framed.get_mut(1..)) {
+            let body = text.get(header_length..).unwrap_or(&[]);
+            let length = body.len() - usize::from(format::ends_empty(body));
+            shield = format::correct_content_length(inside, &value, length);
+        }
         Self {
-            framed: frame(text),
-            header_length: header_length(text),
+            framed,
+            header_length,
+            shield,
             header: OnceLock::new(),
             whole: OnceLock::new(),
         }
@@ -37,6 +54,10 @@ impl Message {
 
     pub(crate) fn body(&self) -> &[u8] {
         self.text().get(self.header_length..).unwrap_or(&[])
+    }
+
+    pub(crate) fn shield(&self) -> usize {
+        self.shield
     }
 
     /// The header with folded fields joined.
@@ -103,14 +124,17 @@ mod tests {
 
     #[test]
     fn areas() {
-        let message = Message::new(b"A: b\n\tc\nD: e\n\n body\n");
+        let message = Message::new(b"A: b\n\tc\nD: e\n\n body\n", true);
         assert_eq!(message.header(), b"A: b\n\tc\nD: e\n\n");
         assert_eq!(message.header_area().text(), b"A: b \tc\nD: e\n\n");
         assert_eq!(message.body_area().bytes(), b"\n body\n\n");
         assert_eq!(message.whole_area().text(), b"A: b \tc\nD: e\n\n body\n");
-        let header_only = Message::new(b"A: b");
+        let header_only = Message::new(b"A: b", true);
         assert_eq!(header_only.body(), b"");
         assert_eq!(header_only.body_area().bytes(), b"\n\n");
-        assert_eq!(Message::new(b"\n\nA: b\n\nx").header(), b"\n\nA: b\n\n");
+        assert_eq!(
+            Message::new(b"\n\nA: b\n\nx", true).header(),
+            b"\n\nA: b\n\n"
+        );
     }
 }

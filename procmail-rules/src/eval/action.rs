@@ -31,7 +31,7 @@ enum Use {
 
 impl Machine {
     /// Reads the action, and carries it out if the recipe matched.
-    pub(super) async fn action(&mut self, mut recipe: Recipe, matched: bool) -> Result<(), Error> {
+    pub(super) async fn action(&mut self, recipe: Recipe, matched: bool) -> Result<(), Error> {
         let skipping = self.skipping > 0;
         // What is not done is not expanded either.
         if !matched {
@@ -43,6 +43,15 @@ impl Machine {
         }
         let line = line?;
         if !matched {
+            // Reported even in a block that is not entered.
+            let filter = recipe.flags.filter;
+            match line {
+                Line::Folders(Some(_)) | Line::Capture(..) if filter => {
+                    self.extraneous(b"filter-flag")?
+                }
+                Line::Block => self.extraneous_on_block(&recipe)?,
+                _ => {}
+            }
             if matches!(line, Line::Block) {
                 self.open_brace(false)?;
             } else if self.take_overflow() && !skipping {
@@ -52,7 +61,7 @@ impl Machine {
             return Ok(());
         }
         match line {
-            Line::Block => self.block(&mut recipe).await,
+            Line::Block => self.block(&recipe).await,
             Line::Forward(None) | Line::Folders(None) => {
                 self.last_success = false;
                 Ok(())
@@ -147,11 +156,7 @@ impl Machine {
         if let Command::Direct(words) = command {
             argv.extend(words);
         }
-        let none = argv.len() == 1 + flags_count(&self.settings.sendmail_flags);
         let text = [&fixed, b" ".as_slice(), &text].concat();
-        if none {
-            argv.push(Vec::new());
-        }
         Ok(Line::Forward(Some(Program {
             command: Command::Direct(argv),
             text,
@@ -192,15 +197,16 @@ impl Machine {
         }
     }
 
-    async fn block(&mut self, recipe: &mut Recipe) -> Result<(), Error> {
+    /// What means nothing on a block is reported whether it is entered or not.
+    fn extraneous_on_block(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        if recipe.flags.filter {
+            self.extraneous(b"filter-flag")?;
+        }
         if recipe.has_lock() && !recipe.flags.copy {
             self.extraneous(b"locallockfile")?;
         }
         if recipe.flags.body {
             self.extraneous(b"deliver-body flag")?;
-        }
-        if recipe.flags.filter {
-            self.extraneous(b"filter-flag")?;
         }
         if recipe.flags.header {
             self.extraneous(b"deliver-head flag")?;
@@ -211,9 +217,13 @@ impl Machine {
         if recipe.flags.raw {
             self.extraneous(b"raw-mode flag")?;
         }
-        if let LocalLock::Named(name) = &recipe.lock {
-            self.take_local_lock(name).await?;
-        }
+        Ok(())
+    }
+
+    async fn block(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        self.extraneous_on_block(recipe)?;
+        let implicit = self.settings.lock_extension.clone();
+        self.lock_for(recipe, Some(implicit)).await?;
         if recipe.flags.copy {
             let done = self.clone_block(recipe).await;
             self.release_local_lock().await?;
@@ -328,7 +338,8 @@ impl Machine {
     }
 
     async fn pipe(&mut self, recipe: Recipe, text: &[u8]) -> Result<(), Error> {
-        if text.iter().all(|byte| is_blank(*byte)) && !recipe.flags.filter {
+        if text.iter().all(|byte| is_blank(*byte)) {
+            self.lock_for(&recipe, None).await?;
             let delivered = self
                 .print(b"|", recipe.flags.part(), recipe.flags.raw)
                 .await?;
@@ -349,6 +360,9 @@ impl Machine {
     }
 
     async fn capture(&mut self, recipe: Recipe, name: Vec<u8>, line: Line) -> Result<(), Error> {
+        if recipe.flags.filter {
+            self.extraneous(b"filter-flag")?;
+        }
         self.extraneous_copy(&recipe, true)?;
         match line {
             Line::Pipe(text) => {
@@ -499,7 +513,7 @@ impl Machine {
             Part::Header => [output, self.message.body()].concat(),
             Part::Body => [self.message.header(), output].concat(),
         };
-        self.message = Arc::new(Message::new(&text));
+        self.message = Arc::new(Message::new(&text, !self.config.ignore_content_length));
     }
 
     /// What a failed program was to replace stays.
@@ -517,11 +531,4 @@ impl Machine {
         self.set_value(name, &output)?;
         self.take_effect(name, Some(&output)).await
     }
-}
-
-fn flags_count(flags: &[u8]) -> usize {
-    flags
-        .split(|byte| super::source::is_space(*byte))
-        .filter(|flag| !flag.is_empty())
-        .count()
 }

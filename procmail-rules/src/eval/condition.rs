@@ -250,7 +250,7 @@ impl Machine {
     async fn size_condition(&mut self, test: &Test, tally: &mut Tally) -> Result<bool, Error> {
         let joined = join_lines(&test.text);
         let mut source = Source::line_text(&joined);
-        let words = self.expand(&mut source, Mode::Quoted, 0).await?;
+        let words = self.expand(&mut source, Mode::Unquoted, 0).await?;
         if self.take_overflow() {
             return Ok(false);
         }

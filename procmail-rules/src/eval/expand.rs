@@ -14,8 +14,18 @@ pub(super) enum Mode {
     Line,
     /// The same, with the line's newline left where it is.
     Arguments,
-    /// As if the text began inside double quotes; its end is the end.
+    /// As if the text began inside double quotes; its end is the end. Outside quotes blanks
+    /// collapse to one, and nothing is split.
     Quoted,
+    /// The same, beginning outside quotes.
+    Unquoted,
+}
+
+impl Mode {
+    /// One text rather than words.
+    fn is_text(self) -> bool {
+        matches!(self, Self::Quoted | Self::Unquoted)
+    }
 }
 
 /// Words read from a line.
@@ -165,7 +175,7 @@ impl Machine {
             mode,
             words: Words::default(),
             word: Vec::new(),
-            begun: mode == Mode::Quoted,
+            begun: mode.is_text(),
             quote: (mode == Mode::Quoted).then_some(0),
             braces: Vec::new(),
             room: self.settings.linebuf.saturating_sub(used),
@@ -200,7 +210,7 @@ impl Machine {
                         break;
                     }
                 }
-                b'\n' if mode == Mode::Quoted => state.push(byte),
+                b'\n' if mode.is_text() => state.push(byte),
                 b'\n' => {
                     if matches!(mode, Mode::Single | Mode::Arguments) {
                         source.rewind(source.position() - 1);
@@ -211,14 +221,14 @@ impl Machine {
                     source.rewind(source.position() - 1);
                     break;
                 }
-                b' ' | b'\t' if mode == Mode::Quoted => {
+                b' ' | b'\t' if mode.is_text() => {
                     source.skip_blanks();
                     if source.peek().is_some() {
                         state.push(b' ');
                     }
                 }
                 b' ' | b'\t' => state.end_word(),
-                b'#' if !state.begun && mode != Mode::Quoted => {
+                b'#' if !state.begun && !mode.is_text() => {
                     source.take_while(|byte| byte != b'\n');
                     if mode == Mode::Line && source.peek().is_some() {
                         source.next();
@@ -390,7 +400,7 @@ impl Machine {
             }
             Alternative::Replace(active) => state.braces.push(Brace { active }),
             Alternative::Bad => {
-                if state.is_active() {
+                if state.is_used() {
                     self.log_quoted(b"Bad substitution of", &name)?;
                 }
             }

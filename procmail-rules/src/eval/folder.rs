@@ -155,17 +155,7 @@ impl Machine {
         } else {
             self.message.header().len()
         };
-        let mut text = self.part(part).to_vec();
-        let mut shield = 0;
-        if part != Part::Body && !self.config.ignore_content_length {
-            let field = text.get(..header_length).and_then(format::content_length);
-            if let Some(field) = field {
-                let body = self.message.body();
-                let length = body.len() - usize::from(format::ends_empty(body));
-                shield = format::correct_content_length(&mut text, &field, length);
-            }
-        }
-        format::mbox(&text, header_length, shield)
+        format::mbox(self.part(part), header_length, self.message.shield())
     }
 
     /// What goes into a file of its own.

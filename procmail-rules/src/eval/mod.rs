@@ -163,7 +163,7 @@ impl Machine {
             arguments: config.arguments.clone(),
             port,
             environment: Arc::new(Environment::default()),
-            message: Arc::new(Message::new(message)),
+            message: Arc::new(Message::new(message, !config.ignore_content_length)),
             frames: Vec::new(),
             next_rc: 0,
             braces: Vec::new(),

@@ -54,6 +54,9 @@ impl Machine {
         let text = words.joined(b' ');
         let at = words.arguments_at();
         let mut argv = words.into_words();
+        if argv.is_empty() {
+            argv.push(Vec::new());
+        }
         if let Some(at) = at.filter(|at| *at < argv.len() && !self.arguments.is_empty()) {
             argv.splice(at..=at, self.arguments.iter().cloned());
         }

@@ -171,11 +171,9 @@ impl Machine {
         }
         let mut recipe = Recipe::parse(words.words());
         let skipping = self.skipping > 0;
-        if !skipping {
-            let rest = std::mem::take(&mut recipe.rest);
-            self.skipped(&rest)?;
-        }
-        let mut matched = !skipping && self.chain_allows(&mut recipe.flags)?;
+        let rest = std::mem::take(&mut recipe.rest);
+        self.skipped(&rest)?;
+        let mut matched = self.chain_allows(&mut recipe.flags)? && !skipping;
         self.score = 0;
         matched = self.conditions(&recipe, matched).await?;
         let next = self.find_action()?;
@@ -227,11 +225,13 @@ impl Machine {
             };
             let source = &mut frame.source;
             let start = source.position();
-            source.take_while(is_space);
             if counted > 0 {
+                // Even an empty line counts.
                 counted -= 1;
+                source.skip_blanks();
                 source.accept(b'*');
             } else {
+                source.take_while(is_space);
                 while source.peek() == Some(b'#') {
                     source.rest_of_line();
                     source.take_while(is_space);

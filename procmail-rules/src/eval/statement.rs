@@ -126,9 +126,9 @@ impl Machine {
         let Some(frame) = self.frames.pop() else {
             return Ok(());
         };
-        if self.braces.len() > frame.braces || self.skipping > 0 {
+        self.skipping = 0;
+        if self.braces.len() > frame.braces {
             self.braces.truncate(frame.braces);
-            self.skipping = 0;
             self.log_line(&[b"Missing closing brace"])?;
         }
         Ok(())

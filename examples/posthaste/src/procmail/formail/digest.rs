@@ -42,10 +42,15 @@ fn shield(text: &[u8], options: &Options) -> usize {
         return 0;
     }
     let header = memchr::memmem::find(text, b"\n\n").map_or(text.len(), |at| at + 2);
-    let field = text.get(..header).and_then(format::content_length);
-    field.map_or(0, |field| {
-        header.saturating_add(field.length).min(text.len())
-    })
+    let header_text = text.get(..header).unwrap_or(&[]);
+    let value = format::content_length(header_text).and_then(|value| header_text.get(value));
+    match value
+        .and_then(|value| super::number(value.trim_ascii()))
+        .unwrap_or(0)
+    {
+        0 => 0,
+        length => header.saturating_add(length).min(text.len()),
+    }
 }
 
 /// Does a message begin here? With `-d` any header of enough fields will do.
