@@ -293,18 +293,21 @@ impl Evaluation<'_> {
         mut visit: impl FnMut(&[u8]) -> bool,
     ) {
         self.message.prepare();
-        let names: Vec<_> = names.iter().map(|name| self.expand(name)).collect();
-        let mut fields = names.iter().flat_map(|name| self.message.named(name));
-        match index {
-            None => {
-                fields.any(visit);
-            }
-            Some(index) => {
-                let all: Vec<&[u8]> = fields.collect();
-                if let Some(raw) = place(index, all.len()).and_then(|at| all.get(at)) {
-                    visit(raw);
+        let Some(index) = index else {
+            for name in names {
+                if self.message.named(&self.expand(name)).any(&mut visit) {
+                    return;
                 }
             }
+            return;
+        };
+        let names: Vec<_> = names.iter().map(|name| self.expand(name)).collect();
+        let fields: Vec<&[u8]> = names
+            .iter()
+            .flat_map(|name| self.message.named(name))
+            .collect();
+        if let Some(raw) = place(index, fields.len()).and_then(|at| fields.get(at)) {
+            visit(raw);
         }
     }
 
@@ -326,14 +329,14 @@ impl Evaluation<'_> {
         mime: Option<&Mime>,
         values: &mut Values<'_>,
     ) {
-        let separator = self.config.separator.clone();
+        let config = std::sync::Arc::clone(&self.config);
         let mut feed = |raw: &[u8]| {
             mime::address::mailboxes(raw).any(|mailbox| {
                 if values.is_count() {
                     // RFC 5231 §4.2: addresses are counted, whatever part of them is asked for.
                     return values.feed(b"");
                 }
-                address::part_of(&mailbox, part, &separator)
+                address::part_of(&mailbox, part, &config.separator)
                     .is_some_and(|text| values.feed(text.as_bytes()))
             })
         };
