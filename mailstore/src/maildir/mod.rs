@@ -211,7 +211,9 @@ impl Folder {
         if self.table.view().highest_modseq + 1 < self.ceiling {
             return Ok(());
         }
-        let ceiling = self.table.view().highest_modseq + RESERVE;
+        // Another process may have reserved more.
+        let reserved = read_modseq(self.durable(), &self.path)?;
+        let ceiling = self.table.view().highest_modseq.max(reserved) + RESERVE;
         self.durable()
             .replace(&self.path.join(MODSEQ), format!("{ceiling}\n").as_bytes())?;
         self.ceiling = ceiling;

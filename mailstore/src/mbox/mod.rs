@@ -233,6 +233,10 @@ impl Folder {
     fn lock(&mut self, now: SystemTime) -> Result<Locked, Error> {
         let locked = lock(&self.shared, &self.site, self.file.as_ref(), now)?;
         self.file = Some(Arc::clone(&locked.file));
+        // Another process may have given UIDs and sequences since; it wrote them under this lock.
+        if let Some(side) = Side::read(self.durable(), &self.site.state())? {
+            self.side = side;
+        }
         Ok(locked)
     }
 

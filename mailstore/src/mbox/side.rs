@@ -64,7 +64,7 @@ impl Side {
     }
 
     pub(super) fn reserve_modseq(&mut self, highest: u64) {
-        self.modseq_ceiling = highest + RESERVE_MODSEQ;
+        self.modseq_ceiling = self.modseq_ceiling.max(highest) + RESERVE_MODSEQ;
     }
 
     pub(super) fn write(&self, durable: &Durable, path: &Path) -> Result<(), Error> {
