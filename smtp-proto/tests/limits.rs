@@ -70,3 +70,26 @@ fn message_size() {
         }
     }
 }
+
+/// An idle connection's own memory: the machine, a deadline, a buffer that
+/// held a reply.
+#[test]
+fn idle_connections_are_small() {
+    assert!(size_of::<Server>() <= 512);
+    assert!(size_of::<Event>() <= 96);
+}
+
+/// A client that sends more recipients than are taken is told so, and no more.
+#[test]
+fn recipients() {
+    let mut config = Config::new("foo.com");
+    config.limits.recipients = 10;
+    let mut server = Server::new(Arc::new(config), Instant::now());
+    let mut wire = b"EHLO a\r\nMAIL FROM:<>\r\n".to_vec();
+    wire.extend(b"RCPT TO:<a@b>\r\n".repeat(100));
+    wire.extend(b"DATA\r\nx\r\n.\r\n");
+    let (faults, taken) = converse(&mut server, &wire, 1000);
+    assert_eq!(faults, [Fault::TooManyRecipients; 90]);
+    assert_eq!(taken, 3);
+    assert!(output(&mut server).ends_with("\r\n250 2.0.0 Ok\r\n"));
+}

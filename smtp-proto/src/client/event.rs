@@ -33,7 +33,8 @@ pub enum ClientEvent {
     /// What became of one recipient. Each gets exactly one of these, whatever
     /// happens to the connection.
     Recipient(Recipient),
-    /// Every recipient has its `Recipient`. Next: as after `Ready`.
+    /// Every recipient has its `Recipient`. Next: as after `Ready`, unless the
+    /// connection was lost ([`Client::is_over`](super::Client::is_over)).
     TransactionEnd,
     /// The reply to a `command`.
     Reply(Verb, Reply),

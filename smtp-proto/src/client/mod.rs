@@ -208,6 +208,13 @@ impl Client {
         &self.capabilities
     }
 
+    /// Whether the connection is lost or ended: only events that are left, the
+    /// error and `Closed` are still to come.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
     /// Whether the connection is under TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {

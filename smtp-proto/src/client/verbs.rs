@@ -153,10 +153,14 @@ impl Client {
     }
 
     /// Ends the session; `Closed` follows the server's reply, or its silence.
+    /// Nothing happens if it is over already.
     ///
     /// # Errors
     /// [`Misuse`] when something else is under way.
     pub fn quit(&mut self) -> Result<(), Misuse> {
+        if matches!(self.state, State::Quit | State::Over) {
+            return Ok(());
+        }
         self.idle("quit")?;
         self.send_quit();
         Ok(())
