@@ -460,5 +460,23 @@ fn maildir_needs_every_sync() {
 #[test]
 #[ignore = "takes minutes"]
 fn mbox_needs_every_sync() {
-    every_sync_counts(&configs()[1], &[]);
+    // Covered by the next sync of the same directory or file, or told apart by more samples only: the directory
+    // of a journal matters when its name is lost and a part of the append is not.
+    let exempt = [
+        "0 file INBOX",
+        "1 directory ",
+        "4 directory .posthaste",
+        "7 directory ",
+        "9 directory .posthaste",
+        "11 directory .posthaste",
+        "14 directory ",
+        "18 directory .posthaste",
+        "25 file INBOX",
+        "31 directory .posthaste",
+        "35 directory .posthaste",
+        "37 directory .posthaste",
+        "51 directory .posthaste",
+        "53 file INBOX",
+    ];
+    every_sync_counts(&configs()[1], &exempt);
 }
