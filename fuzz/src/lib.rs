@@ -3,5 +3,6 @@
 pub mod imap;
 pub mod mime;
 pub mod pop3;
+pub mod procmail;
 pub mod sieve;
 pub mod smtp;

@@ -416,10 +416,8 @@ impl Machine {
         loop {
             match source.next() {
                 Some(b'`') => break,
-                Some(b'"') if quoted && source.is_file() => {
-                    source.rewind(source.position() - 1);
-                    break;
-                }
+                // It ends the command, and the quotes go on behind it.
+                Some(b'"') if quoted && source.is_file() => break,
                 Some(b'\\') => match source.peek() {
                     Some(b'\n') => {
                         source.next();

@@ -241,8 +241,9 @@ impl Machine {
                     break;
                 }
             }
+            // At the end of the file the line that counts is empty, and the last.
             if source.peek().is_none() {
-                break;
+                counted = 0;
             }
             let line = source.raw_line();
             if line.len() >= self.settings.linebuf {

@@ -1,0 +1,112 @@
+//! procmail-rules: rcfiles and messages that say anything.
+
+use procmail_rules::{
+    Config, Effect, Evaluator, FolderKind, LockTry, Ran, RcFile, Reply, Step, format,
+};
+
+/// Evaluates an rcfile over a message; both come from the same input, split at the first NUL.
+///
+/// # Panics
+///
+/// If the evaluator refuses an answer its documentation allows, or a delivery is not what the
+/// message says.
+pub fn evaluate(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let rc = parts.next().unwrap_or_default();
+    let message = parts.next().unwrap_or_default();
+    let mut config = Config {
+        rcfiles: vec![RcFile::text("rc", rc)],
+        assignments: vec![b"VERBOSE=on".to_vec()],
+        ..Config::default()
+    };
+    config.limits.statements = 2_000;
+    config.limits.effects = 500;
+    config.limits.clones = 4;
+    config.limits.regex_work = 10_000_000;
+    let mut run = Evaluator::new(config, message);
+    let mut turn = 0_usize;
+    loop {
+        let effect = match run.step() {
+            Ok(Step::Ask(effect)) => effect,
+            Ok(Step::NeedAnswer) => unreachable!("every effect is answered"),
+            Ok(Step::Done(_)) | Err(_) => return,
+        };
+        turn += 1;
+        let reply = answer(effect, turn, rc, message);
+        assert!(run.answer(reply).is_ok(), "an allowed answer is taken");
+    }
+}
+
+fn answer(effect: Effect, turn: usize, rc: &[u8], message: &[u8]) -> Reply {
+    let fails = turn.is_multiple_of(5);
+    match effect {
+        Effect::ReadRc { .. } => Reply::Rc((!fails).then(|| rc.to_vec())),
+        Effect::Folder { wanted, .. } => Reply::Folder(wanted.unwrap_or(FolderKind::Mbox)),
+        Effect::Deliver(_) | Effect::Link { .. } if fails => Reply::Failed,
+        Effect::Deliver(delivery) => Reply::Delivered {
+            file: delivery.folder,
+        },
+        Effect::Link { file, .. } => Reply::Delivered { file },
+        Effect::Run(_) if fails => Reply::Ran(Ran::refused()),
+        Effect::Run(_) => Reply::Ran(Ran::exited(0, message.to_vec())),
+        Effect::Lock { path } if fails => Reply::Lock(LockTry::Impossible { attempted: path }),
+        Effect::Lock { .. } => Reply::Lock(LockTry::Taken),
+        _ if fails => Reply::Failed,
+        _ => Reply::Done,
+    }
+}
+
+/// What is quoted for an mbox holds one message, however hostile.
+///
+/// # Panics
+///
+/// If a line after the first begins with `From `.
+pub fn quote(data: &[u8]) {
+    let out = format::mbox(data, 0, 0);
+    assert!(memory_find(&out, b"\nFrom ").is_none());
+    assert!(out.ends_with(b"\n"));
+}
+
+fn memory_find(text: &[u8], what: &[u8]) -> Option<usize> {
+    text.windows(what.len()).position(|window| window == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bends real rcfiles at every place: octets from the grammar are put in, pieces are cut out.
+    #[test]
+    fn bent_rcfiles() {
+        const SEEDS: [&str; 4] = [
+            ":0 c:\n* 2^.5 B ?? ()\\/^a(b|c*)+$\nbox/\n:0 fhw\n| sed s/a/b/\n\0From a\nSubject: x\n\nabc\n",
+            "A=${B:-`echo \"$C\"`}\n:0 ahE\n* ! $ $\\A\n{ :0 cw\n{\nmd/. x\n} }\n\0\nA: b\n c\n\nd",
+            "INCLUDERC=x\nSWITCHRC=$_\n:2 B\n^TO_x\n*\n! a \"$@\"\n\0To: x\n",
+            "LINEBUF=128 LOCKFILE=l\n:0:\n* ? test\n* < 10\n$A\\\nb\nTRAP=x\n\0\n\n\n",
+        ];
+        const OCTETS: &[u8] = b"\n:0*!$`\"'\\{}()|^?<> =#\0aA1/.[]-+,";
+        let mut state = 7_u64;
+        let mut random = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for seed in SEEDS {
+            for _ in 0..300 {
+                let mut text = seed.as_bytes().to_vec();
+                for _ in 0..=random(6) {
+                    let at = random(text.len() + 1);
+                    match random(3) {
+                        0 => text.insert(at, OCTETS[random(OCTETS.len())]),
+                        1 => text.truncate(text.len() - text.len().min(random(9))),
+                        _ if at < text.len() => text[at] = OCTETS[random(OCTETS.len())],
+                        _ => {}
+                    }
+                }
+                evaluate(&text);
+                quote(&text);
+            }
+        }
+    }
+}
