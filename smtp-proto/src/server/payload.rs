@@ -139,9 +139,10 @@ impl Server {
         let transaction = self.transaction.as_mut()?;
         transaction.received = transaction.received.saturating_add(octets.len() as u64);
         let refused = stream.refusal.is_some();
-        if let Some(fault) = fault {
-            // Whichever is seen first depends on how the octets were cut; the
-            // reply must not.
+        let faulty = matches!(stream.refusal, Some((Fault::Octet(_), _)));
+        if let Some(fault) = fault.filter(|_| !faulty) {
+            // Whether size or octet is seen first depends on how the octets
+            // were cut; the reply must not.
             stream.refusal = Some((Fault::Octet(fault), bad_octet(fault)));
         } else if !refused && transaction.received > self.config.limits.message_size {
             stream.refusal = Some((Fault::MessageTooLarge, too_large()));
@@ -285,28 +286,33 @@ fn at_most(left: u64, ready: usize) -> usize {
 
 /// A chunk need not end where a line does; within, only CRLF ends lines.
 fn bare_octet(transaction: &mut Transaction, chunk: &[u8]) -> Option<DotFault> {
-    let fault = |octet, found: usize| {
-        let at = transaction.received + found as u64;
-        Some(DotFault { octet, at })
-    };
+    let received = transaction.received;
     if transaction.open_cr && chunk.first().is_some_and(|&first| first != b'\n') {
-        let at = transaction.received.saturating_sub(1);
+        let at = received.saturating_sub(1);
         return Some(DotFault { octet: b'\r', at });
     }
     let mut at = usize::from(transaction.open_cr);
-    let mut open_cr = transaction.open_cr && chunk.is_empty();
+    let mut bare = None;
+    transaction.open_cr &= chunk.is_empty();
     while let Some(found) = memchr2(b'\r', b'\n', chunk.get(at..).unwrap_or_default()) {
-        match chunk.get(at + found..).unwrap_or_default() {
-            [b'\r', b'\n', ..] => at += found + 2,
+        at += found;
+        match chunk.get(at..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => at += 2,
             [b'\r'] => {
-                open_cr = true;
+                transaction.open_cr = true;
                 break;
             }
-            [octet, ..] => return fault(*octet, at + found),
+            [octet, ..] => {
+                let at = received + at as u64;
+                bare = Some(DotFault { octet: *octet, at });
+                break;
+            }
             [] => break,
         }
     }
-    let found = nul(chunk, transaction.received);
-    transaction.open_cr = open_cr;
-    found
+    let nul = nul(chunk, received);
+    match (bare, nul) {
+        (Some(bare), Some(nul)) if nul.at < bare.at => Some(nul),
+        _ => bare.or(nul),
+    }
 }
