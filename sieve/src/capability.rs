@@ -1,5 +1,7 @@
 //! Capability strings and the set a host offers.
 
+use std::sync::LazyLock;
+
 /// Every capability this crate carries out, in the order it is advertised.
 ///
 /// A name missing here is refused by `require` (RFC 5228 §2.10.5).
@@ -156,10 +158,13 @@ impl Capabilities {
 /// All that needs neither programs nor services beyond a plain mail store.
 impl Default for Capabilities {
     fn default() -> Self {
-        NAMES
-            .iter()
-            .filter(|name| !RESTRICTED.contains(name) && !HOSTED.contains(name))
-            .fold(Self::none(), |set, name| set.with(name))
+        static DEFAULT: LazyLock<Capabilities> = LazyLock::new(|| {
+            NAMES
+                .iter()
+                .filter(|name| !RESTRICTED.contains(name) && !HOSTED.contains(name))
+                .fold(Capabilities::none(), |set, name| set.with(name))
+        });
+        *DEFAULT
     }
 }
 

@@ -179,7 +179,14 @@ impl Lexer<'_, '_> {
     fn quoted(&mut self) {
         let start = self.at;
         self.at += 1;
-        let mut text = Vec::new();
+        // Most strings hold nothing special up to their closing quote.
+        let plain = self
+            .rest()
+            .iter()
+            .position(|c| matches!(c, b'"' | b'\\' | b'\r' | b'\n' | 0))
+            .unwrap_or(0);
+        let mut text = self.rest().get(..plain).unwrap_or_default().to_vec();
+        self.at += plain;
         loop {
             let Some(octet) = self.peek() else {
                 self.out.unclosed = true;

@@ -146,17 +146,14 @@ impl Parser<'_, '_> {
     }
 
     fn identifier(&mut self, what: &str) -> Parsed<Identifier> {
-        match self.tokens.peek() {
+        let is_identifier = |token: &Token| matches!(token.kind, TokenKind::Identifier(_));
+        match self.tokens.next_if(is_identifier) {
             Some(Token {
-                kind: TokenKind::Identifier(name),
+                kind: TokenKind::Identifier(text),
                 span,
             }) => {
-                let identifier = Identifier {
-                    text: name.clone(),
-                    span: *span,
-                };
-                self.take();
-                Ok(identifier)
+                self.last = span;
+                Ok(Identifier { text, span })
             }
             _ => self.expected(what),
         }

@@ -101,6 +101,10 @@ impl Checker<'_, '_> {
     }
 
     pub(super) fn octets(&mut self, octets: &[u8], span: Span) -> Text {
+        // Neither encoded characters nor variables.
+        if memchr::memchr(b'$', octets).is_none() {
+            return Text::Literal(octets.into());
+        }
         let octets = self.decoded(octets, span);
         if !self.enabled.contains("variables") || memchr::memmem::find(&octets, b"${").is_none() {
             return Text::Literal(octets.into());

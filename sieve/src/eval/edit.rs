@@ -1,6 +1,6 @@
 //! Changes to the message: editheader (RFC 5293), `replace` and `enclose` (RFC 5703).
 
-use super::message::{Entry, decoded};
+use super::message::Entry;
 use super::{Evaluation, Fault};
 use crate::matching::{Keys, Matching};
 use crate::program::{Index, List, Text};
@@ -86,10 +86,7 @@ impl Evaluation<'_> {
         }
         self.count_change()?;
         let value = field_value(&name, &self.expand_string(value));
-        let entry = Entry::Added {
-            name: name.into_bytes().into(),
-            value: value.into(),
-        };
+        let entry = Entry::added(name.as_bytes(), value);
         let entries = self.message.change();
         if last {
             entries.push(entry);
@@ -145,7 +142,7 @@ impl Evaluation<'_> {
                 Some(keys) => {
                     let mut values = self.values(keys, matching)?;
                     if let Some(entry) = self.message.entries().get(at) {
-                        values.feed(decoded(entry.raw(self.message.octets())).as_bytes());
+                        values.feed(entry.text(self.message.octets()).as_bytes());
                     }
                     self.decide(values)?
                 }
@@ -203,10 +200,7 @@ impl Evaluation<'_> {
                 || (from.is_some() && is("from")))
         });
         let mut add = |name: &str, text: &str| {
-            entries.push(Entry::Added {
-                name: name.as_bytes().into(),
-                value: field_value(name, text).into(),
-            });
+            entries.push(Entry::added(name.as_bytes(), field_value(name, text)));
         };
         if let Some(subject) = subject {
             add("Subject", &subject);
@@ -219,10 +213,10 @@ impl Evaluation<'_> {
         }
         add("MIME-Version", "1.0");
         for field in mime::Headers::new(&fields) {
-            entries.push(Entry::Added {
-                name: field.name().as_bytes().into(),
-                value: field.raw_value().into(),
-            });
+            entries.push(Entry::added(
+                field.name().as_bytes(),
+                field.raw_value().to_vec(),
+            ));
         }
         self.message.replace_body(body.into_bytes());
         Ok(())

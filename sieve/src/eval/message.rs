@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::action::{Body, Edited};
 
@@ -24,8 +24,15 @@ pub(crate) struct Message<'m> {
 }
 
 /// One header field.
-#[derive(Clone, Debug)]
-pub(crate) enum Entry {
+#[derive(Debug)]
+pub(crate) struct Entry {
+    source: Source,
+    /// The decoded text, where decoding changed something: many rules look at the same few fields.
+    text: OnceLock<Box<str>>,
+}
+
+#[derive(Debug)]
+enum Source {
     Original {
         name: Range<usize>,
         value: Range<usize>,
@@ -38,18 +45,39 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
+    pub(crate) fn added(name: &[u8], value: Vec<u8>) -> Self {
+        Self {
+            source: Source::Added {
+                name: name.into(),
+                value: value.into(),
+            },
+            text: OnceLock::new(),
+        }
+    }
+
+    /// Unfolded, trimmed, encoded words decoded.
+    pub(crate) fn text<'a>(&'a self, octets: &'a [u8]) -> Cow<'a, str> {
+        if let Some(text) = self.text.get() {
+            return Cow::Borrowed(text);
+        }
+        match decoded(self.raw(octets)) {
+            Cow::Borrowed(text) => Cow::Borrowed(text),
+            Cow::Owned(text) => Cow::Borrowed(self.text.get_or_init(|| text.into_boxed_str())),
+        }
+    }
+
     pub(crate) fn name<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
-        match self {
-            Self::Original { name, .. } => octets.get(name.clone()).unwrap_or_default(),
-            Self::Added { name, .. } => name,
+        match &self.source {
+            Source::Original { name, .. } => octets.get(name.clone()).unwrap_or_default(),
+            Source::Added { name, .. } => name,
         }
     }
 
     /// As written, folds included.
     pub(crate) fn raw<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
-        match self {
-            Self::Original { value, .. } => octets.get(value.clone()).unwrap_or_default(),
-            Self::Added { value, .. } => value,
+        match &self.source {
+            Source::Original { value, .. } => octets.get(value.clone()).unwrap_or_default(),
+            Source::Added { value, .. } => value,
         }
     }
 }
@@ -66,10 +94,13 @@ fn index(octets: &[u8]) -> (Vec<Entry>, usize) {
     let mut headers = mime::Headers::new(octets);
     let mut entries = Vec::with_capacity(16);
     for field in headers.by_ref() {
-        entries.push(Entry::Original {
-            name: field.name_range(),
-            value: field.value_range(),
-            all: field.range(),
+        entries.push(Entry {
+            source: Source::Original {
+                name: field.name_range(),
+                value: field.value_range(),
+                all: field.range(),
+            },
+            text: OnceLock::new(),
         });
     }
     (entries, mime::Headers::new(octets).header_len())
@@ -107,23 +138,24 @@ impl<'m> Message<'m> {
         self.fields.as_deref().unwrap_or_default()
     }
 
-    /// Raw values of the fields with this name.
-    pub(crate) fn named<'a>(
-        &'a self,
-        name: &'a [u8],
-    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + 'a {
+    /// The fields with this name.
+    pub(crate) fn fields<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a Entry> + 'a {
         let octets = self.octets();
         self.entries()
             .iter()
             .filter(move |entry| entry.name(octets).eq_ignore_ascii_case(name))
-            .map(move |entry| entry.raw(octets))
+    }
+
+    /// Raw values of the fields with this name.
+    pub(crate) fn named<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + 'a {
+        self.fields(name).map(|entry| entry.raw(self.octets()))
     }
 
     /// The text of the first field with this name.
     pub(crate) fn first_text(&mut self, name: &str) -> Option<String> {
         self.prepare();
-        let raw = self.named(name.as_bytes()).next()?;
-        Some(decoded(raw).into_owned())
+        let entry = self.fields(name.as_bytes()).next()?;
+        Some(entry.text(self.octets()).into_owned())
     }
 
     pub(crate) fn structure(&mut self) -> Arc<mime::Structure> {
@@ -203,15 +235,15 @@ impl<'m> Message<'m> {
             let newline: &[u8] = if self.is_lf() { b"\n" } else { b"\r\n" };
             let mut header = Vec::with_capacity(self.header_len + 256);
             for entry in self.entries() {
-                match entry {
-                    Entry::Original { all, .. } => {
+                match &entry.source {
+                    Source::Original { all, .. } => {
                         let field = self.octets.get(all.clone()).unwrap_or_default();
                         header.extend_from_slice(field);
                         if !field.ends_with(b"\n") {
                             header.extend_from_slice(newline);
                         }
                     }
-                    Entry::Added { name, value } => {
+                    Source::Added { name, value } => {
                         header.extend_from_slice(name);
                         header.extend_from_slice(b":");
                         header.extend_from_slice(value);

@@ -1,6 +1,6 @@
 //! Tests at run time.
 
-use super::message::decoded;
+use super::message::Entry;
 use super::value::Values;
 use super::{Evaluation, Fault, address, date};
 use crate::matching::{Keys, Matching};
@@ -284,39 +284,43 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Calls `visit` with the raw values of the named fields until it says stop. An index counts the fields of all
+    /// Calls `visit` with the named fields and the message's octets until it says stop. An index counts the fields of all
     /// names, in the order of the names (RFC 5260 §6).
     fn named_fields(
         &mut self,
         names: &List,
         index: Option<Index>,
-        mut visit: impl FnMut(&[u8]) -> bool,
+        mut visit: impl FnMut(&Entry, &[u8]) -> bool,
     ) {
         self.message.prepare();
         let Some(index) = index else {
             for name in names {
-                if self.message.named(&self.expand(name)).any(&mut visit) {
+                if self
+                    .message
+                    .fields(&self.expand(name))
+                    .any(|entry| visit(entry, self.message.octets()))
+                {
                     return;
                 }
             }
             return;
         };
         let names: Vec<_> = names.iter().map(|name| self.expand(name)).collect();
-        let fields: Vec<&[u8]> = names
+        let fields: Vec<&Entry> = names
             .iter()
-            .flat_map(|name| self.message.named(name))
+            .flat_map(|name| self.message.fields(name))
             .collect();
-        if let Some(raw) = place(index, fields.len()).and_then(|at| fields.get(at)) {
-            visit(raw);
+        if let Some(entry) = place(index, fields.len()).and_then(|at| fields.get(at)) {
+            visit(entry, self.message.octets());
         }
     }
 
     fn feed_headers(&mut self, names: &List, index: Option<Index>, values: &mut Values<'_>) {
-        self.named_fields(names, index, |raw| {
+        self.named_fields(names, index, |entry, octets| {
             if values.is_count() {
-                values.feed(raw)
+                values.feed(b"")
             } else {
-                values.feed(decoded(raw).as_bytes())
+                values.feed(entry.text(octets).as_bytes())
             }
         });
     }
@@ -341,7 +345,7 @@ impl Evaluation<'_> {
             })
         };
         let Some(mime) = mime else {
-            return self.named_fields(names, index, feed);
+            return self.named_fields(names, index, |entry, octets| feed(entry.raw(octets)));
         };
         for name in names {
             let name = self.expand(name).into_owned();
