@@ -81,6 +81,23 @@
 //! # }
 //! ```
 //!
+//! # RFCs
+//!
+//! | RFC | what is here |
+//! |---|---|
+//! | 3501, 9051 | IMAP4rev1 and IMAP4rev2: grammar both ways, server, client |
+//! | 7888 | LITERAL+, LITERAL-: server, client |
+//! | 2177, 5161, 4959 | IDLE, ENABLE, SASL-IR: server, client |
+//! | 3502, 6855 | MULTIAPPEND, UTF8=ACCEPT: server, grammar |
+//! | 4731, 5182, 9394 | ESEARCH, SEARCHRES, PARTIAL: grammar, answers, saved result |
+//! | 5032, 6203, 8474, 8514 | WITHIN, SEARCH=FUZZY, OBJECTID, SAVEDATE: grammar, evaluation |
+//! | 5256, 5957, 5267 | SORT, THREAD, SORT=DISPLAY, ESORT: grammar, algorithms; CONTEXT is not here |
+//! | 7162, 9586 | CONDSTORE, QRESYNC, UIDONLY: grammar, ENABLE, news in [`View`] |
+//! | 2342, 2971, 3348, 3516, 3691, 4315, 5258, 5819, 6154, 6851, 8438, 8440 | NAMESPACE, ID, CHILDREN, BINARY, UNSELECT, UIDPLUS, LIST-EXTENDED, LIST-STATUS, SPECIAL-USE, MOVE, STATUS=SIZE, LIST-MYRIGHTS: grammar |
+//! | 4314, 5464, 9208, 8970, 7889, 5530 | ACL, METADATA, QUOTA, PREVIEW, APPENDLIMIT, response codes: grammar |
+//! | 4978, 8437 | COMPRESS, UNAUTHENTICATE: grammar, states; deflating is the host's |
+//! | 8508, 4469, 5465, 4467 | REPLACE, CATENATE, NOTIFY, URLAUTH: refused as not offered or unknown |
+//!
 //! # What is bounded
 //!
 //! [`Limits`] names each bound and the attack that it stops. Messages in
