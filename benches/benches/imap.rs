@@ -1,0 +1,223 @@
+//! IMAP: parsing and encoding beside imap-codec and imap-proto, APPEND through
+//! the server machine, the view, threading.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "criterion's macros; a start for time; fixed inputs"
+)]
+
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use imap_proto::{
+    Change, Command, Config, Dialect, Event, FetchItem, Flag, Message, Response, Server,
+    SortCriterion, SortFields, SortKey, Step, ThreadAlgorithm, ThreadInput, Untagged, View,
+    ViewOptions, sort, thread,
+};
+use peer_imap_codec::decode::Decoder;
+use peer_imap_codec::encode::Encoder;
+use peer_imap_codec::{CommandCodec, ResponseCodec};
+
+const FETCH: &[u8] = b"A1 UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)])\r\n";
+const SEARCH: &[u8] = b"A2 SEARCH CHARSET UTF-8 OR (FROM \"smith\" NOT SEEN) (SUBJECT \"report\" SINCE 1-Feb-1994) LARGER 1024 UID 100:2000,3000:* NOT KEYWORD $Junk HEADER List-Id \"posthaste\"\r\n";
+const RESPONSE: &[u8] = b"* 12 FETCH (FLAGS (\\Seen) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 4286 ENVELOPE (\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" \"IMAP4rev1 WG mtg summary and minutes\" ((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((NIL NIL \"imap\" \"cac.washington.edu\")) ((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\") (\"John Klensin\" NIL \"KLENSIN\" \"MIT.EDU\")) NIL NIL \"<B27397-0100000@cac.washington.edu>\") BODYSTRUCTURE (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 3028 92))\r\n";
+
+fn parse(c: &mut Criterion) {
+    for (name, text) in [("uid_fetch", FETCH), ("search", SEARCH)] {
+        let mut group = c.benchmark_group(format!("parse/{name}"));
+        let octets = Bytes::from_static(text);
+        group.bench_function("posthaste", |b| {
+            b.iter(|| Command::parse(black_box(&octets), Dialect::SERVER).unwrap());
+        });
+        group.bench_function("imap-codec", |b| {
+            let codec = CommandCodec::default();
+            b.iter(|| codec.decode(black_box(text)).unwrap());
+        });
+        group.finish();
+    }
+    let mut group = c.benchmark_group("parse/fetch_response");
+    let octets = Bytes::from_static(RESPONSE);
+    group.bench_function("posthaste", |b| {
+        b.iter(|| Response::parse(black_box(&octets), Dialect::SERVER).unwrap());
+    });
+    group.bench_function("imap-codec", |b| {
+        let codec = ResponseCodec::default();
+        b.iter(|| codec.decode(black_box(RESPONSE)).unwrap());
+    });
+    group.bench_function("imap-proto", |b| {
+        b.iter(|| peer_imap_proto::Response::parse(black_box(RESPONSE)).unwrap());
+    });
+    group.finish();
+}
+
+fn encode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("encode/fetch_response");
+    let response = Response::parse(&Bytes::from_static(RESPONSE), Dialect::SERVER).unwrap();
+    group.bench_function("posthaste", |b| {
+        b.iter(|| black_box(&response).to_vec(Dialect::SERVER));
+    });
+    let (_, peer) = ResponseCodec::default().decode(RESPONSE).unwrap();
+    group.bench_function("imap-codec", |b| {
+        let codec = ResponseCodec::default();
+        b.iter(|| codec.encode(black_box(&peer)).dump());
+    });
+    group.finish();
+
+    let mut server = server();
+    let mut input = BytesMut::from("c FETCH 1:* (UID FLAGS)\r\n");
+    assert!(matches!(
+        server.poll(&mut input, Instant::now()),
+        Ok(Step::Event(_))
+    ));
+    let answers: Vec<_> = (1..=10_000)
+        .filter_map(NonZeroU32::new)
+        .map(|sequence| Untagged::Fetch {
+            sequence,
+            items: vec![
+                FetchItem::Uid(sequence),
+                FetchItem::Flags(vec![Flag::Seen, Flag::Answered]),
+            ],
+        })
+        .collect();
+    let mut send = || {
+        for answer in &answers {
+            server.untagged(answer).unwrap();
+        }
+        let sent = server.output().remaining();
+        server.output().advance(sent);
+        sent
+    };
+    let mut group = c.benchmark_group("encode/10k_uid_flags");
+    group.throughput(Throughput::Bytes(send() as u64));
+    group.bench_function("posthaste", |b| b.iter(&mut send));
+    group.finish();
+}
+
+/// A server with a mailbox selected.
+fn server() -> Server {
+    let now = Instant::now();
+    let config = Config {
+        login_without_tls: true,
+        ..Config::default()
+    };
+    let mut server = Server::new(Arc::new(config), now);
+    let mut input = BytesMut::from("a LOGIN u p\r\nb SELECT INBOX\r\n");
+    for _ in 0..2 {
+        assert!(matches!(server.poll(&mut input, now), Ok(Step::Event(_))));
+        server.ok("done").unwrap();
+    }
+    let sent = server.output().remaining();
+    server.output().advance(sent);
+    server
+}
+
+fn append(c: &mut Criterion) {
+    const SIZE: usize = 1024 * 1024;
+    let mut wire = BytesMut::from(format!("c APPEND INBOX {{{SIZE}+}}\r\n").as_bytes());
+    wire.resize(wire.len() + SIZE, b'x');
+    wire.extend_from_slice(b"\r\n");
+    let mut group = c.benchmark_group("append/1_mib");
+    group.throughput(Throughput::Bytes(SIZE as u64));
+    group.bench_function("posthaste", |b| {
+        let mut server = server();
+        let now = Instant::now();
+        b.iter_batched(
+            || wire.clone(),
+            |mut input| {
+                let mut octets = 0;
+                loop {
+                    match server.poll(&mut input, now).unwrap() {
+                        Step::Event(Event::PayloadStart(_)) => server.accept_payload().unwrap(),
+                        Step::Event(Event::Payload(chunk)) => octets += chunk.len(),
+                        Step::Event(Event::PayloadEnd { .. }) => break,
+                        other => unreachable!("{other:?}"),
+                    }
+                }
+                server.ok("stored").unwrap();
+                server.output().clear();
+                octets
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+fn view(c: &mut Criterion) {
+    let uids: Vec<NonZeroU32> = (1..=1_000_000)
+        .filter_map(|uid| NonZeroU32::new(uid * 3))
+        .collect();
+    let mut group = c.benchmark_group("view/1m_messages");
+    group.bench_function("select", |b| {
+        b.iter(|| View::new(black_box(&uids).iter().copied(), ViewOptions::default()));
+    });
+    group.bench_function("expunge_1000", |b| {
+        b.iter_batched(
+            || View::new(uids.iter().copied(), ViewOptions::default()),
+            |mut view| {
+                for uid in uids.iter().step_by(1000) {
+                    view.apply(Change::Expunged(*uid));
+                }
+                view.pending(true)
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+fn order(c: &mut Criterion) {
+    let mut group = c.benchmark_group("order");
+    group.sample_size(10);
+    for count in [10_000_u32, 100_000] {
+        let inputs: Vec<_> = (1..=count)
+            .filter_map(NonZeroU32::new)
+            .map(|number| {
+                let at = number.get();
+                let (id, up) = (
+                    format!("<{at}@x>"),
+                    format!("<{}@x> <{}@x>", at / 8, at / 4),
+                );
+                ThreadInput::new(number, i64::from(at.wrapping_mul(2_654_435_761)))
+                    .with_subject(&format!("Re: subject {}", at % 1000))
+                    .with_ids(&id, &up, "")
+            })
+            .collect();
+        group.bench_function(format!("thread_references/{count}"), |b| {
+            b.iter(|| thread(black_box(&inputs), ThreadAlgorithm::References));
+        });
+        let fields: Vec<_> = (1..=count)
+            .filter_map(NonZeroU32::new)
+            .map(|number| {
+                let message = Message {
+                    sequence: number,
+                    uid: number,
+                };
+                let at = number.get().wrapping_mul(2_654_435_761);
+                SortFields::new(message, i64::from(at), u64::from(at % 99))
+                    .with_subject(&format!("Re: subject {}", at % 1000))
+            })
+            .collect();
+        let criteria = [SortKey::Subject, SortKey::Date].map(|key| SortCriterion {
+            reverse: false,
+            key,
+        });
+        group.bench_function(format!("sort_subject_date/{count}"), |b| {
+            b.iter_batched(
+                || fields.clone(),
+                |mut fields| sort(&mut fields, &criteria),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, encode, append, view, order);
+criterion_main!(benches);
