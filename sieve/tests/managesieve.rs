@@ -217,6 +217,7 @@ fn server_faults() {
 fn server_ends() {
     server(include_str!("transcripts/server-timeout.txt"));
     server(include_str!("transcripts/server-shutdown.txt"));
+    server(include_str!("transcripts/server-guesses.txt"));
 }
 
 #[test]

@@ -391,11 +391,16 @@ impl Server {
             (State::Answer(_) | State::Auth | State::StartTls, _) => State::Command,
             _ => return Err(Misuse::NotExpected { call: CALL }),
         };
-        if self.state == State::Auth {
-            self.faults += 1;
-        }
+        let guessed = self.state == State::Auth;
         self.put(&reply);
         self.state = next;
+        if guessed {
+            // Guesses are faults too.
+            self.faults += 1;
+            if self.faults > self.config.max_faults {
+                self.end(Reply::bye("Too many faults"), Some(Error::TooManyFaults));
+            }
+        }
         Ok(())
     }
 
