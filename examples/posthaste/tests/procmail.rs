@@ -194,3 +194,24 @@ fn tools() {
         assert_eq!(got, tool.expect, "{}", tool.id);
     }
 }
+
+#[test]
+fn explain() {
+    let directory = tempfile::tempdir().unwrap();
+    let rc = directory.path().join("rc");
+    fs::write(&rc, ":0:\n* ^From.*toto\namigos/toto\n").unwrap();
+    let mut command = program("posthaste", "/usr/bin:/bin");
+    command
+        .args(["procmail", "explain"])
+        .arg(&rc)
+        .current_dir(directory.path());
+    let (_, output) = feed(command, b"From: toto@example.org\n\nhi\n");
+    let said = text(output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Match on \"^From.*toto\""), "{said}");
+    assert!(
+        said.contains("> 28 octets are delivered to the mbox \"amigos/toto\"."),
+        "{said}"
+    );
+    assert!(!directory.path().join("amigos").exists());
+}

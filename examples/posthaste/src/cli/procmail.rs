@@ -1,6 +1,7 @@
 //! `posthaste procmail`: rcfiles run, and looked at.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -15,10 +16,22 @@ pub(super) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Say what an rcfile would do to the message on standard input, and do nothing
+    Explain {
+        /// The rcfile
+        rcfile: PathBuf,
+    },
 }
 
 pub(super) fn run(command: Command) -> ExitCode {
     match command {
         Command::Run { arguments } => crate::procmail::procmail(arguments),
+        Command::Explain { rcfile } => match crate::procmail::explain(&rcfile) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                super::print::error(error);
+                ExitCode::FAILURE
+            }
+        },
     }
 }

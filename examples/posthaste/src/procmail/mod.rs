@@ -6,6 +6,7 @@
 
 mod account;
 mod deliver;
+mod explain;
 mod formail;
 mod host;
 mod lockfile;
@@ -15,6 +16,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use account::Account;
+pub use explain::explain;
 pub use host::{Host, Policy, date};
 
 /// Runs `procmail` with the arguments behind its name.
