@@ -1,10 +1,11 @@
 //! From the syntax tree to the program: names, capabilities, arguments, structure; all faults in one pass.
 
+pub(crate) mod argument;
 mod bind;
 mod command;
 mod signature;
 mod suite;
-pub(crate) mod test;
+mod test;
 mod text;
 
 use crate::ast::{self, Tree, Value};

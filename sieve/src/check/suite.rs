@@ -1,8 +1,8 @@
-//! Commands of a test suite (vnd.dovecot.testsuite).
+//! Commands and tests of a test suite (vnd.dovecot.testsuite).
 
 use super::Checker;
 use super::bind::{Bound, number};
-use crate::program::SuiteCommand;
+use crate::program::{Index, SuiteCommand, SuiteTest};
 
 impl Checker<'_, '_> {
     pub(super) fn suite_command(&mut self, bound: &Bound<'_>) -> Option<SuiteCommand> {
@@ -42,6 +42,39 @@ impl Checker<'_, '_> {
                 annotation: self.text(at(0)?),
                 value: self.text(at(1)?),
             },
+            _ => return None,
+        })
+    }
+
+    pub(super) fn suite_test(&mut self, bound: &Bound<'_>) -> Option<SuiteTest> {
+        let at = |index: usize| bound.at(index);
+        let index = bound.number("index").map(|(number, _)| Index {
+            number: usize::try_from(number).unwrap_or(usize::MAX),
+            last: false,
+        });
+        Some(match bound.name {
+            "test_script_compile" => SuiteTest::Compile(self.text(at(0)?)),
+            "test_script_run" => SuiteTest::Run {
+                append: bound.has("append_result"),
+            },
+            "test_multiscript" => SuiteTest::MultiScript(self.list(at(0)?)),
+            "test_result_execute" => SuiteTest::Execute,
+            "test_result_action" => {
+                let matching = self.matching(bound);
+                SuiteTest::Action {
+                    index,
+                    keys: self.keys(at(0)?, matching),
+                    matching,
+                }
+            }
+            "test_error" => {
+                let matching = self.matching(bound);
+                SuiteTest::Error {
+                    index,
+                    keys: self.keys(at(0)?, matching),
+                    matching,
+                }
+            }
             _ => return None,
         })
     }

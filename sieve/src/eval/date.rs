@@ -30,7 +30,7 @@ impl Evaluation<'_> {
             Zone::Offset(minutes) => *minutes,
             Zone::Dynamic(text) => {
                 let text = self.expand(text);
-                crate::check::test::parse_zone(&text).ok_or_else(|| {
+                crate::check::argument::parse_zone(&text).ok_or_else(|| {
                     Fault::Fail(format!(
                         "`{}` is no time zone offset",
                         String::from_utf8_lossy(&text)
