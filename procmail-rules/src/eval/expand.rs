@@ -400,7 +400,7 @@ impl Machine {
             }
             Alternative::Replace(active) => state.braces.push(Brace { active }),
             Alternative::Bad => {
-                if state.is_used() {
+                if state.is_used() || state.inert {
                     self.log_quoted(b"Bad substitution of", &name)?;
                 }
             }
