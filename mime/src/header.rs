@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 
-use crate::{Date, encoded_word};
+use crate::{Address, Date, address, encoded_word};
 
 /// A field name may be this long; a longer run of name characters is not a field. RFC 5322 §2.1.1
 /// allows lines of 998 octets. Bounds what the incremental scanner must keep of a line.
@@ -135,6 +135,18 @@ impl<'a> Headers<'a> {
         self.filter(move |field| field.is(name))
     }
 
+    /// The addresses of all fields with this name from here on, in one list: RFC 5322 §3.6 allows
+    /// one `To` and one `Cc`, but some mail has more. A group ends with its field.
+    ///
+    /// ```
+    /// let headers = mime::Headers::new(b"To: a@x\nCc: b@x\nTo: c@x, d@x\n\n");
+    /// assert_eq!(headers.addresses("To").count(), 3);
+    /// ```
+    pub fn addresses<'n>(self, name: &'n str) -> impl Iterator<Item = Address<'a>> + use<'a, 'n> {
+        self.find_all(name)
+            .flat_map(|field| address::parse(field.raw_value()))
+    }
+
     /// Octets of the header: fields and the blank line, if there is one.
     pub fn header_len(&self) -> usize {
         let mut rest = self.clone();
@@ -250,18 +262,7 @@ impl<'a> Field<'a> {
     /// assert_eq!(field.date().unwrap().timestamp().as_second(), 880127706);
     /// ```
     pub fn date(&self) -> Option<Date> {
-        let value = self.raw_value();
-        let mut end = value.len();
-        // Semicolons may stand in a comment behind the date.
-        for _ in 0..4 {
-            let start = memrchr(b';', value.get(..end)?);
-            let date = Date::parse(value.get(start.map_or(0, |at| at + 1)..)?);
-            if date.is_some() || start.is_none() {
-                return date;
-            }
-            end = start?;
-        }
-        None
+        trace_date(self.raw_value())
     }
 
     /// Where the whole field lies in what was given to [`Headers::new`].
@@ -279,6 +280,21 @@ impl<'a> Field<'a> {
         let start = self.start + self.colon;
         start..start + self.raw_value().len()
     }
+}
+
+/// The date behind the last semicolon of a value, or in one that has none.
+pub(crate) fn trace_date(value: &[u8]) -> Option<Date> {
+    let mut end = value.len();
+    // Semicolons may stand in a comment behind the date.
+    for _ in 0..4 {
+        let start = memrchr(b';', value.get(..end)?);
+        let date = Date::parse(value.get(start.map_or(0, |at| at + 1)..)?);
+        if date.is_some() || start.is_none() {
+            return date;
+        }
+        end = start?;
+    }
+    None
 }
 
 /// Removes the line ends from a folded value and trims white space off both ends.

@@ -25,7 +25,8 @@
 //!
 //! # RFCs
 //! - 5322 with its obsolete forms, 6532: [`Headers`], [`address`], [`Date`], [`message_id`]
-//! - 2045, 2046, 2183: [`Structure`], [`Scanner`], [`transfer`]; 2047: [`encoded_word`]; 2152:
+//! - 5321 (trace fields): [`Received`]; 2369, 2919: [`list`]; 8601: [`AuthenticationResults`]
+//! - 2045, 2046, 2183, 1864, 2557, 3282: [`Structure`], [`Scanner`], [`transfer`]; 2047: [`encoded_word`]; 2152:
 //!   [`charset`]; 2231: [`Parameters`]
 //! - 3501, 9051: [`Section`]; 8970: [`text::preview`]
 //! - 3464, 3798, 3834, 5230, 6522, 6533: [`build`]; 5293: [`HeaderEdit`]
@@ -33,14 +34,17 @@
 //! Not read: x-uuencode, yEnc and BinHex bodies, base64 encoded message/rfc822 parts.
 
 pub mod address;
+mod authentication;
 pub mod build;
 pub mod charset;
 mod date;
 mod edit;
 pub mod encoded_word;
 mod header;
+pub mod list;
 pub mod message_id;
 mod param;
+mod received;
 mod section;
 mod span;
 mod structure;
@@ -48,10 +52,12 @@ pub mod text;
 pub mod transfer;
 
 pub use address::{Address, Mailbox};
+pub use authentication::{AuthenticationResults, MethodResult, Property};
 pub use date::Date;
 pub use edit::HeaderEdit;
 pub use header::{Field, Headers, unfold};
 pub use param::{ContentType, Disposition, Parameter, ParameterIter, Parameters};
+pub use received::{Clause, Received};
 pub use section::{Located, Section, SectionText, select_fields};
 pub use span::Span;
 pub use structure::{Kind, Limits, Part, Scanner, Structure};
