@@ -7,7 +7,7 @@ One message after another, each in lines; what follows the letter is in hexadeci
     B octets    its BODYSTRUCTURE, without the outer parentheses
     E octets    its ENVELOPE, without the outer parentheses
 
-Nothing is said where Dovecot is not installed. As root, doveadm is run as nobody: it does not
+As root, doveadm is run as nobody: it does not
 touch mail as root.
 """
 
@@ -36,7 +36,7 @@ def main():
     doveadm = shutil.which("doveadm")
     as_root = os.getuid() == 0
     if doveadm is None or as_root and shutil.which("setpriv") is None:
-        return
+        sys.exit("doveadm (and setpriv, as root) must be installed")
     rng = random.Random(seed)
     home = tempfile.mkdtemp()
     try:
