@@ -3,13 +3,17 @@
 
 use std::ops::Range;
 
-use crate::header::{Line, classify};
+use crate::header::{Line, NAME_OCTETS, classify};
 use crate::{Field, Headers};
 
 /// Collects changes to the header of one message and makes the new message from them.
 ///
 /// Ranges are those that [`Field::range`] gives for the message handed to [`HeaderEdit::new`];
 /// changes do not shift each other. New fields end their lines as the message does.
+///
+/// Names and values may come from anyone: of a name only the octets count that a field name can
+/// have, and a change whose name has none of them (or 1,000 and more) is not made; line ends in a
+/// value become folds.
 ///
 /// ```
 /// use mime::{HeaderEdit, Headers};
@@ -61,7 +65,9 @@ impl<'a> HeaderEdit<'a> {
     /// Puts a field in front of all others (but behind an mbox `From ` line), as RFC 5293 §4 asks
     /// of addheader. Called again, the later field comes first.
     pub fn insert_first(&mut self, name: &str, value: &[u8]) {
-        let field = self.field(name, value);
+        let Some(field) = self.field(name, value) else {
+            return;
+        };
         let at = self.fields.start;
         let place = self
             .changes
@@ -73,7 +79,9 @@ impl<'a> HeaderEdit<'a> {
 
     /// Puts a field behind all others. Called again, the later field comes last.
     pub fn insert_last(&mut self, name: &str, value: &[u8]) {
-        let field = self.field(name, value);
+        let Some(field) = self.field(name, value) else {
+            return;
+        };
         let at = self.fields.end;
         self.changes.push((at..at, field));
     }
@@ -85,13 +93,16 @@ impl<'a> HeaderEdit<'a> {
 
     /// Puts another field in the place of this one.
     pub fn replace(&mut self, field: &Field<'_>, name: &str, value: &[u8]) {
-        let new = self.field(name, value);
-        self.changes.push((field.range(), new));
+        if let Some(new) = self.field(name, value) {
+            self.changes.push((field.range(), new));
+        }
     }
 
     /// Gives a field another name and leaves its value as it is, octet for octet.
     pub fn rename(&mut self, field: &Field<'_>, name: &str) {
-        self.changes.push((field.name_range(), clean_name(name)));
+        if let Some(name) = clean_name(name) {
+            self.changes.push((field.name_range(), name));
+        }
     }
 
     /// Whether nothing is to be changed.
@@ -149,8 +160,8 @@ impl<'a> HeaderEdit<'a> {
 
     /// A whole field. Line ends in the value become folds of this message's line end: what comes
     /// from a script cannot end the field, let alone the header.
-    fn field(&self, name: &str, value: &[u8]) -> Vec<u8> {
-        let mut field = clean_name(name);
+    fn field(&self, name: &str, value: &[u8]) -> Option<Vec<u8>> {
+        let mut field = clean_name(name)?;
         field.push(b':');
         if !matches!(value, [b' ' | b'\t', ..] | []) {
             field.push(b' ');
@@ -173,16 +184,18 @@ impl<'a> HeaderEdit<'a> {
             }
         }
         field.extend_from_slice(self.eol);
-        field
+        Some(field)
     }
 }
 
-/// Only the octets a field name may have, RFC 5322 §2.2.
-fn clean_name(name: &str) -> Vec<u8> {
+/// Only the octets a field name may have, RFC 5322 §2.2; `None` if nothing is left of it or too
+/// much: such a line would end the header for its readers.
+fn clean_name(name: &str) -> Option<Vec<u8>> {
     let octets = name.bytes();
-    octets
+    let name: Vec<u8> = octets
         .filter(|byte| matches!(byte, 33..=57 | 59..=126))
-        .collect()
+        .collect();
+    (1..NAME_OCTETS).contains(&name.len()).then_some(name)
 }
 
 #[cfg(test)]
@@ -228,6 +241,23 @@ mod tests {
         let out = edit.finish();
         assert_eq!(out, b"A: 1\r\nXY: 1\r\n Bcc: x\r\n body\r\n\r\n");
         assert_eq!(Headers::new(&out).count(), 2);
+    }
+
+    #[test]
+    fn names_that_are_none_change_nothing() {
+        let message = b"A: 1\r\nB: 2\r\n\r\nbody";
+        let first = Headers::new(message).next().unwrap();
+        for name in ["", "\r\n", " :", "\u{e4}", &"x".repeat(1000)] {
+            let mut edit = HeaderEdit::new(message);
+            edit.insert_first(name, b"x");
+            edit.insert_last(name, b"x");
+            edit.replace(&first, name, b"x");
+            edit.rename(&first, name);
+            assert_eq!(edit.finish(), message, "{name}");
+        }
+        let mut edit = HeaderEdit::new(message);
+        edit.insert_first(&"x".repeat(999), b"y");
+        assert_eq!(Headers::new(&edit.finish()).count(), 3);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Parameters of `Content-Type` and `Content-Disposition`, RFC 2045 §5.1 and RFC 2231.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::charset;
 use crate::encoded_word::hex_pair;
@@ -67,18 +68,17 @@ impl<'a> ContentType<'a> {
 
     /// The boundary, octet for octet.
     pub(crate) fn boundary(&self) -> Option<Cow<'a, [u8]>> {
-        let mut raw = RawParameters(self.parameters.rest);
-        if let Some((_, value)) = raw.find(|(name, _)| name.eq_ignore_ascii_case(b"boundary")) {
-            return Some(match value {
-                // It does not end in white space, RFC 2046 §5.1.1.
-                Cow::Borrowed(value) => Cow::Borrowed(value.trim_ascii_end()),
-                Cow::Owned(value) => Cow::Owned(value.trim_ascii_end().to_vec()),
-            });
-        }
-        match self.parameters.find("boundary")? {
-            Cow::Borrowed(value) => Some(Cow::Borrowed(value.as_bytes())),
-            Cow::Owned(value) => Some(Cow::Owned(value.into_bytes())),
-        }
+        // The same rule as for every other parameter, so that the tree and who asks for the
+        // parameter see the same boundary.
+        let value = match self.parameters.gather("boundary") {
+            (_, Some(segments)) => Cow::Owned(join(&segments).into_bytes()),
+            (plain, None) => plain?,
+        };
+        // It does not end in white space, RFC 2046 §5.1.1.
+        Some(match value {
+            Cow::Borrowed(value) => Cow::Borrowed(value.trim_ascii_end()),
+            Cow::Owned(value) => Cow::Owned(value.trim_ascii_end().to_vec()),
+        })
     }
 }
 
@@ -134,6 +134,12 @@ pub struct Parameters<'a> {
 /// pieces, and gathering them costs a search each.
 const SEGMENTS: u32 = 100;
 
+/// [`Parameters::joined`] stops at this many names, for each costs a search.
+const NAMES: usize = 100;
+
+/// Number, whether it is percent-encoded, and value.
+type Segment<'a> = (u32, bool, Cow<'a, [u8]>);
+
 impl<'a> Parameters<'a> {
     /// The value of a parameter (ASCII case of the name does not matter) with RFC 2231
     /// continuations joined and charsets decoded.
@@ -149,8 +155,41 @@ impl<'a> Parameters<'a> {
     /// assert_eq!(value.parameter("title").unwrap(), "This is even more ***fun*** isn't it!");
     /// ```
     pub fn find(&self, name: &str) -> Option<Cow<'a, str>> {
+        match self.gather(name) {
+            (_, Some(segments)) => Some(Cow::Owned(join(&segments))),
+            (plain, None) => plain.map(text),
+        }
+    }
+
+    /// All parameters as [`find`](Self::find) reads them, each name once, without the asterisks of
+    /// RFC 2231, in the order in which they first appear.
+    ///
+    /// ```
+    /// let value = mime::Disposition::parse("attachment; filename*0=\"a \"; filename*1=b; size=1");
+    /// let all = value.unwrap().parameters().joined();
+    /// assert_eq!(all[0], mime::Parameter { name: "filename".into(), value: "a b".into() });
+    /// assert_eq!(all.len(), 2);
+    /// ```
+    pub fn joined(&self) -> Vec<Parameter<'a>> {
+        let mut seen = HashSet::new();
+        let mut out = Vec::new();
+        for (own, _) in RawParameters(self.rest) {
+            let name = own.split(|&byte| byte == b'*').next().unwrap_or(own);
+            if out.len() == NAMES || !seen.insert(name.to_ascii_lowercase()) {
+                continue;
+            }
+            let name = String::from_utf8_lossy(name);
+            if let Some(value) = self.find(&name) {
+                out.push(Parameter { name, value });
+            }
+        }
+        out
+    }
+
+    /// The plain form of a parameter, and the segments of its RFC 2231 form from the first one on.
+    fn gather(&self, name: &str) -> (Option<Cow<'a, [u8]>>, Option<Vec<Segment<'a>>>) {
         let mut plain = None;
-        let mut segments: Vec<(u32, bool, Cow<'a, [u8]>)> = Vec::new();
+        let mut segments: Vec<Segment<'a>> = Vec::new();
         for (own, value) in RawParameters(self.rest) {
             let Some((own, suffix)) = own.split_at_checked(name.len()) else {
                 continue;
@@ -172,10 +211,8 @@ impl<'a> Parameters<'a> {
             }
         }
         segments.sort_by_key(|&(number, ..)| number);
-        if segments.first().is_none_or(|&(number, ..)| number != 0) {
-            return plain.map(text);
-        }
-        Some(Cow::Owned(join(&segments)))
+        let begins = segments.first().is_some_and(|&(number, ..)| number == 0);
+        (plain, begins.then_some(segments))
     }
 }
 
@@ -228,7 +265,7 @@ fn segment_number(suffix: &[u8]) -> Option<(u32, bool)> {
 }
 
 /// Joins segments up to the first gap. The first extended one names the charset.
-fn join(segments: &[(u32, bool, Cow<'_, [u8]>)]) -> String {
+fn join(segments: &[Segment<'_>]) -> String {
     let mut octets = Vec::new();
     let mut label = String::new();
     for ((number, extended, value), expected) in segments.iter().zip(0..) {
@@ -503,6 +540,9 @@ mod tests {
         );
         assert_eq!(find("n*=no-quotes%21", "n").unwrap(), "no-quotes!");
         assert_eq!(find("name=a", "nam"), None);
+        let value = ContentType::parse("a/b; boundary=x; boundary*=us-ascii''y%20").unwrap();
+        assert_eq!(value.parameter("boundary").unwrap(), "y ");
+        assert_eq!(*value.boundary().unwrap(), *b"y");
         assert_eq!(find("n*x=a", "n"), None);
     }
 }

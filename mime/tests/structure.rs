@@ -535,3 +535,44 @@ fn long_lines_cost_no_memory_and_change_nothing() {
         );
     }
 }
+
+#[test]
+fn a_type_that_is_not_kept_declares_nothing() {
+    let part = "--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n";
+    let message = format!(
+        "Content-Type: multipart/mixed; boundary=a\n\n{}--a--\n",
+        part.repeat(3)
+    );
+    for stored in 1..200 {
+        let limits = Limits {
+            stored,
+            ..Limits::default()
+        };
+        let structure = Structure::parse_with(message.as_bytes(), limits);
+        check_cover(&structure, message.as_bytes());
+        for part in structure.parts() {
+            let is_multipart = part.kind() == Kind::Multipart;
+            assert_eq!(part.is("multipart", "*"), is_multipart, "{stored}");
+        }
+    }
+}
+
+#[test]
+fn the_tree_and_the_parameter_name_one_boundary() {
+    let message = b"Content-Type: multipart/mixed; boundary=a; boundary*0=\"b\"; boundary*1=c\n\n\
+        --a\n\nx\n--bc\n\ny\n--bc--\n";
+    assert_eq!(outline(message), ["multipart/mixed", "  text/plain y"]);
+    let structure = Structure::parse(message);
+    let declared = structure.root().content_type().unwrap();
+    assert_eq!(declared.parameter("boundary").unwrap(), "bc");
+}
+
+#[test]
+fn around_parts_no_encoding_counts() {
+    let message = b"Content-Type: multipart/mixed; boundary=a\n\
+        Content-Transfer-Encoding: base64\n\n--a\n\nYQ==\n--a--\n";
+    let structure = Structure::parse(message);
+    let root = structure.root();
+    assert_eq!(root.encoding(), mime::Encoding::Binary);
+    assert_eq!(*root.decoded(message), *root.body().of(message));
+}

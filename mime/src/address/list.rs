@@ -47,14 +47,19 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Octets that no part of an address may carry into a command or another field.
+fn ends_lines(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b'\0')
+}
+
 fn to_text(text: Cow<'_, [u8]>) -> Cow<'_, str> {
     match text {
-        Cow::Borrowed(text) if !text.contains(&b'\n') => charset::guess(text),
+        Cow::Borrowed(text) if !text.iter().any(ends_lines) => charset::guess(text),
         text => {
             let text: Vec<u8> = text
                 .iter()
                 .copied()
-                .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+                .filter(|byte| !ends_lines(byte))
                 .collect();
             Cow::Owned(charset::guess(&text).into_owned())
         }
@@ -126,10 +131,7 @@ impl<'a> Addresses<'a> {
                     self.rest = rest;
                     let before = match local.take() {
                         // Only the last @ separates.
-                        Some(local) => {
-                            let more = words.take().unwrap_or_default();
-                            Cow::Owned(format!("{local}@{more}"))
-                        }
+                        Some(local) => append(local, words.take()),
                         None => {
                             let last = words.last;
                             let all = words.take().unwrap_or_default();
@@ -214,10 +216,10 @@ impl<'a> Addresses<'a> {
                 }
                 b'@' => {
                     self.rest = rest;
-                    let more = words.take().unwrap_or_default();
+                    let more = words.take();
                     local = Some(match local.take() {
-                        Some(local) => Cow::Owned(format!("{local}@{more}")),
-                        None => more,
+                        Some(local) => append(local, more),
+                        None => more.unwrap_or_default(),
                     });
                 }
                 _ => {
@@ -293,6 +295,14 @@ impl<'a> Addresses<'a> {
             }
         }
     }
+}
+
+/// `local@more`, in place: there may be as many `@` as octets.
+fn append<'a>(local: Cow<'a, str>, more: Option<Cow<'a, str>>) -> Cow<'a, str> {
+    let mut local = local.into_owned();
+    local.push('@');
+    local.push_str(&more.unwrap_or_default());
+    Cow::Owned(local)
 }
 
 /// The text of a comment, quoted pairs undone.

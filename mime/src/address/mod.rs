@@ -94,8 +94,8 @@ fn push_quoted(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         match character {
-            // Would end the field line.
-            '\r' | '\n' => continue,
+            // Would end the field line or the command.
+            '\r' | '\n' | '\0' => continue,
             '"' | '\\' => out.push('\\'),
             _ => {}
         }

@@ -5,6 +5,7 @@ use std::hash::Hasher as _;
 use memchr::memmem;
 
 use super::Fields;
+use crate::encoded_word::push_hex;
 use crate::transfer;
 
 /// A body with the header fields that describe it.
@@ -200,24 +201,46 @@ fn boundary(parts: &[Entity]) -> String {
     }
 }
 
-/// Appends a parameter: plain, quoted, or in RFC 2231 form if it is not ASCII.
+/// Octets of a parameter's value in one piece; a longer value is continued as RFC 2231 §3 has it,
+/// so that no line is too long for SMTP.
+const PIECE: usize = 60;
+
+/// Appends a parameter: plain, quoted, or in RFC 2231 form if it is not ASCII or long.
 fn push_parameter(out: &mut String, name: &str, value: &str) {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&+-.^_`{|}~".contains(&byte);
-    let written = if !value.is_empty() && value.bytes().all(is_token) {
-        write!(out, "; {name}={value}")
-    } else if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
-        write!(out, "; {name}=\"{escaped}\"")
-    } else {
-        out.push_str("; ");
-        out.push_str(name);
-        out.push_str("*=utf-8''");
-        value.bytes().try_for_each(|byte| match byte {
-            byte if is_token(byte) => out.write_char(byte.into()),
-            byte => write!(out, "%{byte:02X}"),
-        })
-    };
-    debug_assert!(written.is_ok(), "a String takes everything");
+    let ascii = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let mut pieces = Vec::new();
+    let mut rest = value;
+    while rest.len() > PIECE {
+        let (piece, tail) = rest.split_at(rest.floor_char_boundary(PIECE));
+        pieces.push(piece);
+        rest = tail;
+    }
+    pieces.push(rest);
+    for (number, piece) in pieces.iter().enumerate() {
+        let segment = if pieces.len() > 1 {
+            format!("*{number}")
+        } else {
+            String::new()
+        };
+        let _ = write!(out, "; {name}{segment}");
+        if !ascii {
+            out.push_str(if number == 0 { "*=utf-8''" } else { "*=" });
+            for byte in piece.bytes() {
+                if is_token(byte) {
+                    out.push(byte.into());
+                } else {
+                    out.push('%');
+                    push_hex(byte, out);
+                }
+            }
+        } else if !piece.is_empty() && piece.bytes().all(is_token) {
+            let _ = write!(out, "={piece}");
+        } else {
+            let escaped = piece.replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = write!(out, "=\"{escaped}\"");
+        }
+    }
 }
 
 /// The text with LF made CRLF where CR is missing. IMAP and SMTP know only CRLF.
@@ -301,9 +324,20 @@ mod tests {
 
     #[test]
     fn parameters_of_all_forms() {
-        for name in ["a.png", "a b.png", "a\"\\b", "\u{e4}", ""] {
+        let long = [
+            "x".repeat(3000),
+            "\u{e4} \"".repeat(500),
+            " \"\\".repeat(500),
+        ];
+        let short = ["a.png", "a b.png", "a  b\"\\c", "\u{e4}", ""];
+        for name in short.into_iter().chain(long.iter().map(String::as_str)) {
             let entity = Entity::attachment("a/b", name, b"");
             let message = entity.into_message(Fields::new());
+            assert!(
+                message
+                    .split(|&byte| byte == b'\n')
+                    .all(|line| line.len() <= 998)
+            );
             assert_eq!(Structure::parse(&message).root().file_name().unwrap(), name);
         }
     }

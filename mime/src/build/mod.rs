@@ -27,6 +27,7 @@ pub use report::{
 };
 
 use crate::address::Mailbox;
+use crate::header::NAME_OCTETS;
 use crate::{Date, encoded_word};
 
 /// Lines are folded to this length where they can be, RFC 5322 §2.1.1.
@@ -49,27 +50,29 @@ impl Fields {
         Self::default()
     }
 
-    /// A field whose value is written as it is, folded at its spaces.
+    /// A field whose value is written as it is, folded at its spaces. Line ends become one space,
+    /// and a word that no line of 998 octets has room for (RFC 5322 §2.1.1) is cut by one. A field
+    /// without a name is left out.
     pub fn structured(&mut self, name: &str, value: &str) -> &mut Self {
         let name: String = name
             .chars()
             .filter(|byte| matches!(byte, '!'..='9' | ';'..='~'))
             .collect();
+        if !(1..NAME_OCTETS - WORD).contains(&name.len()) {
+            return self;
+        }
         self.text.push_str(&name);
         self.text.push(':');
         let mut column = name.len() + 1;
         let mut first = true;
-        for word in value
-            .split([' ', '\t', '\r', '\n', '\0'])
-            .filter(|word| !word.is_empty())
-        {
-            if column + 1 + word.len() > LINE && !first {
+        for (space, word) in words(value, WORD) {
+            if column + space.len() + word.len() > LINE && !first {
                 self.text.push_str("\r\n");
                 column = 0;
             }
-            self.text.push(' ');
+            self.text.push_str(space);
             self.text.push_str(word);
-            column += 1 + word.len();
+            column += space.len() + word.len();
             first = false;
         }
         self.text.push_str("\r\n");
@@ -79,13 +82,14 @@ impl Fields {
     /// An unstructured field (`Subject`, `Comments`): encoded words are used for what is not plain
     /// ASCII.
     pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        let value: String = value
-            .chars()
-            .map(|character| match character {
-                '\r' | '\n' | '\0' | '\t' => ' ',
-                character => character,
-            })
-            .collect();
+        let mut line = String::with_capacity(value.len());
+        for (space, word) in words(value, usize::MAX) {
+            if !line.is_empty() {
+                line.push_str(space);
+            }
+            line.push_str(word);
+        }
+        let value = line;
         let mut needy = value
             .split_inclusive(' ')
             .scan(0, |at, word| {
@@ -121,9 +125,16 @@ impl Fields {
         self.structured(name, &date.to_string())
     }
 
-    /// Message identifiers, given without angle brackets.
+    /// Message identifiers, given without angle brackets; what cannot stand in one is left out.
     pub fn message_ids<I: AsRef<str>>(&mut self, name: &str, ids: &[I]) -> &mut Self {
-        let ids: Vec<String> = ids.iter().map(|id| format!("<{}>", id.as_ref())).collect();
+        let id = |id: &I| {
+            let inside = |character: &char| !matches!(character, '<' | '>' | ' ' | '\0'..='\x1f');
+            format!(
+                "<{}>",
+                id.as_ref().chars().filter(inside).collect::<String>()
+            )
+        };
+        let ids: Vec<String> = ids.iter().map(id).collect();
         self.structured(name, &ids.join(" "))
     }
 
@@ -137,6 +148,33 @@ impl Fields {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+/// Runs of this many spaces are kept, since they may stand in a quoted string; of a longer one only
+/// so much that it fits into a line.
+const SPACES: &str = "                ";
+
+/// The words of a value, each with the white space to be written before it; a word longer than
+/// `limit` octets comes in pieces.
+fn words(value: &str, limit: usize) -> impl Iterator<Item = (&'static str, &str)> {
+    let is_space = |character: char| matches!(character, ' ' | '\t' | '\r' | '\n' | '\0');
+    let mut rest = value.trim_matches(is_space);
+    let mut space = " ";
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(is_space).unwrap_or(rest.len());
+        let end = rest.floor_char_boundary(end.min(limit));
+        let (word, tail) = rest.split_at_checked(end)?;
+        rest = tail.trim_start_matches(is_space);
+        let (blank, _) = tail.split_at_checked(tail.len() - rest.len())?;
+        let before = std::mem::replace(&mut space, " ");
+        if blank.bytes().all(|byte| byte == b' ') {
+            space = SPACES.get(..blank.len().max(1)).unwrap_or(SPACES);
+        }
+        Some((before, word))
+    })
 }
 
 #[cfg(test)]
@@ -175,10 +213,27 @@ mod tests {
         fields
             .text("Subject:\r\nX", "a\r\nBcc: b\r\n\r\nbody")
             .structured("To", "a\nb\0c")
-            .structured("Empty", "");
+            .structured("Empty", "")
+            .structured(" :\r\n", "no name")
+            .message_ids("Message-ID", &["a@b>\r\n <c"]);
         assert_eq!(
             fields.as_str(),
-            "SubjectX: a Bcc: b body\r\nTo: a b c\r\nEmpty:\r\n"
+            "SubjectX: a Bcc: b body\r\nTo: a b c\r\nEmpty:\r\nMessage-ID: <a@bc>\r\n"
         );
+    }
+
+    #[test]
+    fn spaces_stay_and_no_line_is_too_long() {
+        let mut fields = Fields::new();
+        fields
+            .structured("To", "\"a  b\"@x,   c@x")
+            .structured("Long", &"\u{e4}".repeat(2000))
+            .structured("Wide", &format!("a{}b", " ".repeat(2000)));
+        let text = fields.as_str();
+        assert!(text.starts_with("To: \"a  b\"@x,   c@x\r\n"));
+        assert!(text.split("\r\n").all(|line| line.len() <= 998));
+        let long = Headers::new(text.as_bytes()).find("Long");
+        let long = long.map(|field| field.text().replace(' ', ""));
+        assert_eq!(long, Some("\u{e4}".repeat(2000)));
     }
 }

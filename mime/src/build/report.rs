@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use super::{Entity, Fields};
@@ -135,7 +136,7 @@ impl DeliveryReport<'_> {
         let global = !self.recipients.iter().all(ascii);
         let mut blocks = Fields::new();
         if let Some(id) = self.envelope_id {
-            blocks.structured("Original-Envelope-Id", id);
+            blocks.structured("Original-Envelope-Id", &printable(id, global));
         }
         blocks.structured("Reporting-MTA", &format!("dns; {}", self.reporting_mta));
         if let Some(date) = &self.arrival_date {
@@ -166,6 +167,23 @@ impl DeliveryReport<'_> {
     }
 }
 
+/// Text for a status field. Only the forms of RFC 6533 §3 may hold what is not ASCII; a reply of a
+/// remote host may hold anything, and must not turn a report into one that cannot be relayed.
+fn printable(text: &str, global: bool) -> Cow<'_, str> {
+    // Line ends are the field's business.
+    let kept = |character: char| {
+        matches!(character, ' '..='~' | '\r' | '\n' | '\t') || global && !character.is_control()
+    };
+    if text.chars().all(kept) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|character| match character {
+        character if kept(character) => character,
+        _ => '?',
+    });
+    Cow::Owned(shown.collect())
+}
+
 impl RecipientStatus {
     fn fields(&self, global: bool) -> Fields {
         let mut fields = Fields::new();
@@ -181,10 +199,10 @@ impl RecipientStatus {
             .structured("Action", &self.action.to_string())
             .structured("Status", &self.status);
         if let Some(mta) = &self.remote_mta {
-            fields.structured("Remote-MTA", &format!("dns; {mta}"));
+            fields.structured("Remote-MTA", &printable(&format!("dns; {mta}"), global));
         }
         if let Some(code) = &self.diagnostic_code {
-            fields.structured("Diagnostic-Code", code);
+            fields.structured("Diagnostic-Code", &printable(code, global));
         }
         if let Some(date) = &self.last_attempt {
             fields.date("Last-Attempt-Date", date);
@@ -371,6 +389,34 @@ mod tests {
         );
         assert_eq!(structure.find(&[3]).unwrap().body().of(&message), original);
         assert!(message.is_ascii());
+    }
+
+    #[test]
+    fn what_a_remote_host_says_stays_in_its_field() {
+        let mut bad = recipient("b@example.net\r\nAction: delivered\r\n\r\nFinal-Recipient: x");
+        bad.remote_mta = Some("mx\r\n\r\n--=_".into());
+        bad.diagnostic_code = Some(format!("smtp; 550 caf\u{e9}\0\n\n{}", "x".repeat(5000)));
+        bad.status = "5.0.0\r\nAction: relayed".into();
+        let message = report(&[bad], Original::None);
+        let structure = Structure::parse(&message);
+        let status = structure.find(&[2]).unwrap().body().of(&message);
+        let blocks = std::str::from_utf8(status).unwrap().split("\r\n\r\n");
+        assert_eq!(blocks.clone().count(), 2);
+        let fields = Headers::new(blocks.last().unwrap().as_bytes());
+        assert_eq!(fields.clone().find_all("Action").count(), 1);
+        let code = fields
+            .clone()
+            .find("Diagnostic-Code")
+            .unwrap()
+            .text()
+            .into_owned();
+        assert!(code.starts_with("smtp; 550 caf?? xxx"), "{code}");
+        assert!(message.is_ascii());
+        assert!(
+            message
+                .split(|&byte| byte == b'\n')
+                .all(|line| line.len() <= 999)
+        );
     }
 
     #[test]

@@ -189,9 +189,21 @@ impl<'s> Part<'s> {
     }
 
     /// `Content-Transfer-Encoding`; 7bit without one (RFC 2045 §6.1).
+    ///
+    /// Around parts the encoding cannot be any that changes octets (§6.4): they were found in the
+    /// octets as they are, so whatever is declared there is read as binary.
     pub fn encoding(&self) -> Encoding {
-        self.encoding_value()
-            .map_or(Encoding::SevenBit, Encoding::parse)
+        let declared = self
+            .encoding_value()
+            .map_or(Encoding::SevenBit, Encoding::parse);
+        match declared {
+            Encoding::Base64 | Encoding::QuotedPrintable | Encoding::Unknown
+                if self.kind() != Kind::Leaf =>
+            {
+                Encoding::Binary
+            }
+            declared => declared,
+        }
     }
 
     /// The value of `Content-Transfer-Encoding` as written.

@@ -45,10 +45,9 @@ fn decode_lines(text: &[u8], out: &mut Vec<u8>) {
             continue;
         }
         let blank = after.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
-        match after
-            .get(blank.unwrap_or(after.len())..)
-            .unwrap_or_default()
-        {
+        let blank = blank.unwrap_or(after.len());
+        match after.get(blank..).unwrap_or_default() {
+            _ if blank > HELD_OCTETS => out.push(b'='),
             [b'\n', next @ ..] | [b'\r', b'\n', next @ ..] => rest = next,
             [] => rest = &[],
             _ => out.push(b'='),
@@ -57,16 +56,18 @@ fn decode_lines(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(trim_blank(rest));
 }
 
-/// Without white space at the end.
-fn trim_blank(mut text: &[u8]) -> &[u8] {
-    while let [shorter @ .., b' ' | b'\t'] = text {
-        text = shorter;
-    }
-    text
+/// Without white space at the end, of which at most [`HELD_OCTETS`] go away.
+fn trim_blank(text: &[u8]) -> &[u8] {
+    let blank = text.iter().rev().take(HELD_OCTETS);
+    let blank = blank
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
+    text.get(..text.len() - blank).unwrap_or(text)
 }
 
-/// White space and line ends that wait for what follows them are kept up to this length; RFC 2045
-/// §6.7 (5) allows lines of 76 characters.
+/// White space before a line end is looked at up to this length, since a decoder that is fed in
+/// pieces has to keep it; what comes before is kept as text. RFC 2045 §6.7 (5) allows lines of 76
+/// characters.
 const HELD_OCTETS: usize = 1000;
 
 #[derive(Clone, Debug, Default)]
@@ -81,7 +82,7 @@ impl Decoder {
         // Complete the held piece with what may decide it: the next line end, or enough octets.
         while !self.held.is_empty() && !text.is_empty() {
             let take = memchr(b'\n', text).map_or(text.len(), |at| at + 1);
-            let (head, rest) = text.split_at(take.min(HELD_OCTETS));
+            let (head, rest) = text.split_at(take.min(2 * HELD_OCTETS));
             let mut line = std::mem::take(&mut self.held);
             line.extend_from_slice(head);
             text = rest;
@@ -103,11 +104,7 @@ impl Decoder {
         let held = open_end(text);
         let (plain, held) = text.split_at(text.len() - held);
         decode_inside(plain, out);
-        if held.len() > HELD_OCTETS {
-            decode_inside(held, out);
-        } else {
-            self.held.extend_from_slice(held);
-        }
+        self.held.extend_from_slice(held);
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
@@ -116,12 +113,11 @@ impl Decoder {
     }
 }
 
-/// Octets at the end of an unfinished line that what follows may change the meaning of.
+/// Octets at the end of an unfinished line that what follows may change the meaning of; at most
+/// [`HELD_OCTETS`] and two.
 fn open_end(text: &[u8]) -> usize {
-    let mut end = text;
-    while let [shorter @ .., b' ' | b'\t' | b'\r'] = end {
-        end = shorter;
-    }
+    let line = text.strip_suffix(b"\r").unwrap_or(text);
+    let end = trim_blank(line);
     let end = match end {
         [shorter @ .., b'='] => shorter,
         [shorter @ .., b'=', digit] if end.len() == text.len() && digit.is_ascii_hexdigit() => {
@@ -239,6 +235,31 @@ mod tests {
                 .for_each(|chunk| decoder.feed(chunk, &mut out));
             decoder.finish(&mut out);
             assert_eq!(out, whole, "{size}");
+        }
+    }
+
+    #[test]
+    fn long_white_space_is_one_thing_however_it_is_cut() {
+        for spaces in [999, 1000, 1001, 1002, 2500] {
+            for front in ["", "=", "x", "=4", "\r"] {
+                for back in ["", "\n", "\r\n", "\r\r\n", "x\n", "\r", "=", "41"] {
+                    let text = format!("{front}{}{back}y", " ".repeat(spaces));
+                    let ends = [text.len() - 1, text.len()];
+                    for text in ends.map(|end| text.as_bytes().split_at(end).0) {
+                        let whole = decode_quoted_printable(text);
+                        for size in [1, 7, 1000, 1001, 1500] {
+                            let mut out = Vec::new();
+                            let mut decoder = Decoder::default();
+                            for chunk in text.chunks(size) {
+                                decoder.feed(chunk, &mut out);
+                                assert!(decoder.held.len() <= HELD_OCTETS + 2);
+                            }
+                            decoder.finish(&mut out);
+                            assert_eq!(out, whole, "{front:?} {spaces} {back:?} {size}");
+                        }
+                    }
+                }
+            }
         }
     }
 

@@ -38,12 +38,13 @@ impl Scanner {
         let Some(field) = self.field.take() else {
             return;
         };
-        if field == ContentField::Type {
-            self.declare();
-        }
-        let value = self.value.trim_ascii();
         let start = self.text.len();
-        if start + value.len() <= self.limits.stored {
+        if start + self.value.trim_ascii().len() <= self.limits.stored {
+            // A type that is not kept declares nothing: the tree must not contradict it.
+            if field == ContentField::Type {
+                self.declare();
+            }
+            let value = self.value.trim_ascii();
             match std::str::from_utf8(value) {
                 Ok(value) => self.text.push_str(value),
                 Err(_) => self.text.push_str(&crate::charset::guess(value)),
