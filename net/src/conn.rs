@@ -51,6 +51,8 @@ pub struct Conn<M> {
     machine: M,
     input: BytesMut,
     read_size: usize,
+    /// Whether `input` was given more room than a small read needs.
+    grown: bool,
     read_closed: bool,
 }
 
@@ -83,6 +85,7 @@ impl<M: Machine> Conn<M> {
             machine,
             input: BytesMut::new(),
             read_size: SMALL_READ,
+            grown: false,
             read_closed: false,
         }
     }
@@ -220,15 +223,16 @@ impl<M: Machine> Conn<M> {
     async fn pump(&mut self, drain: bool) -> Result<(), ConnError> {
         let deadline = self.machine.poll_timeout();
         let had = self.input.len();
-        if self.input.is_empty() && self.read_size == SMALL_READ {
-            // A payload's large buffer is given back when things calm down.
-            if self.input.capacity() > 2 * SMALL_READ {
-                self.input = BytesMut::new();
-            }
+        // A payload's large buffer is given back when things calm down. Its
+        // capacity does not tell: that is only what is left of it.
+        if self.grown && self.input.is_empty() && self.read_size == SMALL_READ {
+            self.input = BytesMut::new();
+            self.grown = false;
         }
-        if self.input.capacity() - self.input.len() < SMALL_READ {
-            self.input.reserve(self.read_size);
-        }
+        self.make_room();
+        // A machine that asks for input has taken what it could and bounds
+        // the rest by its own limits; the cap is for one that takes nothing.
+        let cap = if drain { INPUT_CAP } else { usize::MAX };
         let Self {
             stream,
             machine,
@@ -262,7 +266,7 @@ impl<M: Machine> Conn<M> {
             {
                 return Poll::Ready(Err(error));
             }
-            if !*read_closed && input.len() < INPUT_CAP {
+            if !*read_closed && input.len() < cap {
                 match pin!(stream.read_buf(input)).poll(cx) {
                     Poll::Ready(Ok(count)) => return Poll::Ready(Ok(Woke::Read(count))),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -295,6 +299,13 @@ impl<M: Machine> Conn<M> {
         Ok(())
     }
 
+    fn make_room(&mut self) {
+        if self.input.capacity() - self.input.len() < SMALL_READ {
+            self.input.reserve(self.read_size);
+            self.grown |= self.read_size > SMALL_READ;
+        }
+    }
+
     /// Writes once; reads up to the cap meanwhile, so that two full pipes
     /// never wait for each other.
     async fn pump_write(&mut self, last_progress: Instant) -> Result<(), ConnError> {
@@ -302,9 +313,8 @@ impl<M: Machine> Conn<M> {
         const STALLED: Duration = Duration::from_secs(300);
         let closed_before = self.read_closed;
         let deadline = last_progress + STALLED;
-        if self.input.capacity() - self.input.len() < SMALL_READ {
-            self.input.reserve(self.read_size);
-        }
+        self.make_room();
+        self.grown = true;
         let Self {
             stream,
             machine,
@@ -384,10 +394,12 @@ mod tests {
 
     use super::*;
 
-    /// Sends every octet back; wants to be drained above 64 KiB.
+    /// Sends every octet back, in pieces of `least` octets at the least;
+    /// wants to be drained above 64 KiB.
     #[derive(Default)]
     struct Echo {
         output: Output,
+        least: usize,
         eof: bool,
         over: bool,
         deadline: Option<Instant>,
@@ -404,7 +416,7 @@ mod tests {
             if self.output.len() > 65_536 {
                 return Ok(Step::NeedDrain);
             }
-            if input.is_empty() {
+            if input.is_empty() || (input.len() < self.least && !self.eof) {
                 return Ok(Step::NeedInput);
             }
             Ok(Step::Event(input.split().freeze()))
@@ -466,6 +478,43 @@ mod tests {
         writer.await.unwrap();
         assert_eq!(server.await.unwrap(), SIZE as u64);
         assert!(back.into_iter().eq((0..251).cycle().take(SIZE)));
+    }
+
+    #[tokio::test]
+    async fn a_machine_gets_as_much_as_it_asks_for() {
+        const SIZE: usize = 2 * INPUT_CAP;
+        let machine = Echo {
+            least: SIZE,
+            ..Echo::default()
+        };
+        let (mut conn, mut peer) = pair(machine).await;
+        let writer = tokio::spawn(async move {
+            peer.write_all(&vec![1; SIZE]).await.unwrap();
+            peer
+        });
+        assert!(conn.next().await.unwrap().unwrap().len() >= SIZE);
+        let _peer = writer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_gives_its_memory_back() {
+        let (mut conn, mut peer) = pair(Echo::default()).await;
+        peer.write_all(&vec![1; 100_000]).await.unwrap();
+        let mut got = 0;
+        while got < 100_000 {
+            got += conn.next().await.unwrap().unwrap().len();
+        }
+        assert!(conn.grown);
+        peer.write_all(b"x").await.unwrap();
+        conn.next().await.unwrap().unwrap();
+        let idle = conn.next();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), idle)
+                .await
+                .is_err()
+        );
+        assert!(!conn.grown);
+        assert!(conn.input.capacity() <= 2 * SMALL_READ);
     }
 
     #[tokio::test]

@@ -63,6 +63,7 @@ machine! {
     imap_proto::Server, imap_proto::Event, imap_proto::Error;
     smtp_proto::Server, smtp_proto::Event, smtp_proto::Error;
     smtp_proto::Client, smtp_proto::ClientEvent, smtp_proto::ClientError;
+    sieve::managesieve::Server, sieve::managesieve::Event, sieve::managesieve::Error;
     pop3_proto::Server, pop3_proto::Event, pop3_proto::ServerError;
     pop3_proto::Client, pop3_proto::ClientEvent, pop3_proto::ClientError;
 }
