@@ -1,7 +1,8 @@
 //! FETCH, COPY and MOVE.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::time::SystemTime;
 
@@ -28,6 +29,11 @@ const HEADER_LIMIT: u64 = 1 << 20;
 /// The most of a part that is decoded for BINARY.
 const BINARY_LIMIT: u64 = 64 << 20;
 
+/// Octets of one answer that are made for it alone, decoded or picked out,
+/// rather than shared with the message: a line has room for thousands of
+/// items, each as large as the message.
+const MADE_LIMIT: u64 = 16 << 20;
+
 /// What of a message an attribute needs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
@@ -44,6 +50,8 @@ struct Loaded {
     structure: Option<Structure>,
     /// Headers of a message that is not in memory, by where they start.
     headers: HashMap<u64, Bytes>,
+    /// Octets that were made for the answer.
+    made: Cell<u64>,
 }
 
 enum Octets {
@@ -71,7 +79,10 @@ impl Session<'_> {
             Ok(named) => named,
             Err(error) => return Ok(Done::bad(&error.to_string())),
         };
+        // The same item twice says nothing new.
+        let mut told = HashSet::new();
         let mut attributes = fetch.attributes.clone();
+        attributes.retain(|attribute| told.insert(attribute.clone()));
         if fetch.uid && !attributes.contains(&FetchAttribute::Uid) {
             attributes.insert(0, FetchAttribute::Uid);
         }
@@ -333,6 +344,7 @@ async fn load(
         octets: Octets::None,
         structure: None,
         headers: HashMap::new(),
+        made: Cell::new(0),
     };
     match need {
         Need::Nothing => return Ok(loaded),
@@ -459,7 +471,7 @@ impl Loaded {
                 FetchItem::Rfc822(self.section(&Section::default(), None, streamed)?)
             }
             FetchAttribute::Rfc822Header => {
-                FetchItem::Rfc822Header(Content::Octets(Bytes::copy_from_slice(self.header())))
+                FetchItem::Rfc822Header(Content::Octets(self.shared(self.header())))
             }
             FetchAttribute::Rfc822Text => {
                 let text = Section::new(Vec::new(), SectionText::Text).unwrap_or_default();
@@ -478,7 +490,7 @@ impl Loaded {
                     part: part.clone(),
                     origin: partial.map(|partial| partial.first),
                     content: match decoded {
-                        Some(decoded) => Content::Octets(cut(Bytes::from(decoded), *partial)),
+                        Some(decoded) => Content::Octets(cut(decoded, *partial)),
                         None => Content::Nil,
                     },
                 }
@@ -517,7 +529,7 @@ impl Loaded {
             return Ok(Content::Octets(cut(
                 match section.text() {
                     SectionText::Header => header.clone(),
-                    _ => Bytes::from(wanted.fields(header)),
+                    _ => self.made(wanted.fields(header))?,
                 },
                 partial,
             )));
@@ -536,11 +548,11 @@ impl Loaded {
                 whole.slice_ref(part)
             }
             (Located::Fields(span), Octets::Whole(whole)) => {
-                Bytes::from(wanted.fields(span.of(whole)))
+                self.made(wanted.fields(span.of(whole)))?
             }
             (Located::Fields(span), _) => {
                 let header = self.headers.get(&span.start).cloned().unwrap_or_default();
-                Bytes::from(wanted.fields(&header))
+                self.made(wanted.fields(&header))?
             }
             (Located::Octets(span), _) => {
                 let (from, octets) = cut_span(span, partial);
@@ -552,7 +564,7 @@ impl Loaded {
     }
 
     /// A part, its transfer encoding taken off; nothing if there is none.
-    fn decoded(&self, part: &[NonZeroU32]) -> StoreResult<Option<Vec<u8>>> {
+    fn decoded(&self, part: &[NonZeroU32]) -> StoreResult<Option<Bytes>> {
         let structure = self.structure()?;
         let number: Vec<u32> = part.iter().map(|step| step.get()).collect();
         let Some(found) = structure.find(&number) else {
@@ -565,12 +577,35 @@ impl Loaded {
             )));
         };
         if number.is_empty() {
-            return Ok(Some(whole.to_vec()));
+            return Ok(Some(whole.clone()));
         }
-        match found.encoding() {
-            Encoding::Unknown => Err(StoreError::Storage("unknown transfer encoding".into())),
-            encoding => Ok(Some(encoding.decode(found.body().of(whole)).into_owned())),
+        let decoded = match found.encoding() {
+            Encoding::Unknown => {
+                return Err(StoreError::Storage("unknown transfer encoding".into()));
+            }
+            encoding => encoding.decode(found.body().of(whole)),
+        };
+        Ok(Some(match decoded {
+            Cow::Borrowed(octets) => self.shared(octets),
+            Cow::Owned(octets) => self.made(octets)?,
+        }))
+    }
+
+    /// Octets of what was read, without copying them.
+    fn shared(&self, octets: &[u8]) -> Bytes {
+        match &self.octets {
+            Octets::Header(own) | Octets::Whole(own) => own.slice_ref(octets),
+            _ => Bytes::copy_from_slice(octets),
         }
+    }
+
+    /// Octets that nothing else holds: so many of them and no more.
+    fn made(&self, octets: Vec<u8>) -> StoreResult<Bytes> {
+        self.made.set(self.made.get() + octets.len() as u64);
+        if self.made.get() > MADE_LIMIT {
+            return Err(StoreError::Limit("Too much is asked for at once"));
+        }
+        Ok(Bytes::from(octets))
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::auth::{Authenticator, Exchange, ExchangeStep, Seat, Seats, Verdict};
+use crate::blocking::Room;
 use crate::server::stopped;
 use crate::store::{Account, MailStore, StoreError};
 
@@ -48,6 +49,16 @@ pub struct ImapService {
     pub authenticator: Arc<Authenticator>,
     /// How many sessions a user may have from one address.
     pub seats: Seats,
+    /// What messages that are searched may take, in all sessions together.
+    pub search_room: Room,
+}
+
+impl ImapService {
+    /// Room for the searches of a server.
+    #[must_use]
+    pub fn search_room() -> Room {
+        Room::new(search::SEARCH_ROOM)
+    }
 }
 
 /// One connection.
@@ -347,6 +358,7 @@ impl Done {
             StoreError::Name { .. } => Code::Cannot,
             StoreError::Gone(_) => Code::ExpungeIssued,
             StoreError::Quota => Code::OverQuota,
+            StoreError::Limit(_) => Code::Limit,
             _ => {
                 tracing::error!(%error, "the store failed");
                 return Self::no("The store failed; try again later").with(Code::Unavailable);

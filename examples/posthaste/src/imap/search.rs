@@ -12,10 +12,17 @@ use mime::{Headers, Structure};
 use super::fetch::{date_time, read_header};
 use super::selected::Selected;
 use super::{Done, Machine, Result, Session};
+use crate::blocking::{Room, Taken, in_place};
 use crate::store::{Flags, Message, StoreError, StoreResult};
 
 /// A larger message is searched up to here.
 const SEARCHED: u64 = 64 << 20;
+
+/// What all messages that are being searched may take together.
+pub(super) const SEARCH_ROOM: u64 = 256 << 20;
+
+/// Messages of this size are searched while other threads take over.
+const LONG_WORK: usize = 128 * 1024;
 
 /// One message while it is looked at.
 struct Looked<'a> {
@@ -26,6 +33,9 @@ struct Looked<'a> {
     size: u64,
     header: Option<Bytes>,
     whole: Option<(Bytes, Structure)>,
+    room: &'a Room,
+    /// What `whole` takes, and what its parts decoded may.
+    taken: Option<Taken>,
 }
 
 impl Session<'_> {
@@ -51,7 +61,8 @@ impl Session<'_> {
                 return Ok(Done(error.status()));
             }
         };
-        let found = match run(selected, &program, uses_size(&search.key)).await {
+        let room = &self.service.search_room;
+        let found = match run(selected, &program, uses_size(&search.key), room).await {
             Ok(found) => found,
             Err(error) => return Ok(Done::failed(&error)),
         };
@@ -65,7 +76,12 @@ impl Session<'_> {
     }
 }
 
-async fn run(selected: &Selected, program: &Program, sizes: bool) -> StoreResult<Vec<Named>> {
+async fn run(
+    selected: &Selected,
+    program: &Program,
+    sizes: bool,
+    room: &Room,
+) -> StoreResult<Vec<Named>> {
     let mut found = Vec::new();
     for (index, uid) in selected.view.uids().iter().enumerate() {
         let Some(message) = selected.snapshot.message(uid.get()) else {
@@ -93,6 +109,8 @@ async fn run(selected: &Selected, program: &Program, sizes: bool) -> StoreResult
             size,
             header: None,
             whole: None,
+            room,
+            taken: None,
         };
         match looked.verdict(program).await {
             Ok(true) => found.push(looked.named),
@@ -121,7 +139,14 @@ fn uses_size(key: &SearchKey) -> bool {
 impl Looked<'_> {
     async fn verdict(&mut self, program: &Program) -> StoreResult<bool> {
         loop {
-            match program.evaluate(self) {
+            let long = self.whole.as_ref();
+            let long = long.is_some_and(|(octets, _)| octets.len() > LONG_WORK);
+            let verdict = if long {
+                in_place(|| program.evaluate(self))
+            } else {
+                program.evaluate(self)
+            };
+            match verdict {
                 Verdict::Match => return Ok(true),
                 Verdict::NoMatch => return Ok(false),
                 Verdict::Needs(Need::Header) if self.header.is_none() => {
@@ -136,15 +161,21 @@ impl Looked<'_> {
 
     async fn load(&mut self) -> StoreResult<()> {
         let mut reader = self.selected.mailbox.read(self.message.uid).await?;
-        let mut octets = Vec::new();
+        let size = reader.size().min(SEARCHED);
+        self.taken = self.room.take(2 * size).await;
+        let mut octets = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         while let Some(chunk) = reader.next().await? {
             octets.extend_from_slice(&chunk);
             if octets.len() as u64 >= SEARCHED {
                 break;
             }
         }
-        let structure = Structure::parse(&octets);
         let octets = Bytes::from(octets);
+        let structure = if octets.len() > LONG_WORK {
+            in_place(|| Structure::parse(&octets))
+        } else {
+            Structure::parse(&octets)
+        };
         let end = Headers::new(&octets).header_len();
         self.header = Some(octets.slice(..end));
         self.whole = Some((octets, structure));

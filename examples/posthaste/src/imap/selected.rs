@@ -1,5 +1,6 @@
 //! The selected mailbox: what the client knows of it, and its news.
 
+use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
@@ -190,10 +191,11 @@ impl Session<'_> {
         let Ok(changes) = selected.mailbox.changes_since(selected.modseq).await else {
             return;
         };
-        let recent = if selected.read_only {
-            Vec::new()
+        let recent: HashSet<u32> = if selected.read_only {
+            HashSet::new()
         } else {
-            selected.mailbox.take_recent().await.unwrap_or_default()
+            let recent = selected.mailbox.take_recent().await;
+            recent.unwrap_or_default().into_iter().collect()
         };
         let last_known = selected
             .snapshot
