@@ -13,6 +13,7 @@ pub mod config;
 pub mod delivery;
 pub mod imap;
 pub mod logging;
+pub mod managesieve;
 pub mod pop3;
 pub mod procmail;
 pub mod queue;

@@ -16,16 +16,17 @@ use tokio::task::JoinSet;
 
 use crate::auth::{Authenticator, HashError, MECHANISMS, Seats, Users, UsersError};
 use crate::blocking::Blocking;
-use crate::config::{Account, Config, Location, MailboxCommand, Ssl, TlsLevel};
+use crate::config::{Account, Config, Location, MailboxCommand, Ssl, TlsLevel, UserPath};
 use crate::delivery::{
     DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, RemoteAgent, RemoteConfig,
 };
 use crate::imap::ImapService;
+use crate::managesieve::ManageSieve;
 use crate::pop3::Pop3;
 use crate::queue::{LocalQueue, Queue, QueueError};
 use crate::reception::Reception;
 use crate::route::Router;
-use crate::store::{AccountPlace, FilterKind, LocalStore, MailStore, StoreError};
+use crate::store::{AccountPlace, FilterKind, LocalStore, MailStore, ScriptPlace, StoreError};
 
 /// How long sessions and deliveries may go on once the server is to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -112,6 +113,7 @@ enum Sessions {
     Reception(Arc<Reception>),
     Imap(Arc<ImapService>),
     Pop3(Arc<Pop3>),
+    ManageSieve(Arc<ManageSieve>),
 }
 
 impl Server {
@@ -159,6 +161,7 @@ impl Server {
                 router: Arc::clone(&router),
                 authenticator: Arc::clone(&authenticator),
                 hop_limit: HOP_LIMIT,
+                error_sleep_time: config.smtpd_error_sleep_time,
             }))
         };
         let in_clear = security(smtp_tls.is_some());
@@ -186,7 +189,31 @@ impl Server {
         }
         server.bind_imap(&config, &authenticator, limits).await?;
         server.bind_pop3(&config, &authenticator, limits).await?;
+        server
+            .bind_managesieve(&config, &authenticator, limits)
+            .await?;
         Ok(server)
+    }
+
+    async fn bind_managesieve(
+        &mut self,
+        config: &Config,
+        authenticator: &Arc<Authenticator>,
+        limits: ListenerLimits,
+    ) -> Result<(), StartError> {
+        let acceptor = access_tls(config)?;
+        let in_clear = security(acceptor.is_some());
+        let service = ManageSieve::new(
+            config,
+            acceptor,
+            Arc::clone(&self.store),
+            Arc::clone(authenticator),
+            Seats::new(config.mail_max_userip_connections),
+        );
+        let addresses = &config.listen_managesieve;
+        let sessions = Sessions::ManageSieve(Arc::new(service));
+        self.bind("managesieve", addresses, in_clear, limits, &sessions)
+            .await
     }
 
     async fn bind_imap(
@@ -197,6 +224,7 @@ impl Server {
     ) -> Result<(), StartError> {
         let acceptor = access_tls(config)?;
         let seats = Seats::new(config.mail_max_userip_connections);
+        let search_room = ImapService::search_room();
         let service = |service: &'static str, implicit_tls: bool| {
             let machine = |within_host| {
                 let starttls = acceptor.is_some() && !implicit_tls;
@@ -211,6 +239,7 @@ impl Server {
                 store: Arc::clone(&self.store),
                 authenticator: Arc::clone(authenticator),
                 seats: seats.clone(),
+                search_room: search_room.clone(),
             }))
         };
         let (plain, encrypted) = (service("imap", false), service("imaps", true));
@@ -324,6 +353,7 @@ impl Sessions {
             Self::Reception(_) => b"421 4.7.0 Error: too many connections\r\n",
             Self::Imap(_) => b"* BYE Too many connections\r\n",
             Self::Pop3(_) => Pop3::FAREWELL,
+            Self::ManageSieve(_) => ManageSieve::FAREWELL,
         };
         let session_stop = stop.clone();
         let session = move |socket, peer| {
@@ -333,6 +363,7 @@ impl Sessions {
                     Self::Reception(reception) => reception.serve(socket, peer, stop).await,
                     Self::Imap(imap) => imap.serve(socket, peer, stop).await,
                     Self::Pop3(pop3) => Arc::clone(pop3).serve(socket, peer, stop).await,
+                    Self::ManageSieve(service) => service.serve(socket, peer, stop).await,
                 }
             }
         };
@@ -490,11 +521,15 @@ fn place(config: &Config, users: &Users, user: &str) -> Result<AccountPlace, Sto
     };
     std::fs::create_dir_all(&home)
         .map_err(|error| StoreError::Storage(format!("{}: {error}", home.display())))?;
-    let sieve = config
-        .sieve
-        .active
-        .expand(account)
-        .map_err(|error| named(error.to_string()))?;
+    let expand = |path: &UserPath| {
+        path.expand(account)
+            .map_err(|error| named(error.to_string()))
+    };
+    let sieve = expand(&config.sieve.active)?;
+    let scripts = ScriptPlace {
+        folder: expand(&config.sieve.scripts)?,
+        active: sieve.clone(),
+    };
     let sieve =
         (config.mailbox_command != MailboxCommand::Procmail).then_some((FilterKind::Sieve, sieve));
     let procmail = (config.procmail && config.mailbox_command != MailboxCommand::Sieve)
@@ -505,6 +540,9 @@ fn place(config: &Config, users: &Users, user: &str) -> Result<AccountPlace, Sto
     Ok(AccountPlace {
         mail,
         filters: sieve.into_iter().chain(procmail).chain(default).collect(),
+        before: config.sieve_before.clone(),
+        after: config.sieve_after.clone(),
+        scripts: Some(scripts),
         autocreate: autocreate
             .map(|mailbox| (mailbox.name.clone(), mailbox.special_use.clone()))
             .collect(),

@@ -73,6 +73,9 @@ impl Fixture {
                 home,
                 filters: Vec::new(),
                 autocreate: Vec::new(),
+                before: Vec::new(),
+                after: Vec::new(),
+                scripts: None,
             })
         }));
         let seats = Seats::new(config.mail_max_userip_connections);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::sieve::SieveFilter;
 use super::{Failure, Outcome};
+use crate::blocking::Room;
 use crate::queue::{Born, Envelope, Queue, QueueError, QueueId, Recipient};
 use crate::store::{
     Account, DeliveryId, Filter, Flags, MailStore, MessageReader, NewMessage, StoreError,
@@ -15,6 +16,10 @@ use crate::store::{
 
 /// A larger message is delivered unfiltered: filters look at it in memory.
 const FILTER_LIMIT: u64 = 64 << 20;
+
+/// What all messages that are being filtered may take together; a message
+/// counts twice, since its filter may make another one of it.
+const FILTER_ROOM: u64 = 256 << 20;
 
 /// How users' mail is filtered.
 #[derive(Debug, Clone)]
@@ -29,6 +34,7 @@ pub struct LocalConfig {
 pub struct LocalAgent {
     store: Arc<dyn MailStore>,
     sieve: SieveFilter,
+    room: Room,
 }
 
 /// What came of a local delivery, and the messages that were born of it.
@@ -54,6 +60,7 @@ impl LocalAgent {
         Self {
             store,
             sieve: SieveFilter::new(&config.hostname, &config.recipient_delimiter),
+            room: Room::new(FILTER_ROOM),
         }
     }
 
@@ -87,32 +94,37 @@ impl LocalAgent {
 
     async fn run(&self, job: &Job<'_>, born: &mut Vec<Born>) -> Result<String, Outcome> {
         let account = self.store.account(job.user).await.map_err(from_store)?;
-        match self.filter(job, &*account).await {
-            Some(Filter::Sieve(script)) => {
-                let message = job.whole().await?;
-                let account = &*account;
-                return self.sieve.run(job, account, &script, &message, born).await;
-            }
-            Some(Filter::Procmail(_)) | None => {}
+        let scripts = self.scripts(job, &*account).await;
+        if !scripts.is_empty() {
+            let _taken = self.room.take(2 * job.size).await;
+            let message = job.whole().await?;
+            let account = &*account;
+            return self.sieve.run(job, account, &scripts, message, born).await;
         }
         job.store(&*account, "INBOX", Flags::NONE, Vec::new(), None)
             .await?;
         Ok(format!("{}: INBOX", job.user))
     }
 
-    /// The user's filter. One that cannot be read loses no mail.
-    async fn filter(&self, job: &Job<'_>, account: &dyn Account) -> Option<Filter> {
-        match account.filter().await {
-            Ok(Some(_)) if job.size > FILTER_LIMIT => {
-                tracing::warn!(queue_id = %job.id, user = job.user, "too large to be filtered");
-                None
-            }
-            Ok(filter) => filter,
+    /// The scripts that the message goes through. Those that cannot be read
+    /// lose no mail.
+    async fn scripts(&self, job: &Job<'_>, account: &dyn Account) -> Vec<Bytes> {
+        let filters = match account.filters().await {
+            Ok(filters) => filters,
             Err(error) => {
                 tracing::warn!(queue_id = %job.id, user = job.user, %error, "no filter");
-                None
+                return Vec::new();
             }
+        };
+        if job.size > FILTER_LIMIT && !filters.is_empty() {
+            tracing::warn!(queue_id = %job.id, user = job.user, "too large to be filtered");
+            return Vec::new();
         }
+        let sieve = |filter| match filter {
+            Filter::Sieve(script) => Some(script),
+            Filter::Procmail(_) => None,
+        };
+        filters.into_iter().filter_map(sieve).collect()
     }
 }
 

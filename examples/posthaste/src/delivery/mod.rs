@@ -9,17 +9,28 @@ mod local;
 mod remote;
 mod sieve;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::queue::{Born, Claimed, Envelope, Queue, QueueId, Recipient, Status, backoff};
+use crate::queue::{
+    Born, BornContent, Claimed, Envelope, Queue, QueueId, Recipient, Status, backoff,
+};
 use crate::route::{NextHop, Route, Router};
 
 pub use local::{LocalAgent, LocalConfig};
 pub use remote::{RemoteAgent, RemoteConfig};
+pub(crate) use sieve::{capabilities as sieve_capabilities, compiler as sieve_compiler};
+
+/// Octets of messages born of a delivery that wait in memory to be written
+/// down: a thousand recipients may each send on an edited copy.
+const BORN_LIMIT: usize = 1 << 20;
+
+/// Recipients that are sorted before others have their turn.
+const TURN: usize = 64;
 
 /// How the queue is worked off.
 #[derive(Debug, Clone)]
@@ -165,24 +176,22 @@ impl DeliveryAgent {
             failed: Vec::new(),
             started: SystemTime::now(),
         };
+        // A recipient that was deferred may have its copy in one of several
+        // mailboxes already.
+        attempt.envelope.maybe_delivered |= attempt.envelope.attempts > 0;
         attempt.envelope.attempts += 1;
-        let (local, remote) = self.sort(&mut attempt);
+        let (local, remote) = self.sort(&mut attempt).await;
         let had_local = !local.is_empty();
         for (index, user) in local {
             let outcome = self.deliver_here(&mut attempt, index, &user).await;
             attempt.settle(index, outcome);
+            if attempt.born_octets() > BORN_LIMIT {
+                self.write_down(&mut attempt).await;
+            }
         }
         if had_local && !remote.is_empty() {
-            // Other hosts can take hours: what is done here is written down.
-            let born = std::mem::take(&mut attempt.born);
-            let recorded = self
-                .queue
-                .record(&attempt.id, attempt.envelope.clone(), born.clone())
-                .await;
-            if let Err(error) = recorded {
-                tracing::error!(queue_id = %attempt.id, %error, "cannot record deliveries");
-                attempt.born = born;
-            }
+            // Other hosts can take hours.
+            self.write_down(&mut attempt).await;
         }
         let sent = remote.into_iter().map(|(destination, indices)| {
             let recipients: Vec<(usize, String)> = indices
@@ -207,11 +216,37 @@ impl DeliveryAgent {
         self.conclude(attempt).await;
     }
 
+    /// Records what was done so far. Recipients that are given up are told
+    /// of in the same step: after a crash nobody would know of them.
+    async fn write_down(&self, attempt: &mut Attempt) {
+        if !self.tell_sender(attempt).await {
+            return;
+        }
+        let born = std::mem::take(&mut attempt.born);
+        let recorded = self
+            .queue
+            .record(&attempt.id, attempt.envelope.clone(), born.clone())
+            .await;
+        match recorded {
+            Ok(ids) => log_born(&attempt.id, &ids),
+            Err(error) => {
+                tracing::error!(queue_id = %attempt.id, %error, "cannot record deliveries");
+                attempt.born = born;
+            }
+        }
+    }
+
     /// Expands aliases and sorts the open recipients by where they live.
     #[expect(clippy::type_complexity, reason = "two plain lists")]
-    fn sort(&self, attempt: &mut Attempt) -> (Vec<(usize, String)>, Vec<(NextHop, Vec<usize>)>) {
+    async fn sort(
+        &self,
+        attempt: &mut Attempt,
+    ) -> (Vec<(usize, String)>, Vec<(NextHop, Vec<usize>)>) {
         let mut local = Vec::new();
         let mut remote: Vec<(NextHop, Vec<usize>)> = Vec::new();
+        let mut places: HashMap<NextHop, usize> = HashMap::new();
+        let recipients = attempt.envelope.recipients.iter();
+        let mut known: HashSet<String> = recipients.map(|own| own.address.clone()).collect();
         let mut index = 0;
         // Grows while aliases add recipients; each address is added once, so
         // a loop of aliases ends.
@@ -220,12 +255,13 @@ impl DeliveryAgent {
                 match self.router.route(&recipient.address) {
                     Route::Local { user, .. } => local.push((index, user)),
                     Route::Relay { destination } => {
-                        match remote.iter_mut().find(|(other, _)| *other == destination) {
+                        let place = *places.entry(destination.clone()).or_insert(remote.len());
+                        match remote.get_mut(place) {
                             Some((_, indices)) => indices.push(index),
                             None => remote.push((destination, vec![index])),
                         }
                     }
-                    Route::Alias { targets } => attempt.expand(index, targets),
+                    Route::Alias { targets } => attempt.expand(index, targets, &mut known),
                     Route::Reject(refusal) => {
                         let failure = Failure::new(refusal.enhanced, refusal.text);
                         attempt.settle(index, Outcome::Failed(failure));
@@ -242,6 +278,9 @@ impl DeliveryAgent {
                 }
             }
             index += 1;
+            if index % TURN == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         (local, remote)
     }
@@ -281,16 +320,10 @@ impl DeliveryAgent {
         if age >= lifetime {
             attempt.expire();
         }
-        if !attempt.failed.is_empty() && !attempt.envelope.sender.is_empty() {
-            match self.bounce(&attempt).await {
-                Ok(born) => attempt.born.push(born),
-                Err(reason) => {
-                    // The sender must hear of it: try the whole step again.
-                    tracing::error!(queue_id = %attempt.id, reason, "cannot write a bounce");
-                    for (index, failure) in std::mem::take(&mut attempt.failed) {
-                        attempt.set(index, deferred(failure));
-                    }
-                }
+        if !self.tell_sender(&mut attempt).await {
+            // The sender must hear of it: try the whole step again.
+            for (index, failure) in std::mem::take(&mut attempt.failed) {
+                attempt.set(index, deferred(failure));
             }
         }
         let id = attempt.id.clone();
@@ -313,9 +346,7 @@ impl DeliveryAgent {
         };
         match recorded {
             Ok(ids) => {
-                for new in ids {
-                    tracing::info!(queue_id = %new, parent = %id, "queued");
-                }
+                log_born(&id, &ids);
                 if !still_open {
                     tracing::info!(queue_id = %id, "removed");
                 }
@@ -323,6 +354,22 @@ impl DeliveryAgent {
             // The lease is kept until a restart rather than delivering twice.
             Err(error) => tracing::error!(queue_id = %id, %error, "cannot record the attempt"),
         }
+    }
+
+    /// Puts a bounce for what has failed to what is born; false when that
+    /// cannot be done now.
+    async fn tell_sender(&self, attempt: &mut Attempt) -> bool {
+        if !attempt.failed.is_empty() && !attempt.envelope.sender.is_empty() {
+            match self.bounce(attempt).await {
+                Ok(born) => attempt.born.push(born),
+                Err(reason) => {
+                    tracing::error!(queue_id = %attempt.id, reason, "cannot write a bounce");
+                    return false;
+                }
+            }
+        }
+        attempt.failed.clear();
+        true
     }
 
     async fn bounce(&self, attempt: &Attempt) -> Result<Born, String> {
@@ -344,20 +391,14 @@ impl DeliveryAgent {
 
 impl Attempt {
     /// Replaces an alias by what it stands for.
-    fn expand(&mut self, index: usize, targets: Vec<String>) {
+    fn expand(&mut self, index: usize, targets: Vec<String>, known: &mut HashSet<String>) {
         let original = match self.envelope.recipients.get(index) {
             Some(recipient) => recipient.original.clone(),
             None => return,
         };
         self.set(index, Status::Delivered);
         for target in targets {
-            let known = self
-                .envelope
-                .recipients
-                .iter()
-                .enumerate()
-                .any(|(at, recipient)| at != index && recipient.address == target);
-            if !known {
+            if known.insert(target.clone()) {
                 self.envelope.recipients.push(Recipient {
                     address: target,
                     original: original.clone(),
@@ -365,6 +406,14 @@ impl Attempt {
                 });
             }
         }
+    }
+
+    fn born_octets(&self) -> usize {
+        let octets = |born: &Born| match &born.content {
+            BornContent::Whole(octets) => octets.len(),
+            BornContent::Parent { prefix } => prefix.len(),
+        };
+        self.born.iter().map(octets).sum()
     }
 
     fn settle(&mut self, index: usize, outcome: Outcome) {
@@ -428,6 +477,12 @@ impl Attempt {
         if let Some(recipient) = self.envelope.recipients.get_mut(index) {
             recipient.status = status;
         }
+    }
+}
+
+fn log_born(parent: &QueueId, ids: &[QueueId]) {
+    for id in ids {
+        tracing::info!(queue_id = %id, parent = %parent, "queued");
     }
 }
 

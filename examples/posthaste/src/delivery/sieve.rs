@@ -6,18 +6,28 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use sieve::{
-    Action, Answer, Capabilities, Compiler, Config, Evaluation, Outcome as Verdict, Progress,
+    Action, Answer, Capabilities, Compiler, Config, Evaluation, Keep, Outcome as Verdict, Progress,
     Question, Script,
 };
 
 use super::local::{Job, from_store};
 use super::{Failure, Outcome};
+use crate::blocking::in_place;
 use crate::queue::{Born, BornContent, Envelope, Recipient};
 use crate::received::date;
-use crate::store::{Account, Flags, StoreResult};
+use crate::store::{Account, Flags, StoreError, StoreResult};
 
 /// Compiled scripts kept; more are compiled again.
 const CACHED: usize = 256;
+
+/// How often a message may be sent on by users' filters, one after the other,
+/// on this host, and messages that they write may be answered by more of
+/// them. With the redirects that one script may do, this stops scripts that
+/// multiply a message among themselves.
+const GENERATIONS: u32 = 5;
+
+/// Messages of this size are evaluated while other threads take over.
+const LONG_WORK: usize = 128 * 1024;
 
 /// Runs scripts.
 pub(super) struct SieveFilter {
@@ -27,41 +37,53 @@ pub(super) struct SieveFilter {
     compiled: Mutex<HashMap<Bytes, Result<Script, String>>>,
 }
 
-/// What a script wants done with a delivery.
+/// What scripts want done with a delivery.
 struct Plan<'a> {
     filter: &'a SieveFilter,
     job: &'a Job<'a>,
     account: &'a dyn Account,
-    message: &'a Bytes,
+    /// As the scripts so far have left it.
+    message: Bytes,
+    /// Whether that is another than the one delivered.
+    edited: bool,
     stored: Vec<String>,
+    done: Vec<String>,
+}
+
+/// What scripts may ask for: all but what this host cannot answer.
+pub(crate) fn capabilities() -> Capabilities {
+    [
+        "vnd.dovecot.pipe",
+        "vnd.dovecot.filter",
+        "vnd.dovecot.execute",
+        "vnd.dovecot.testsuite",
+        "imapsieve",
+        "mboxmetadata",
+        "servermetadata",
+        "mailboxid",
+        "extlists",
+        "spamtest",
+        "spamtestplus",
+        "virustest",
+        "include",
+        "redirect-dsn",
+        "redirect-deliverby",
+        "envelope-dsn",
+        "envelope-deliverby",
+    ]
+    .into_iter()
+    .fold(Capabilities::all(), Capabilities::without)
+}
+
+/// The compiler of users' scripts.
+pub(crate) fn compiler() -> Compiler {
+    Compiler::new().capabilities(capabilities())
 }
 
 impl SieveFilter {
     pub(super) fn new(hostname: &str, separator: &str) -> Self {
-        // What asks things of the host that this host cannot answer.
-        let capabilities = [
-            "vnd.dovecot.pipe",
-            "vnd.dovecot.filter",
-            "vnd.dovecot.execute",
-            "vnd.dovecot.testsuite",
-            "imapsieve",
-            "mboxmetadata",
-            "servermetadata",
-            "mailboxid",
-            "extlists",
-            "spamtest",
-            "spamtestplus",
-            "virustest",
-            "include",
-            "redirect-dsn",
-            "redirect-deliverby",
-            "envelope-dsn",
-            "envelope-deliverby",
-        ]
-        .into_iter()
-        .fold(Capabilities::all(), Capabilities::without);
         Self {
-            compiler: Compiler::new().capabilities(capabilities),
+            compiler: compiler(),
             hostname: hostname.to_owned(),
             separator: separator.to_owned(),
             compiled: Mutex::default(),
@@ -86,14 +108,15 @@ impl SieveFilter {
         compiled
     }
 
-    /// Runs the script and carries out what it wants. Whatever fails, the
+    /// Runs the scripts and carries out what they want. The next one has its
+    /// say while the message is kept, as in Pigeonhole. Whatever fails, the
     /// message is kept.
     pub(super) async fn run(
         &self,
         job: &Job<'_>,
         account: &dyn Account,
-        source: &Bytes,
-        message: &Bytes,
+        sources: &[Bytes],
+        message: Bytes,
         born: &mut Vec<Born>,
     ) -> Result<String, Outcome> {
         let mut plan = Plan {
@@ -101,19 +124,33 @@ impl SieveFilter {
             job,
             account,
             message,
+            edited: false,
             stored: Vec::new(),
+            done: Vec::new(),
         };
-        let verdict = match self.compile(source) {
-            Ok(script) => plan.evaluate(&script).await,
-            Err(fault) => {
-                tracing::warn!(queue_id = %job.id, user = job.user, fault, "sieve script is faulty");
-                return plan.keep(Vec::new(), None).await;
+        let mut flags = Some(Vec::new());
+        for source in sources {
+            let script = match self.compile(source) {
+                Ok(script) => script,
+                Err(fault) => {
+                    tracing::warn!(queue_id = %job.id, user = job.user, fault, "sieve script is faulty");
+                    continue;
+                }
+            };
+            let verdict = plan.evaluate(&script).await;
+            if let Some(error) = &verdict.error {
+                tracing::warn!(queue_id = %job.id, user = job.user, %error, "sieve script gave up");
             }
-        };
-        if let Some(error) = &verdict.error {
-            tracing::warn!(queue_id = %job.id, user = job.user, %error, "sieve script gave up");
+            flags = plan.carry_out(verdict, born).await?;
+            if flags.is_none() {
+                break;
+            }
         }
-        plan.carry_out(verdict, born).await
+        if let Some(flags) = flags {
+            let to = plan.keep(flags, None).await?;
+            plan.done.push(format!("keep {to}"));
+        }
+        Ok(format!("{}: sieve: {}", job.user, plan.done.join(", ")))
     }
 
     fn config(&self, job: &Job<'_>) -> Config {
@@ -147,9 +184,14 @@ impl Plan<'_> {
         envelope.original_to = Some(job.recipient.original.clone());
         envelope.auth.clone_from(&job.envelope.authenticated);
         let config = self.filter.config(job);
-        let mut evaluation = Evaluation::new(script, self.message, envelope, config);
+        let mut evaluation = Evaluation::new(script, &self.message, envelope, config);
         loop {
-            match evaluation.step() {
+            let progress = if self.message.len() < LONG_WORK {
+                evaluation.step()
+            } else {
+                in_place(|| evaluation.step())
+            };
+            match progress {
                 Progress::Done(verdict) => return verdict,
                 Progress::Ask(question) => {
                     let answer = match self.answer(question).await {
@@ -200,30 +242,32 @@ impl Plan<'_> {
         })
     }
 
+    /// Answers the flags to keep the message with, or nothing if it is not
+    /// kept.
     async fn carry_out(
         &mut self,
         verdict: Verdict,
         born: &mut Vec<Born>,
-    ) -> Result<String, Outcome> {
-        let mut done = Vec::new();
+    ) -> Result<Option<Vec<String>>, Outcome> {
+        let mut kept: Option<Keep> = None;
         for action in verdict.actions {
             let name = action.name();
             let to = match action {
                 Action::Keep(keep) => {
-                    let edited = keep.edited.map(|edited| edited.to_bytes(self.message));
-                    self.keep(keep.flags, edited).await?
+                    kept = Some(keep);
+                    continue;
                 }
                 Action::FileInto(file) => {
-                    let edited = file.edited.map(|edited| edited.to_bytes(self.message));
+                    let edited = file.edited.map(|edited| edited.to_bytes(&self.message));
                     self.file_into(file.mailbox, edited).await?
                 }
                 Action::Redirect(redirect) => {
-                    if self.is_loop() {
+                    if self.is_loop() || self.is_last_generation() {
                         let id = self.job.id;
                         tracing::warn!(queue_id = %id, to = redirect.address, "redirect would loop");
                         self.keep(Vec::new(), None).await?
                     } else {
-                        let edited = redirect.edited.map(|edited| edited.to_bytes(self.message));
+                        let edited = redirect.edited.map(|edited| edited.to_bytes(&self.message));
                         born.push(self.redirect(&redirect.address, edited));
                         redirect.address
                     }
@@ -232,6 +276,10 @@ impl Plan<'_> {
                 Action::Reject(reject) => {
                     let reason = reject.reason.replace("\r\n", "\n");
                     return Err(Outcome::Failed(Failure::new("5.7.1", reason.trim_end())));
+                }
+                Action::Vacation(_) | Action::Notify(_) if self.is_last_generation() => {
+                    tracing::warn!(queue_id = %self.job.id, action = name, "it would loop");
+                    continue;
                 }
                 Action::Vacation(vacation) => {
                     let key = vacation_key(&vacation.handle, &vacation.recipient);
@@ -246,7 +294,7 @@ impl Plan<'_> {
                         let copy = Bytes::from(message.clone());
                         self.store_copy(fcc, copy).await;
                     }
-                    born.push(mail("", &vacation.recipient, message));
+                    born.push(self.mail(&vacation.recipient, message));
                     vacation.recipient
                 }
                 Action::Notify(notify) => {
@@ -258,7 +306,7 @@ impl Plan<'_> {
                         self.job.address(),
                     );
                     for recipient in &notify.recipients {
-                        born.push(mail("", recipient, message.clone()));
+                        born.push(self.mail(recipient, message.clone()));
                     }
                     notify.recipients.join(" ")
                 }
@@ -276,9 +324,15 @@ impl Plan<'_> {
                     self.keep(Vec::new(), None).await?
                 }
             };
-            done.push(format!("{name} {to}"));
+            self.done.push(format!("{name} {to}"));
         }
-        Ok(format!("{}: sieve: {}", self.job.user, done.join(", ")))
+        Ok(kept.map(|keep| {
+            if let Some(edited) = keep.edited {
+                self.message = Bytes::from(edited.to_bytes(&self.message));
+                self.edited = true;
+            }
+            keep.flags
+        }))
     }
 
     async fn keep(
@@ -309,7 +363,7 @@ impl Plan<'_> {
             let made = if mailbox.create {
                 self.make(&name).await
             } else {
-                Err(crate::store::StoreError::NoMailbox(name.clone()))
+                Err(StoreError::NoMailbox(name.clone()))
             };
             if let Err(error) = made {
                 // RFC 5228 §4.1: an error of fileinto is the implicit keep.
@@ -321,7 +375,11 @@ impl Plan<'_> {
     }
 
     async fn make(&self, name: &str) -> StoreResult<()> {
-        self.account.create(name, None).await?;
+        match self.account.create(name, None).await {
+            // Another delivery was faster.
+            Ok(()) | Err(StoreError::Exists(_)) => {}
+            Err(error) => return Err(error),
+        }
         self.account.subscribe(name, true).await
     }
 
@@ -336,14 +394,9 @@ impl Plan<'_> {
             return Ok(mailbox);
         }
         let (flags, keywords) = split_flags(flags);
+        let instead = self.instead(edited);
         self.job
-            .store(
-                self.account,
-                &mailbox,
-                flags,
-                keywords,
-                edited.map(Bytes::from),
-            )
+            .store(self.account, &mailbox, flags, keywords, instead)
             .await?;
         self.stored.push(mailbox.clone());
         Ok(mailbox)
@@ -374,6 +427,13 @@ impl Plan<'_> {
         }
     }
 
+    /// What takes the place of the message delivered, if it was changed now or
+    /// by an earlier script.
+    fn instead(&self, edited: Option<Vec<u8>>) -> Option<Bytes> {
+        let before = || self.edited.then(|| self.message.clone());
+        edited.map(Bytes::from).or_else(before)
+    }
+
     fn redirect(&self, address: &str, edited: Option<Vec<u8>>) -> Born {
         let prefix = format!("X-Sieve-Redirected-From: {}\r\n", self.job.address());
         let mut envelope = self.job.envelope.clone();
@@ -381,11 +441,12 @@ impl Plan<'_> {
         envelope.attempts = 0;
         envelope.next_attempt = None;
         envelope.maybe_delivered = false;
+        envelope.generation += 1;
         Born {
             envelope,
-            content: match edited {
+            content: match self.instead(edited) {
                 Some(edited) => {
-                    BornContent::Whole(Bytes::from([prefix.into_bytes(), edited].concat()))
+                    BornContent::Whole(Bytes::from([prefix.as_bytes(), &edited].concat()))
                 }
                 None => BornContent::Parent {
                     prefix: Bytes::from(prefix),
@@ -396,9 +457,23 @@ impl Plan<'_> {
 
     /// Whether this recipient has redirected the message before.
     fn is_loop(&self) -> bool {
-        mime::Headers::new(self.message)
+        mime::Headers::new(&self.message)
             .find_all("X-Sieve-Redirected-From")
             .any(|field| field.text().trim().eq_ignore_ascii_case(self.job.address()))
+    }
+
+    fn is_last_generation(&self) -> bool {
+        self.job.envelope.generation >= GENERATIONS
+    }
+
+    /// A message of the script's own.
+    fn mail(&self, recipient: &str, message: Vec<u8>) -> Born {
+        let mut envelope = Envelope::new("", [Recipient::new(recipient)], SystemTime::now());
+        envelope.generation = self.job.envelope.generation + 1;
+        Born {
+            envelope,
+            content: BornContent::Whole(Bytes::from(message)),
+        }
     }
 
     fn message_id(&self, what: &str) -> String {
@@ -413,13 +488,6 @@ fn inbox(name: &str) -> String {
         "INBOX".into()
     } else {
         name.to_owned()
-    }
-}
-
-fn mail(sender: &str, recipient: &str, message: Vec<u8>) -> Born {
-    Born {
-        envelope: Envelope::new(sender, [Recipient::new(recipient)], SystemTime::now()),
-        content: BornContent::Whole(Bytes::from(message)),
     }
 }
 

@@ -78,6 +78,9 @@ pub struct Envelope {
     /// succeeded unrecorded.
     #[serde(default)]
     pub maybe_delivered: bool,
+    /// How many users' filters sent it on or wrote it, one after the other.
+    #[serde(default)]
+    pub generation: u32,
 }
 
 impl Envelope {
@@ -98,6 +101,7 @@ impl Envelope {
             attempts: 0,
             next_attempt: None,
             maybe_delivered: false,
+            generation: 0,
         }
     }
 }

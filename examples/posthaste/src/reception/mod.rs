@@ -1,8 +1,9 @@
 //! Mail in: SMTP, submission and LMTP sessions over `smtp_proto`'s server.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use net::tls::TlsAcceptor;
@@ -40,6 +41,9 @@ pub struct Reception {
     /// The most `Received` fields of a message; more is a loop
     /// (RFC 5321 §6.3).
     pub hop_limit: usize,
+    /// How long an error's reply waits once a client has made
+    /// [`PATIENCE`](Self::PATIENCE) of them.
+    pub error_sleep_time: Duration,
 }
 
 /// One connection.
@@ -50,11 +54,16 @@ struct Session<'a> {
     user: Option<String>,
     exchange: Option<Exchange>,
     transaction: Option<Transaction>,
+    /// Commands refused so far.
+    errors: usize,
+    /// The reply at hand waits for this long.
+    penalty: Option<Duration>,
 }
 
 struct Transaction {
     mail: Mail,
     recipients: Vec<Recipient>,
+    known: HashSet<String>,
     incoming: Option<Box<dyn Incoming>>,
     hops: HopCounter,
     size: u64,
@@ -65,6 +74,9 @@ struct Transaction {
 type Machine = Conn<Server>;
 
 impl Reception {
+    /// Errors that are answered at once: Postfix's `smtpd_soft_error_limit`.
+    pub const PATIENCE: usize = 10;
+
     /// Serves one connection until it ends or `stop` turns true.
     pub async fn serve(&self, socket: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
         let ip = peer.ip().to_canonical();
@@ -75,6 +87,8 @@ impl Reception {
             user: None,
             exchange: None,
             transaction: None,
+            errors: 0,
+            penalty: None,
         };
         match session.run(socket, stop).await {
             Ok(()) => tracing::debug!(service = self.service, client = %ip, "disconnected"),
@@ -121,6 +135,21 @@ impl Session<'_> {
                 Some(event) => self.handle(event, &mut conn).await?,
                 None => return Ok(()),
             }
+            // Nothing is sent before the machine is asked again.
+            if let Some(penalty) = self.penalty.take() {
+                tokio::select! {
+                    () = tokio::time::sleep(penalty) => {}
+                    () = stopped(&mut stop) => {}
+                }
+            }
+        }
+    }
+
+    /// Slows down a client that makes many errors.
+    fn count_error(&mut self) {
+        self.errors += 1;
+        if self.errors > Reception::PATIENCE && !self.reception.error_sleep_time.is_zero() {
+            self.penalty = Some(self.reception.error_sleep_time);
         }
     }
 
@@ -161,6 +190,7 @@ impl Session<'_> {
             Event::AuthCancelled => self.exchange = None,
             Event::Reset | Event::Quit => self.transaction = None,
             Event::Rejected(rejected) => {
+                self.count_error();
                 tracing::info!(
                     service = self.reception.service,
                     client = %self.peer,
@@ -194,6 +224,7 @@ impl Session<'_> {
                 %rejection,
                 "recipient refused"
             );
+            self.count_error();
             return Reply::new(
                 rejection.code,
                 parse_code(rejection.enhanced),
@@ -201,13 +232,10 @@ impl Session<'_> {
             );
         }
         if let Some(transaction) = &mut self.transaction {
-            let known = transaction
-                .recipients
-                .iter()
-                .any(|recipient| recipient.address == address);
             // In LMTP every RCPT gets its own reply to the message, so a
             // repeated one stays.
-            if !known || self.reception.plain.mode == Mode::Lmtp {
+            let fresh = transaction.known.insert(address.clone());
+            if fresh || self.reception.plain.mode == Mode::Lmtp {
                 transaction.recipients.push(Recipient::new(address));
             }
         }
@@ -387,6 +415,7 @@ impl Transaction {
         Self {
             mail,
             recipients: Vec::new(),
+            known: HashSet::new(),
             incoming: None,
             hops: HopCounter::default(),
             size: 0,

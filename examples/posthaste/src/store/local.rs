@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -12,9 +12,11 @@ use tokio::sync::Notify;
 
 use super::memory::Memory;
 use super::reader::LocalReader;
+use super::scripts::{LocalScripts, ScriptPlace};
 use super::{
     Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, Filter, FlagChange,
-    MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Snapshot, StoreError, StoreResult,
+    MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Scripts, Snapshot, StoreError,
+    StoreResult,
 };
 use crate::blocking::Blocking;
 
@@ -25,8 +27,14 @@ pub struct AccountPlace {
     pub mail: AccountConfig,
     /// Where the user's other files are.
     pub home: PathBuf,
-    /// Where [`Account::filter`] looks; the first that is there counts.
+    /// The user's own filter; the first that is there counts.
     pub filters: Vec<(FilterKind, PathBuf)>,
+    /// Sieve scripts, or folders of them, that run before it.
+    pub before: Vec<PathBuf>,
+    /// Sieve scripts, or folders of them, that run after it.
+    pub after: Vec<PathBuf>,
+    /// Where the user's own Sieve scripts are.
+    pub scripts: Option<ScriptPlace>,
     /// Mailboxes that are made at the first use, with their special uses.
     pub autocreate: Vec<(String, Option<String>)>,
 }
@@ -45,7 +53,7 @@ type Places = dyn Fn(&str) -> StoreResult<AccountPlace> + Send + Sync;
 /// All accounts of this host.
 pub struct LocalStore {
     store: Arc<mailstore::Store>,
-    places: Box<Places>,
+    places: Arc<Places>,
     blocking: Blocking,
     accounts: Mutex<HashMap<String, Arc<LocalAccount>>>,
 }
@@ -58,7 +66,7 @@ impl LocalStore {
     ) -> Self {
         Self {
             store: Arc::new(mailstore::Store::new()),
-            places: Box::new(places),
+            places: Arc::new(places),
             blocking,
             accounts: Mutex::default(),
         }
@@ -72,13 +80,19 @@ impl MailStore for LocalStore {
             if let Some(account) = open().get(user) {
                 return Ok(Arc::clone(account) as Arc<dyn Account>);
             }
-            let place = (self.places)(user)?;
+            let (places, name) = (Arc::clone(&self.places), user.to_owned());
             let store = Arc::clone(&self.store);
-            let made = self.blocking.run(move || prepare(&store, place)).await;
+            // Finding the place may make folders.
+            let made = move || prepare(&store, places(&name)?);
+            let made = self.blocking.run(made).await;
             let (account, place) = made.ok_or_else(stopping)??;
             let account = Arc::new(LocalAccount {
                 memory: Arc::new(Mutex::new(Memory::new(place.home.join(MEMORY)))),
                 account,
+                scripts: place
+                    .scripts
+                    .clone()
+                    .map(|place| LocalScripts::new(place, self.blocking.clone())),
                 place,
                 blocking: self.blocking.clone(),
             });
@@ -115,6 +129,7 @@ struct LocalAccount {
     account: Arc<mailstore::Account>,
     memory: Arc<Mutex<Memory>>,
     place: AccountPlace,
+    scripts: Option<LocalScripts>,
     blocking: Blocking,
 }
 
@@ -252,33 +267,77 @@ impl Account for LocalAccount {
         Box::pin(self.recall(move |memory| memory.remember(&key, SystemTime::now(), period)))
     }
 
-    fn filter(&self) -> BoxFuture<'_, StoreResult<Option<Filter>>> {
-        let filters = self.place.filters.clone();
+    fn filters(&self) -> BoxFuture<'_, StoreResult<Vec<Filter>>> {
+        let place = self.place.clone();
         Box::pin(async move {
-            let read = self.blocking.run(move || {
-                for (kind, path) in filters {
-                    if let Some(text) = read_script(&path)? {
-                        return Ok(Some(match kind {
-                            FilterKind::Sieve => Filter::Sieve(text),
-                            FilterKind::Procmail => Filter::Procmail(text),
-                        }));
-                    }
-                }
-                Ok(None)
-            });
-            read.await
-                .ok_or_else(stopping)?
-                .map_err(|error: io::Error| StoreError::Storage(error.to_string()))
+            let read = self.blocking.run(move || read_filters(&place));
+            read.await.ok_or_else(stopping)
         })
+    }
+
+    fn scripts(&self) -> Option<&dyn Scripts> {
+        let scripts = self.scripts.as_ref()?;
+        Some(scripts)
     }
 }
 
-/// A script longer than this is not read: no person wrote it.
-const SCRIPT_LIMIT: u64 = 1 << 20;
+/// The scripts of a delivery. One that cannot be read is told of and left out:
+/// the others still have their say.
+fn read_filters(place: &AccountPlace) -> Vec<Filter> {
+    let of_all = |paths: &[PathBuf]| -> Vec<Filter> {
+        let scripts = paths.iter().flat_map(|path| scripts_of(path));
+        scripts
+            .filter_map(|path| told(read_script(&path)))
+            .map(Filter::Sieve)
+            .collect()
+    };
+    let mut filters = of_all(&place.before);
+    for (kind, path) in &place.filters {
+        let text = match read_script(path) {
+            Ok(None) => continue,
+            text => told(text),
+        };
+        filters.extend(text.map(|text| match kind {
+            FilterKind::Sieve => Filter::Sieve(text),
+            FilterKind::Procmail => Filter::Procmail(text),
+        }));
+        break;
+    }
+    filters.extend(of_all(&place.after));
+    filters
+}
 
-fn read_script(path: &std::path::Path) -> io::Result<Option<Bytes>> {
+fn told(read: io::Result<Option<Bytes>>) -> Option<Bytes> {
+    read.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a filter is left out");
+        None
+    })
+}
+
+/// A script, or those of a folder in the order of their names.
+fn scripts_of(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return vec![path.to_owned()];
+    };
+    let mut scripts: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "sieve")
+        })
+        .collect();
+    scripts.sort();
+    scripts
+}
+
+/// A script longer than this is not read: no person wrote it.
+pub(super) const SCRIPT_LIMIT: u64 = 1 << 20;
+
+pub(super) fn read_script(path: &Path) -> io::Result<Option<Bytes>> {
     let named = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
     match std::fs::metadata(path) {
+        // A pipe would be waited for, a device never end.
+        Ok(metadata) if !metadata.is_file() => Err(named(io::Error::other("not a file"))),
         Ok(metadata) if metadata.len() > SCRIPT_LIMIT => {
             Err(named(io::Error::other("too long for a script")))
         }

@@ -7,6 +7,7 @@
 mod local;
 mod memory;
 mod reader;
+mod scripts;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use thiserror::Error;
 pub use local::{AccountPlace, FilterKind, LocalStore};
 pub use mailstore::{Changes, FlagChange, FlagMode, Flags, Message, Snapshot};
 pub(crate) use reader::LocalReader;
+pub use scripts::ScriptPlace;
 
 /// A future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -50,6 +52,9 @@ pub enum StoreError {
     /// The account's room is used up.
     #[error("quota exceeded")]
     Quota,
+    /// More was asked for at once than is given.
+    #[error("{0}")]
+    Limit(&'static str),
     /// The storage failed; trying again later may help.
     #[error("{0}")]
     Storage(String),
@@ -109,8 +114,75 @@ pub trait Account: Send + Sync + 'static {
     /// Remembers `key` for a while.
     fn remember<'a>(&'a self, key: &'a [u8], period: Duration) -> BoxFuture<'a, StoreResult<()>>;
 
-    /// The filter that the user's deliveries go through, if there is one.
-    fn filter(&self) -> BoxFuture<'_, StoreResult<Option<Filter>>>;
+    /// The filters that the user's deliveries go through, in their order.
+    fn filters(&self) -> BoxFuture<'_, StoreResult<Vec<Filter>>>;
+
+    /// The user's Sieve scripts; nothing where users have none of their own.
+    fn scripts(&self) -> Option<&dyn Scripts>;
+}
+
+/// The answer of every call on scripts.
+pub type ScriptResult<T> = Result<T, ScriptError>;
+
+/// Why nothing came of a call on scripts.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ScriptError {
+    /// There is no such script.
+    #[error("There is no script {0:?}")]
+    Unknown(String),
+    /// There is a script of this name already.
+    #[error("There is a script {0:?} already")]
+    Exists(String),
+    /// The active script stays.
+    #[error("The script {0:?} is active")]
+    Active(String),
+    /// No script can have this name.
+    #[error("No script can have the name {0:?}")]
+    Name(String),
+    /// It is larger than this, in octets.
+    #[error("A script has {0} octets at most")]
+    TooLarge(u64),
+    /// There are as many as there may be.
+    #[error("There may be {0} scripts at most")]
+    TooMany(usize),
+    /// The storage failed; trying again later may help.
+    #[error("{0}")]
+    Storage(String),
+}
+
+/// A line of [`Scripts::list`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptInfo {
+    /// Its name.
+    pub name: String,
+    /// Whether deliveries go through it.
+    pub active: bool,
+}
+
+/// One user's Sieve scripts, of which one may be active.
+pub trait Scripts: Send + Sync {
+    /// Every script, in the order of names.
+    fn list(&self) -> BoxFuture<'_, ScriptResult<Vec<ScriptInfo>>>;
+
+    /// A script's source.
+    fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ScriptResult<Bytes>>;
+
+    /// Whether [`Scripts::put`] would take a script of so many octets.
+    fn has_room<'a>(&'a self, name: &'a str, octets: u64) -> BoxFuture<'a, ScriptResult<()>>;
+
+    /// Stores a script, or another source in its place; there is never a
+    /// moment with neither.
+    fn put<'a>(&'a self, name: &'a str, source: Bytes) -> BoxFuture<'a, ScriptResult<()>>;
+
+    /// Makes one the active script, instead of the one that was; or none.
+    fn activate<'a>(&'a self, name: Option<&'a str>) -> BoxFuture<'a, ScriptResult<()>>;
+
+    /// Removes a script that is not active.
+    fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ScriptResult<()>>;
+
+    /// Gives a script another name; the active one stays active.
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, ScriptResult<()>>;
 }
 
 /// A filter, as its text.
