@@ -237,7 +237,6 @@ impl DeliveryAgent {
     }
 
     /// Expands aliases and sorts the open recipients by where they live.
-    #[expect(clippy::type_complexity, reason = "two plain lists")]
     async fn sort(
         &self,
         attempt: &mut Attempt,
