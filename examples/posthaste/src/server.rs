@@ -437,6 +437,7 @@ fn delivery(
             hostname: config.myhostname.clone(),
             active_messages: config.default_process_limit * 10,
             local_concurrency: config.default_process_limit,
+            command_time_limit: config.command_time_limit,
             minimal_backoff: config.minimal_backoff_time,
             maximal_backoff: config.maximal_backoff_time,
             maximal_queue_lifetime: config.maximal_queue_lifetime,

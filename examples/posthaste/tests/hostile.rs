@@ -1306,3 +1306,69 @@ fn scripts_by_managesieve() {
     let said = rest(&mut talk);
     assert!(said.matches("OK").count() >= 3, "{said}");
 }
+
+#[test]
+fn programs_end_in_time() {
+    let server = Server::prepare(
+        "allow_mail_to_commands = [\"alias\"]\ncommand_time_limit = \"1s\"\n\
+         program_allow = [\"/usr/bin/tee\", \"/bin/sleep\", \"/bin/false\", \"/bin/true\"]\n",
+    );
+    let out = server.path("out");
+    fs::write(
+        server.path("aliases"),
+        format!(
+            "tee: \"|/usr/bin/tee {}\"\nslow: \"|/bin/sleep 1000\"\nno: \"|/bin/false\"\n\
+             deaf: \"|/bin/true\"\nshell: \"|/bin/sh -c true\"\n",
+            out.display()
+        ),
+    )
+    .unwrap();
+    let mut server = server;
+    server.run();
+    let mut talk = smtp(&server);
+    talk.say("MAIL FROM:<alice@example.org>");
+    talk.expect("250");
+    talk.say("RCPT TO:<shell@example.org>");
+    talk.expect("550 5.7.1");
+    for name in ["tee", "slow", "no", "deaf"] {
+        talk.say(&format!("RCPT TO:<{name}@example.org>"));
+        talk.expect("250");
+    }
+    talk.say("DATA");
+    talk.expect("354");
+    talk.say("Subject: $(touch x); x\r\n");
+    talk.send(&b"0123456789\r\n".repeat(100_000));
+    talk.say(".");
+    talk.expect("250");
+    server.wait_until("the bounce", || inbox(&server, "alice").len() == 1);
+    let bounce = &inbox(&server, "alice")[0];
+    assert!(bounce.contains("/bin/false: exit status 1"), "{bounce}");
+    assert!(!bounce.contains("/bin/sleep"), "{bounce}");
+    let list = server.command_with_input(&["queue", "list"], "");
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(list.contains("command time limit exceeded"), "{list}");
+    let text = fs::read_to_string(out).unwrap();
+    assert!(text.starts_with("Return-Path: <alice@example.org>\n"));
+    assert!(text.ends_with("0123456789\n") && !text.contains('\r'));
+    assert_eq!(text.matches("0123456789\n").count(), 100_000);
+}
+
+#[test]
+fn a_program_does_not_hold_the_server_up() {
+    let mut server =
+        Server::prepare("allow_mail_to_commands = [\"alias\"]\nprogram_allow = [\"/bin/sleep\"]\n");
+    fs::write(server.path("aliases"), "slow: \"|/bin/sleep 1000\"\n").unwrap();
+    server.run();
+    server.send("a@example.com", "slow@example.org", "Subject: x\r\n\r\nx");
+    server.wait_until("the program", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+        threads.flatten().any(|thread| {
+            let children = fs::read_to_string(thread.path().join("children"));
+            children.is_ok_and(|children| !children.is_empty())
+        })
+    });
+    server.stop();
+    server.run();
+    let list = server.command_with_input(&["queue", "list"], "");
+    assert!(String::from_utf8_lossy(&list.stdout).contains("slow@example.org"));
+}

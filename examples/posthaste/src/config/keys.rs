@@ -250,7 +250,8 @@ keys! {
         [Dovecot] sieve_default: Option<PathBuf> = None;
         /// Whether a .procmailrc in the home folder runs.
         [Posthaste] procmail: bool = true;
-        /// Where "|command" is a destination.
+        /// Where "|command" is a destination. It runs as the server's own user,
+        /// seen by no shell, and must be in program_allow.
         [Postfix] allow_mail_to_commands: Vec<Named> = Vec::new();
         /// Where "/file" is a destination. Folders that a .procmailrc names in
         /// the user's own home are always allowed.

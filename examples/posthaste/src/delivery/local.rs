@@ -64,25 +64,9 @@ impl LocalAgent {
         }
     }
 
-    pub(super) async fn deliver(
-        &self,
-        queue: &dyn Queue,
-        id: &QueueId,
-        envelope: &Envelope,
-        size: u64,
-        recipient: &Recipient,
-        user: &str,
-    ) -> Delivered {
-        let job = Job {
-            queue,
-            id,
-            envelope,
-            size,
-            recipient,
-            user,
-        };
+    pub(super) async fn deliver(&self, job: &Job<'_>) -> Delivered {
         let mut born = Vec::new();
-        let outcome = match self.run(&job, &mut born).await {
+        let outcome = match self.run(job, &mut born).await {
             Ok(to) => Outcome::Delivered { to },
             Err(failure) => {
                 born.clear();

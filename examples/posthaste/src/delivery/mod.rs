@@ -5,6 +5,7 @@
 //! may happen again after a crash, so all of it is repeatable.
 
 mod bounce;
+mod command;
 mod local;
 mod remote;
 mod sieve;
@@ -21,6 +22,8 @@ use crate::queue::{
 };
 use crate::route::{NextHop, Route, Router};
 
+use command::CommandAgent;
+use local::Job;
 pub use local::{LocalAgent, LocalConfig};
 pub use remote::{RemoteAgent, RemoteConfig};
 pub(crate) use sieve::{capabilities as sieve_capabilities, compiler as sieve_compiler};
@@ -41,6 +44,8 @@ pub struct DeliveryConfig {
     pub active_messages: usize,
     /// Local deliveries at once.
     pub local_concurrency: usize,
+    /// How long a program may run that takes a message.
+    pub command_time_limit: Duration,
     /// The first wait after a failure.
     pub minimal_backoff: Duration,
     /// The longest wait between two attempts.
@@ -96,8 +101,17 @@ pub struct DeliveryAgent {
     queue: Arc<dyn Queue>,
     router: Arc<Router>,
     local: LocalAgent,
+    commands: CommandAgent,
     remote: RemoteAgent,
     local_places: Semaphore,
+}
+
+/// Where on this host a recipient's mail goes.
+enum Place {
+    /// An account.
+    User(String),
+    /// A program's standard input.
+    Command(String),
 }
 
 /// A message on its way through one attempt.
@@ -122,6 +136,7 @@ impl DeliveryAgent {
     ) -> Self {
         Self {
             local_places: Semaphore::new(config.local_concurrency.max(1)),
+            commands: CommandAgent::new(config.command_time_limit),
             config,
             queue,
             router,
@@ -182,8 +197,8 @@ impl DeliveryAgent {
         attempt.envelope.attempts += 1;
         let (local, remote) = self.sort(&mut attempt).await;
         let had_local = !local.is_empty();
-        for (index, user) in local {
-            let outcome = self.deliver_here(&mut attempt, index, &user).await;
+        for (index, place) in local {
+            let outcome = self.deliver_here(&mut attempt, index, &place).await;
             attempt.settle(index, outcome);
             if attempt.born_octets() > BORN_LIMIT {
                 self.write_down(&mut attempt).await;
@@ -240,7 +255,7 @@ impl DeliveryAgent {
     async fn sort(
         &self,
         attempt: &mut Attempt,
-    ) -> (Vec<(usize, String)>, Vec<(NextHop, Vec<usize>)>) {
+    ) -> (Vec<(usize, Place)>, Vec<(NextHop, Vec<usize>)>) {
         let mut local = Vec::new();
         let mut remote: Vec<(NextHop, Vec<usize>)> = Vec::new();
         let mut places: HashMap<NextHop, usize> = HashMap::new();
@@ -252,7 +267,10 @@ impl DeliveryAgent {
         while let Some(recipient) = attempt.envelope.recipients.get(index) {
             if recipient.status.is_open() {
                 match self.router.route(&recipient.address) {
-                    Route::Local { user, .. } => local.push((index, user)),
+                    Route::Local { user, .. } => local.push((index, Place::User(user))),
+                    Route::Command { command } => {
+                        local.push((index, Place::Command(command)));
+                    }
                     Route::Relay { destination } => {
                         let place = *places.entry(destination.clone()).or_insert(remote.len());
                         match remote.get_mut(place) {
@@ -265,8 +283,8 @@ impl DeliveryAgent {
                         let failure = Failure::new(refusal.enhanced, refusal.text);
                         attempt.settle(index, Outcome::Failed(failure));
                     }
-                    Route::Command { .. } | Route::File { .. } => {
-                        let reason = "delivery to commands and files is not available";
+                    Route::File { .. } => {
+                        let reason = "delivery to files is not available";
                         let failure = Failure::new("5.3.3", reason);
                         attempt.settle(index, Outcome::Failed(failure));
                     }
@@ -284,24 +302,28 @@ impl DeliveryAgent {
         (local, remote)
     }
 
-    async fn deliver_here(&self, attempt: &mut Attempt, index: usize, user: &str) -> Outcome {
+    async fn deliver_here(&self, attempt: &mut Attempt, index: usize, to: &Place) -> Outcome {
         let Ok(_place) = self.local_places.acquire().await else {
             return Outcome::Deferred(Failure::new("4.3.2", "the server is stopping"));
         };
         let Some(recipient) = attempt.envelope.recipients.get(index) else {
             return Outcome::Deferred(Failure::new("4.3.0", "no such recipient"));
         };
-        let delivered = self
-            .local
-            .deliver(
-                &*self.queue,
-                &attempt.id,
-                &attempt.envelope,
-                attempt.size,
-                recipient,
-                user,
-            )
-            .await;
+        let job = Job {
+            queue: &*self.queue,
+            id: &attempt.id,
+            envelope: &attempt.envelope,
+            size: attempt.size,
+            recipient,
+            user: match to {
+                Place::User(user) => user,
+                Place::Command(_) => "",
+            },
+        };
+        let delivered = match to {
+            Place::User(_) => self.local.deliver(&job).await,
+            Place::Command(command) => return self.commands.deliver(&job, command).await,
+        };
         attempt.born.extend(delivered.born);
         delivered.outcome
     }
