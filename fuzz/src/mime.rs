@@ -2,8 +2,8 @@
 
 use mime::build::{Entity, Fields};
 use mime::{
-    Encoding, HeaderEdit, Headers, Kind, Limits, Scanner, Structure, address, encoded_word,
-    message_id, text,
+    AuthenticationResults, Encoding, HeaderEdit, Headers, Kind, Limits, Received, Scanner,
+    Structure, address, encoded_word, list, message_id, text,
 };
 
 /// A message: the first octet says how it is cut.
@@ -74,23 +74,80 @@ pub fn header(data: &[u8]) {
     assert_eq!(Headers::new(&changed).body(), headers.body());
 }
 
-/// A field value, read as everything it could be.
-pub fn value(data: &[u8]) {
-    for mailbox in address::mailboxes(data) {
-        let _ = mailbox.to_string();
-    }
+/// An address list: what is written of a mailbox reads back as that mailbox.
+pub fn address(data: &[u8]) {
     assert!(address::parse(data).count() <= 2 * data.len() + 2);
-    let _ = message_id::list(data).count();
+    for mailbox in address::mailboxes(data) {
+        let spec = mailbox.addr_spec();
+        let shown = mailbox.to_string();
+        for text in [&spec, &shown] {
+            assert!(!text.contains(['\r', '\n', '\0']), "{text:?}");
+        }
+        // What no address can hold (a space in a domain) may read back as something else.
+        let plain = |text: &str| {
+            let allowed = |byte| byte >= 0x80 || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || allowed(byte))
+        };
+        let domain = mailbox.domain.as_deref().unwrap_or_default();
+        if !mailbox.local_part.is_empty() && plain(domain) {
+            let again = address::mailboxes(spec.as_bytes()).next();
+            let again = again.map(|again| (again.local_part.into_owned(), again.domain));
+            assert_eq!(
+                again,
+                Some((mailbox.local_part.to_string(), Some(domain.into())))
+            );
+        }
+    }
+}
+
+/// A date: written and read again it is the same moment.
+pub fn date(data: &[u8]) {
     if let Some(date) = mime::Date::parse(data) {
         let again = mime::Date::parse(date.to_string().as_bytes());
         assert_eq!(again.map(|date| date.timestamp()), Some(date.timestamp()));
     }
+}
+
+/// Encoded words: what is decoded can be encoded and decoded again.
+pub fn encoded_word(data: &[u8]) {
     let decoded = encoded_word::decode(data);
     let encoded = encoded_word::encode(&decoded);
+    assert!(encoded.split(' ').all(|word| word.len() <= 75));
     assert_eq!(encoded_word::decode(encoded.as_bytes()), decoded);
+    let mut fields = Fields::new();
+    fields.text("Subject", &decoded);
+    let message = fields.as_str();
+    assert!(message.is_ascii() && message.split("\r\n").all(|line| line.len() <= 998));
+    assert_eq!(Headers::new(message.as_bytes()).count(), 1);
+    assert_eq!(Headers::new(message.as_bytes()).header_len(), message.len());
+}
+
+/// A field value, read as everything else it could be.
+pub fn value(data: &[u8]) {
+    let decoded = String::from_utf8_lossy(data);
+    let _ = message_id::list(data).count();
+    let _ = (
+        list::urls(data).count(),
+        list::id(data),
+        list::is_closed(data),
+    );
+    let _ = Received::parse(data);
+    if let Some(read) = AuthenticationResults::parse(data) {
+        assert!(!read.id.is_empty());
+        assert!(read.results.iter().all(|result| !result.method.is_empty()));
+    }
     if let Some(content_type) = mime::ContentType::parse(&decoded) {
         for parameter in content_type.parameters() {
             let _ = content_type.parameter(&parameter.name);
+        }
+        for parameter in content_type.parameters().joined() {
+            assert_eq!(
+                content_type.parameter(&parameter.name),
+                Some(parameter.value)
+            );
         }
     }
     let _ = mime::Section::parse(&decoded).map(|section| {
@@ -155,6 +212,21 @@ mod tests {
     #[test]
     fn header() {
         replay("mime_header", super::header);
+    }
+
+    #[test]
+    fn address() {
+        replay("mime_address", super::address);
+    }
+
+    #[test]
+    fn date() {
+        replay("mime_date", super::date);
+    }
+
+    #[test]
+    fn encoded_word() {
+        replay("mime_encoded_word", super::encoded_word);
     }
 
     #[test]
