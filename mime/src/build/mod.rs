@@ -95,7 +95,8 @@ impl Fields {
             .scan(0, |at, word| {
                 let start = *at;
                 *at += word.len();
-                Some((start, word.trim_end()))
+                // Other white space (U+00A0) is text.
+                Some((start, word.trim_end_matches(' ')))
             })
             .filter(|(_, word)| encoded_word::needs_encoding(word) || word.len() > WORD)
             .map(|(start, word)| (start, start + word.len()));
@@ -191,6 +192,7 @@ mod tests {
             .message_ids("References", &ids)
             .text("Subject", subject.trim())
             .text("Comments", &"x".repeat(2000))
+            .text("X-B", "a \u{a0} b\u{a0}")
             .text("X-A", "plain then =?utf-8?q?x?= and ü, then plain");
         assert!(
             fields
@@ -203,7 +205,9 @@ mod tests {
             .collect();
         assert_eq!(texts[1], subject.trim());
         assert_eq!(texts[2], "x".repeat(2000));
-        assert_eq!(texts[3], "plain then =?utf-8?q?x?= and ü, then plain");
+        assert!(fields.as_str().is_ascii());
+        assert_eq!(texts[3], "a \u{a0} b\u{a0}");
+        assert_eq!(texts[4], "plain then =?utf-8?q?x?= and ü, then plain");
         assert_eq!(crate::message_id::list(texts[0].as_bytes()).count(), 30);
     }
 
