@@ -42,6 +42,13 @@ pub fn decode(value: &[u8]) -> Cow<'_, str> {
             flush(&mut pending, &mut out);
             out.push_str(&charset::guess(before));
         }
+        if word.is_mixed() {
+            flush(&mut pending, &mut out);
+            word.push_mixed(&mut out);
+            pending = Some((word.charset, Vec::new()));
+            rest = after;
+            continue;
+        }
         let octets = word.octets();
         match &mut pending {
             Some((charset, text))
@@ -126,28 +133,51 @@ impl<'a> Word<'a> {
         ))
     }
 
+    /// Whether 8-bit characters stand in the Q text as they are. That is not allowed in any
+    /// charset; as they are UTF-8, they are not in the one that the word names.
+    fn is_mixed(&self) -> bool {
+        !self.base64 && !self.text.is_ascii() && std::str::from_utf8(self.text).is_ok()
+    }
+
+    /// Decodes a mixed word: its ASCII in its charset, the rest as it is.
+    fn push_mixed(&self, out: &mut String) {
+        let label = String::from_utf8_lossy(self.charset);
+        for run in self.text.chunk_by(|a, b| a.is_ascii() == b.is_ascii()) {
+            if run.is_ascii() {
+                out.push_str(&charset::decode(&label, &q_octets(run)));
+            } else {
+                out.push_str(&charset::guess(run));
+            }
+        }
+    }
+
     fn octets(&self) -> Vec<u8> {
         if self.base64 {
             return transfer::decode_base64(self.text);
         }
-        let mut out = Vec::with_capacity(self.text.len());
-        let mut rest = self.text;
-        while let [byte, tail @ ..] = rest {
-            rest = tail;
-            match byte {
-                b'_' => out.push(b' '),
-                b'=' => match hex_pair(tail) {
-                    Some(value) => {
-                        out.push(value);
-                        rest = tail.get(2..).unwrap_or_default();
-                    }
-                    None => out.push(b'='),
-                },
-                &byte => out.push(byte),
-            }
-        }
-        out
+        q_octets(self.text)
     }
+}
+
+/// Q text decoded, RFC 2047 §4.2.
+fn q_octets(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match byte {
+            b'_' => out.push(b' '),
+            b'=' => match hex_pair(tail) {
+                Some(value) => {
+                    out.push(value);
+                    rest = tail.get(2..).unwrap_or_default();
+                }
+                None => out.push(b'='),
+            },
+            &byte => out.push(byte),
+        }
+    }
+    out
 }
 
 /// Two hexadecimal digits at the front, in either case.
@@ -313,6 +343,14 @@ mod tests {
         check("=?utf-8?q?open =?utf-8?q?a?=", "=?utf-8?q?open a");
         check("=?utf-8?q??=", "");
         assert_eq!(decode(b"caf\xe9"), "café");
+        assert_eq!(
+            decode(b"=?iso-8859-1?Q?J\xfcr=FCn?= =?iso-8859-1?Q?_x?="),
+            "Jürün x"
+        );
+        check(
+            "=?iso-8859-1?Q?Jür=FCn?= =?iso-8859-1?Q?_x?= y",
+            "Jürün x y",
+        );
     }
 
     #[test]

@@ -271,6 +271,13 @@ mod tests {
     }
 
     #[test]
+    fn names_are_decoded_once() {
+        let mailbox = mailboxes(b"=?iso-8859-1?Q?J\xfcrgen?= =?iso-8859-1?Q?_S?= <j@x>").next();
+        let name = mailbox.as_ref().and_then(Mailbox::display_name);
+        assert_eq!(name.as_deref(), Some("Jürgen S"));
+    }
+
+    #[test]
     fn display_is_what_parse_reads() {
         for text in [
             "joe@x",
