@@ -1,0 +1,235 @@
+//! Messages that other projects ship for their tests, read here and by mail-parser.
+//!
+//! The messages are those of the mail-parser package itself. `mime/tests/differences.md` lists what
+//! the two read differently and what the RFCs say to it; a difference that is not listed fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mail_parser::{MimeHeaders as _, PartType};
+use mime::{Headers, Kind, Structure};
+
+/// Where cargo has put the package.
+fn package() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo must run");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let end = text
+        .match_indices("/Cargo.toml\"")
+        .find(|(at, _)| {
+            let name = text[..*at].rsplit('/').next().unwrap();
+            name.starts_with("mail-parser-0.")
+        })
+        .expect("mail-parser is a dependency")
+        .0;
+    let start = text[..end].rfind('"').unwrap() + 1;
+    PathBuf::from(&text[start..end])
+}
+
+fn messages(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            messages(&path, out);
+        } else if path.extension().is_some_and(|end| end == "eml") {
+            out.push(path);
+        }
+    }
+}
+
+/// What one of the two reads: a line for each thing.
+type Opinion = BTreeMap<&'static str, Vec<String>>;
+
+fn without_eol(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets).replace('\r', "");
+    text.trim_end().to_owned()
+}
+
+fn ours(message: &[u8]) -> Opinion {
+    let mut opinion = Opinion::new();
+    let structure = Structure::parse(message);
+    for part in structure.parts() {
+        let (main, sub) = part.media_type();
+        let depth = part.depth();
+        let kind = format!("{main}/{sub}").to_ascii_lowercase();
+        if part.kind() == Kind::Leaf {
+            opinion
+                .entry("tree")
+                .or_default()
+                .push(format!("{depth} {kind}"));
+            let text = match part.text(message) {
+                Some(text) => without_eol(text.as_bytes()),
+                None => without_eol(&part.decoded(message)),
+            };
+            opinion.entry("bodies").or_default().push(text);
+            let name = part.file_name().unwrap_or_default().into_owned();
+            opinion.entry("names").or_default().push(name);
+        } else {
+            opinion
+                .entry("tree")
+                .or_default()
+                .push(format!("{depth} {kind}"));
+        }
+    }
+    let headers = Headers::new(message);
+    let subject = headers.clone().find("Subject");
+    let subject = subject.map_or(String::new(), |field| field.text().trim().to_owned());
+    opinion.insert("subject", vec![subject]);
+    let date = headers.clone().find("Date").and_then(|field| field.date());
+    let date = date.map(|date| date.timestamp().as_second());
+    opinion.insert("date", vec![format!("{date:?}")]);
+    for name in ["From", "To"] {
+        let list = headers.clone().find(name).map(|field| {
+            let list = mime::address::mailboxes(field.raw_value());
+            list.map(|mailbox| {
+                let name = mailbox.display_name().unwrap_or_default().into_owned();
+                let domain = mailbox
+                    .domain
+                    .map_or(String::new(), |domain| format!("@{domain}"));
+                format!("{name} <{}{domain}>", mailbox.local_part)
+            })
+            .collect()
+        });
+        opinion.insert(name, list.unwrap_or_default());
+    }
+    opinion
+}
+
+fn theirs(message: &[u8]) -> Opinion {
+    let mut opinion = Opinion::new();
+    let parser = mail_parser::MessageParser::default();
+    let Some(parsed) = parser.parse(message) else {
+        return opinion;
+    };
+    walk(&parsed, 0, 1, &mut opinion);
+    opinion.insert(
+        "subject",
+        vec![parsed.subject().unwrap_or_default().trim().to_owned()],
+    );
+    let date = parsed.date().map(mail_parser::DateTime::to_timestamp);
+    opinion.insert("date", vec![format!("{date:?}")]);
+    for (key, list) in [("From", parsed.from()), ("To", parsed.to())] {
+        let list = list.map(|list| {
+            list.clone()
+                .into_list()
+                .into_iter()
+                .map(|one| {
+                    let name = one.name.unwrap_or_default();
+                    format!("{name} <{}>", one.address.unwrap_or_default())
+                })
+                .collect()
+        });
+        opinion.insert(key, list.unwrap_or_default());
+    }
+    opinion
+}
+
+fn walk(message: &mail_parser::Message<'_>, id: u32, depth: u32, opinion: &mut Opinion) {
+    let Some(part) = message.parts.get(id as usize) else {
+        return;
+    };
+    let kind = part.content_type().map_or("text/plain".to_owned(), |kind| {
+        format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or_default()).to_ascii_lowercase()
+    });
+    let mut leaf = |octets: &[u8]| {
+        opinion
+            .entry("tree")
+            .or_default()
+            .push(format!("{depth} {kind}"));
+        opinion
+            .entry("bodies")
+            .or_default()
+            .push(without_eol(octets));
+        let name = part.attachment_name().unwrap_or_default().to_owned();
+        opinion.entry("names").or_default().push(name);
+    };
+    match &part.body {
+        PartType::Text(text) | PartType::Html(text) => leaf(text.as_bytes()),
+        PartType::Binary(octets) | PartType::InlineBinary(octets) => leaf(octets),
+        PartType::Message(nested) => {
+            opinion
+                .entry("tree")
+                .or_default()
+                .push(format!("{depth} message/rfc822"));
+            walk(nested, 0, depth + 1, opinion);
+        }
+        PartType::Multipart(children) => {
+            opinion
+                .entry("tree")
+                .or_default()
+                .push(format!("{depth} {kind}"));
+            for child in children {
+                walk(message, *child, depth + 1, opinion);
+            }
+        }
+    }
+}
+
+/// `file aspect` of each difference that is listed.
+fn listed() -> Vec<String> {
+    let text = include_str!("../../mime/tests/differences.md");
+    let lines = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- `"));
+    lines
+        .map(|line| line.split('`').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn mail_parser_reads_the_same_but_for_what_is_listed() {
+    let folder = package().join("resources/eml");
+    let mut files = Vec::new();
+    messages(&folder, &mut files);
+    files.sort();
+    assert!(files.len() > 100);
+    let listed = listed();
+    let mut unlisted = Vec::new();
+    for file in &files {
+        let message = std::fs::read(file).unwrap();
+        let (ours, theirs) = (ours(&message), theirs(&message));
+        let name = file.strip_prefix(&folder).unwrap().display();
+        for (aspect, own) in &ours {
+            let other = theirs.get(aspect).cloned().unwrap_or_default();
+            let key = format!("{name} {aspect}");
+            if *own != other && !listed.contains(&key) {
+                let pair = own.iter().zip(&other).find(|(a, b)| a != b);
+                let cut = |text: &str| text.chars().take(200).collect::<String>();
+                unlisted.push(match pair {
+                    Some((a, b)) => {
+                        let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+                        let tail = |text: &str| {
+                            String::from_utf8_lossy(&text.as_bytes()[same.saturating_sub(20)..])
+                                .into_owned()
+                        };
+                        format!("{key}\n  {:?}\n  {:?}", cut(&tail(a)), cut(&tail(b)))
+                    }
+                    None => format!(
+                        "{key}\n  {} here, {} there\n {:?}\n  {:?}",
+                        own.len(),
+                        other.len(),
+                        cut(&own.join("|")),
+                        cut(&other.join("|"))
+                    ),
+                });
+            }
+        }
+    }
+    assert!(
+        unlisted.is_empty(),
+        "{}:\n{}",
+        unlisted.len(),
+        unlisted.join("\n")
+    );
+}
