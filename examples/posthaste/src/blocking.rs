@@ -107,7 +107,6 @@ mod tests {
             async move { room.take(u64::MAX).await.is_some() }
         });
         tokio::task::yield_now().await;
-        assert_eq!(room.pages.available_permits(), 40);
         assert!(!all.is_finished());
         drop(most);
         assert!(all.await.unwrap());
