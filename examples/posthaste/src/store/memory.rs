@@ -23,6 +23,8 @@ pub(super) struct Memory {
     path: PathBuf,
     entries: Option<HashMap<Vec<u8>, u64>>,
     lines: usize,
+    /// Entries that were of use when the file was last written anew.
+    kept: usize,
 }
 
 impl Memory {
@@ -31,6 +33,7 @@ impl Memory {
             path,
             entries: None,
             lines: 0,
+            kept: 0,
         }
     }
 
@@ -86,8 +89,10 @@ impl Memory {
         let Some(entries) = &mut self.entries else {
             return Ok(());
         };
-        let mostly_used = self.lines < 64 || self.lines < entries.len() * 2;
-        if mostly_used && entries.len() <= LIMIT {
+        // What has expired since is still among the entries, so those cannot
+        // tell how much of the file is of use.
+        let short = self.lines < 64 || self.lines < self.kept * 2;
+        if short && entries.len() <= LIMIT {
             return Ok(());
         }
         entries.retain(|_, expiry| *expiry > now);
@@ -105,6 +110,7 @@ impl Memory {
             .map(|(key, expiry)| format!("{expiry} {}\n", HEXLOWER.encode(key)))
             .collect();
         self.lines = entries.len();
+        self.kept = self.lines;
         fs::write(&self.path, text)
     }
 }
