@@ -27,6 +27,13 @@ const INPUT_CAP: usize = 256 * 1024;
 /// [`Conn::flush_above`] stops waiting when this little is left.
 const LOW_WATER: usize = 64 * 1024;
 
+/// A peer that takes nothing at all for so long is gone.
+const STALLED: Duration = Duration::from_secs(300);
+
+/// Octets a second that a peer must take of a long answer, over and above
+/// [`STALLED`]: one that takes an octet now and then would hold it for years.
+const LEAST_RATE: u64 = 256;
+
 /// How long the last octets may take after the machine has closed.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -132,11 +139,11 @@ impl<M: Machine> Conn<M> {
     /// Sends what is queued, if it is more than `limit` octets: what a host
     /// calls between the chunks of a long answer.
     ///
-    /// Deadlines go on meanwhile: a peer that does not read is given up when
-    /// the machine's own deadline says so.
+    /// A peer that reads nothing for five minutes, or less than 256 octets a
+    /// second over and above those, is given up.
     ///
     /// # Errors
-    /// When the transport fails or the machine's deadline has closed it.
+    /// When the transport fails or the peer reads too slowly.
     pub async fn flush_above(&mut self, limit: usize) -> Result<(), ConnError> {
         if self.machine.output().len() <= limit {
             return Ok(());
@@ -144,8 +151,10 @@ impl<M: Machine> Conn<M> {
         let target = limit.min(LOW_WATER);
         let mut last_progress = Instant::now();
         let mut left = self.machine.output().len();
+        let over = last_progress + patience(left);
         while left > target {
-            self.pump_write(last_progress).await?;
+            let deadline = over.min(last_progress + STALLED);
+            self.pump_write(deadline).await?;
             let now_left = self.machine.output().len();
             if now_left < left {
                 last_progress = Instant::now();
@@ -308,11 +317,8 @@ impl<M: Machine> Conn<M> {
 
     /// Writes once; reads up to the cap meanwhile, so that two full pipes
     /// never wait for each other.
-    async fn pump_write(&mut self, last_progress: Instant) -> Result<(), ConnError> {
-        /// A peer that takes nothing at all for so long is gone.
-        const STALLED: Duration = Duration::from_secs(300);
+    async fn pump_write(&mut self, deadline: Instant) -> Result<(), ConnError> {
         let closed_before = self.read_closed;
-        let deadline = last_progress + STALLED;
         self.make_room();
         self.grown = true;
         let Self {
@@ -382,6 +388,12 @@ impl<M: Machine> Conn<M> {
         };
         let _ = tokio::time::timeout(LINGER, linger).await;
     }
+}
+
+/// How long a peer may take for so many octets.
+fn patience(octets: usize) -> Duration {
+    let octets = u64::try_from(octets).unwrap_or(u64::MAX);
+    STALLED + Duration::from_secs(octets / LEAST_RATE)
 }
 
 #[cfg(test)]
@@ -515,6 +527,12 @@ mod tests {
         );
         assert!(!conn.grown);
         assert!(conn.input.capacity() <= 2 * SMALL_READ);
+    }
+
+    #[test]
+    fn patience_has_an_end() {
+        assert_eq!(patience(0), STALLED);
+        assert_eq!(patience(256 * 1024), STALLED + Duration::from_secs(1024));
     }
 
     #[tokio::test]
