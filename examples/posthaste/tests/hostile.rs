@@ -1109,6 +1109,21 @@ fn scripts_that_mean_ill() {
         "{}",
         has("bob", "many")
     );
+    // An address that would be two lines.
+    script(
+        &server,
+        "bob",
+        "redirect \"\\\"a\r\nX-Forged: yes\\\"@example.org\"; redirect \"alice+x\r\nX-Forged: yes@example.org\";",
+    );
+    deliver("lines");
+    for user in ["alice", "bob"] {
+        assert!(
+            !inbox(&server, user)
+                .iter()
+                .any(|own| own.contains("\nX-Forged:"))
+        );
+    }
+    assert_eq!(has("bob", "lines") + has("alice", "lines"), 1);
     // A pipe that nobody writes to, and a folder.
     let path = server.home("bob").join(".dovecot.sieve");
     fs::remove_file(&path).unwrap();

@@ -253,8 +253,9 @@ keys! {
         /// Where "|command" is a destination. It runs as the server's own user,
         /// seen by no shell, and must be in program_allow.
         [Postfix] allow_mail_to_commands: Vec<Named> = Vec::new();
-        /// Where "/file" is a destination. Folders that a .procmailrc names in
-        /// the user's own home are always allowed.
+        /// Where "/file" is a destination. Deliveries to files outside of
+        /// accounts are not made, so mail for one that is allowed here goes
+        /// back to its sender; one that is not is refused at RCPT.
         [Postfix] allow_mail_to_files: Vec<Named> = Vec::new();
         /// The programs, by their absolute paths, that may be run where
         /// allow_mail_to_commands permits any.

@@ -1,7 +1,7 @@
 //! To other hosts, by SMTP.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,10 @@ use crate::config::ClientTlsLevel;
 use crate::queue::{Envelope, Queue, QueueId};
 use crate::route::NextHop;
 use crate::store::MessageReader;
+
+/// How long a host may take to answer QUIT: one that does not would collect
+/// a socket for every message.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// How mail is sent out.
 #[derive(Debug, Clone)]
@@ -165,17 +169,25 @@ impl RemoteAgent {
             NextHop::Domain(domain) => (self.exchanges(domain).await?, self.config.port),
             NextHop::RelayHost { host, port, .. } => (self.exchanges(host).await?, *port),
         };
+        // A domain's owner says where its mail goes, and may say: to you. What
+        // comes from here is trusted and would be sent again.
+        let by_dns = !matches!(destination, NextHop::RelayHost { mx: false, .. });
+        let mut itself = false;
         let mut hosts = Vec::new();
         let mut trouble = None;
         for name in names {
             let literal = name.trim_matches(['[', ']']);
             let literal = literal.strip_prefix("IPv6:").unwrap_or(literal);
             match self.resolver.addresses(literal).await {
-                Ok(addresses) => hosts.extend(
-                    addresses
-                        .into_iter()
-                        .map(|address| (name.clone(), SocketAddr::new(address, port))),
-                ),
+                Ok(addresses) => {
+                    for address in addresses {
+                        if by_dns && is_this_host(address) {
+                            itself = true;
+                        } else {
+                            hosts.push((name.clone(), SocketAddr::new(address, port)));
+                        }
+                    }
+                }
                 // One host that answers is enough; a temporary failure weighs
                 // more than one for good.
                 Err(error @ ResolverError::Temporary { .. }) => trouble = Some(error),
@@ -190,6 +202,10 @@ impl RemoteAgent {
         hosts.truncate(self.config.address_limit.max(1));
         match trouble {
             Some(error) if hosts.is_empty() => Err(unresolved(&error)),
+            None if hosts.is_empty() && itself => {
+                let reason = format!("mail for {destination} loops back to myself");
+                Err(Outcome::Failed(Failure::new("5.4.6", reason)))
+            }
             _ => Ok(hosts),
         }
     }
@@ -321,11 +337,11 @@ impl Talk<'_> {
                 ClientEvent::Recipient(recipient) => self.settle(recipient),
                 ClientEvent::TransactionEnd => {
                     // What came of it is known; the farewell is nobody's wait.
-                    tokio::spawn(async move {
+                    tokio::spawn(tokio::time::timeout(FAREWELL, async move {
                         if conn.machine().quit().is_ok() {
                             while let Ok(Some(_)) = conn.next().await {}
                         }
-                    });
+                    }));
                     return Ok(self.outcomes);
                 }
                 _ => {}
@@ -453,11 +469,59 @@ impl Talk<'_> {
     }
 }
 
+/// Whether an address leads back to this host from within.
+fn is_this_host(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified()
+}
+
 fn unresolved(error: &ResolverError) -> Outcome {
     let failure = |code| Failure::new(code, error.to_string());
     match error {
         ResolverError::NotFound { .. } => Outcome::Failed(failure("5.1.2")),
         ResolverError::NullMx { .. } => Outcome::Failed(failure("5.1.10")),
         _ => Outcome::Deferred(failure("4.4.3")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent() -> RemoteAgent {
+        let config = RemoteConfig {
+            client: Arc::new(ClientConfig::new("mx.example.org").unwrap()),
+            tls: ClientTlsLevel::May,
+            port: 25,
+            connect_timeout: Duration::from_secs(1),
+            address_limit: 5,
+            destination_concurrency: 1,
+        };
+        RemoteAgent::new(config, Resolver::system().unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_domain_does_not_send_mail_back_here() {
+        let agent = agent();
+        for literal in [
+            "[127.0.0.1]",
+            "[127.1.2.3]",
+            "[0.0.0.0]",
+            "[IPv6:::1]",
+            "[IPv6:::ffff:127.0.0.1]",
+        ] {
+            let hosts = agent.hosts(&NextHop::Domain(literal.into())).await;
+            let refused =
+                matches!(&hosts, Err(Outcome::Failed(failure)) if failure.code == "5.4.6");
+            assert!(refused, "{literal}: {hosts:?}");
+        }
+        let hosts = agent.hosts(&NextHop::Domain("[192.0.2.1]".into())).await;
+        assert_eq!(hosts.unwrap().len(), 1);
+        let relay = NextHop::RelayHost {
+            host: "127.0.0.1".into(),
+            port: 2525,
+            mx: false,
+        };
+        assert_eq!(agent.hosts(&relay).await.unwrap().len(), 1);
     }
 }
