@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -33,6 +34,18 @@ const BINARY_LIMIT: u64 = 64 << 20;
 /// rather than shared with the message: a line has room for thousands of
 /// items, each as large as the message.
 const MADE_LIMIT: u64 = 16 << 20;
+
+/// Messages that are opened in one step off the reactor; each has up to
+/// 64 KiB of its beginning in memory.
+const AHEAD: usize = 16;
+
+/// What is asked of each message.
+struct Wanted<'a> {
+    attributes: &'a [FetchAttribute],
+    need: Need,
+    shows_flags: bool,
+    rev1: bool,
+}
 
 /// What of a message an attribute needs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,12 +109,27 @@ impl Session<'_> {
             Vec::new()
         };
         let need = attributes.iter().map(need).max().unwrap_or(Need::Nothing);
+        let Some(selected) = &self.selected else {
+            return Ok(Done::bad("No mailbox is selected"));
+        };
+        let mailbox = Arc::clone(&selected.mailbox);
         let mut gone = false;
-        for message in named {
+        let mut readers = std::collections::VecDeque::new();
+        for (index, message) in named.iter().copied().enumerate() {
+            if need >= Need::Header && readers.is_empty() {
+                let next = named.get(index..).unwrap_or_default();
+                let uids = next.iter().take(AHEAD).map(|next| next.uid.get()).collect();
+                readers.extend(mailbox.read_many(uids).await);
+            }
+            let reader = readers.pop_front();
             let shows_flags = newly_seen.binary_search(&message.uid.get()).is_ok();
-            let sent = self
-                .fetch_one(message, &attributes, need, shows_flags, rev1, conn)
-                .await?;
+            let wanted = Wanted {
+                attributes: &attributes,
+                need,
+                shows_flags,
+                rev1,
+            };
+            let sent = self.fetch_one(message, &wanted, reader, conn).await?;
             match sent {
                 Ok(()) => {}
                 Err(StoreError::Gone(_)) => gone = true,
@@ -150,12 +178,16 @@ impl Session<'_> {
     async fn fetch_one(
         &mut self,
         named: Named,
-        attributes: &[FetchAttribute],
-        need: Need,
-        shows_flags: bool,
-        rev1: bool,
+        wanted: &Wanted<'_>,
+        reader: Option<StoreResult<Box<dyn MessageReader>>>,
         conn: &mut Machine,
     ) -> Result<StoreResult<()>> {
+        let Wanted {
+            attributes,
+            need,
+            shows_flags,
+            rev1,
+        } = *wanted;
         let Some(selected) = &self.selected else {
             return Ok(Ok(()));
         };
@@ -165,7 +197,7 @@ impl Session<'_> {
         };
         let mailbox = &*selected.mailbox;
         let known_size = message.size;
-        let loaded = match load(mailbox, uid, need, known_size, attributes).await {
+        let loaded = match load(mailbox, uid, need, known_size, attributes, reader).await {
             Ok(loaded) => loaded,
             Err(error) => return Ok(Err(error)),
         };
@@ -338,6 +370,7 @@ async fn load(
     need: Need,
     known_size: Option<u64>,
     attributes: &[FetchAttribute],
+    reader: Option<StoreResult<Box<dyn MessageReader>>>,
 ) -> StoreResult<Loaded> {
     let mut loaded = Loaded {
         size: known_size.unwrap_or(0),
@@ -357,7 +390,10 @@ async fn load(
         }
         Need::Header | Need::Message => {}
     }
-    let mut reader = mailbox.read(uid).await?;
+    let mut reader = match reader {
+        Some(opened) => opened?,
+        None => mailbox.read(uid).await?,
+    };
     loaded.size = reader.size();
     if need == Need::Header {
         loaded.octets = Octets::Header(read_header(&mut *reader).await?);

@@ -430,15 +430,28 @@ impl Mailbox for LocalMailbox {
 
     fn read(&self, uid: u32) -> BoxFuture<'_, StoreResult<Box<dyn MessageReader>>> {
         Box::pin(async move {
+            let mut opened = self.read_many(vec![uid]).await;
+            opened.pop().unwrap_or_else(|| Err(stopping()))
+        })
+    }
+
+    fn read_many(&self, uids: Vec<u32>) -> BoxFuture<'_, Vec<StoreResult<Box<dyn MessageReader>>>> {
+        Box::pin(async move {
+            let mailbox = Arc::clone(&self.mailbox);
             let blocking = self.blocking.clone();
-            let opened = self.run(move |mailbox| {
-                let reader = mailbox.reader(uid, SystemTime::now())?;
-                Ok(LocalReader::open(reader, blocking))
-            });
-            let reader = opened
-                .await?
-                .map_err(|error| StoreError::Storage(error.to_string()))?;
-            Ok(Box::new(reader) as Box<dyn MessageReader>)
+            let count = uids.len();
+            let work = move || {
+                let now = SystemTime::now();
+                let open = |uid| {
+                    let reader = mailbox.reader(uid, now).map_err(from_mailstore)?;
+                    LocalReader::open(reader, blocking.clone())
+                        .map(|reader| Box::new(reader) as Box<dyn MessageReader>)
+                        .map_err(|error| StoreError::Storage(error.to_string()))
+                };
+                uids.into_iter().map(open).collect()
+            };
+            let opened: Option<Vec<_>> = self.blocking.run(work).await;
+            opened.unwrap_or_else(|| (0..count).map(|_| Err(stopping())).collect())
         })
     }
 

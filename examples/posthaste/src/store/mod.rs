@@ -231,6 +231,10 @@ pub trait Mailbox: Send + Sync + 'static {
     /// Opens a message for reading in wire form (CRLF).
     fn read(&self, uid: u32) -> BoxFuture<'_, StoreResult<Box<dyn MessageReader>>>;
 
+    /// Opens several messages at once, each with its beginning read; the
+    /// answers are in the order of the UIDs.
+    fn read_many(&self, uids: Vec<u32>) -> BoxFuture<'_, Vec<StoreResult<Box<dyn MessageReader>>>>;
+
     /// Begins a message; nothing is seen of it before its commit.
     fn append(&self) -> BoxFuture<'_, StoreResult<Box<dyn Appender>>>;
 
