@@ -123,7 +123,12 @@ impl Server {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        for port in [self.ports.smtp, self.ports.imap, self.ports.pop3] {
+        for port in [
+            self.ports.smtp,
+            self.ports.imap,
+            self.ports.pop3,
+            self.ports.managesieve,
+        ] {
             self.wait_for(port);
         }
     }
