@@ -146,3 +146,8 @@ pub use types::{
 };
 pub use view::{Change, Message, NoSuchMessage, View, ViewOptions};
 pub use wire::{Dialect, Literals};
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -97,3 +97,8 @@ pub use mailbox::{Copied, Mailbox, Stored, Watch};
 pub use spool::{Batch, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
 pub use table::{Changes, Message, Snapshot};
 pub use wire::Reader;
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

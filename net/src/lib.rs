@@ -19,3 +19,8 @@ pub use conn::{Conn, ConnError};
 pub use listener::{Listener, ListenerLimits};
 pub use resolver::{Exchange, Resolver, ResolverError};
 pub use stream::Stream;
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -107,3 +107,8 @@ pub use error::{ClientError, ParseError, ParseErrorKind, ServerError};
 pub use maildrop::{Maildrop, MaildropError, MessageNumber};
 pub use reply::{Reply, ResponseCode, Status};
 pub use server::{Apop, Event, Login, Opening, Rejected, Retrieve, Server, Update};
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

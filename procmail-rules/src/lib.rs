@@ -70,3 +70,8 @@ pub use eval::Evaluator;
 pub use limits::Limits;
 pub use regex::RegexCache;
 pub use variable::Environment;
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

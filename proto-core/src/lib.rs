@@ -51,3 +51,8 @@ pub use line::{LineScanner, Scan};
 pub use output::Output;
 pub use secret::Secret;
 pub use step::{Misuse, Step};
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -113,3 +113,8 @@ pub use position::{Position, Span};
 pub use proto_core::Misuse;
 pub use question::{Answer, Program, ProgramKind, Question, Score};
 pub use script::{Compiler, Script, compile, parse};
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -198,3 +198,8 @@ pub use server::{
     Config, Error, Event, Extensions, Fault, FutureRelease, Limits, Mode, Payload, Rejected,
     Server, Timeouts,
 };
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
