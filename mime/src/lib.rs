@@ -23,13 +23,24 @@
 //! Messages may be in CRLF or in LF form, as mail on disk is; ranges are those of the octets given.
 //! A CR alone ends no line. IMAP and SMTP want CRLF: [`build::to_crlf`].
 //!
+//! # Whose words these are
+//! A message says what its sender wants. Nothing here panics on any octets or takes more than linear
+//! time and memory; [`Limits`] bounds the tree. What is read twice is read alike: the tree, the
+//! parameters and the sections follow one rule each (the first of several fields counts; the RFC
+//! 2231 form of a parameter wins over its plain form). No value handed to [`build`] or to
+//! [`HeaderEdit`] leaves its field: line ends become spaces or folds, and a name that is none is not
+//! written.
+//!
 //! # RFCs
 //! - 5322 with its obsolete forms, 6532: [`Headers`], [`address`], [`Date`], [`message_id`]
 //! - 5321 (trace fields): [`Received`]; 2369, 2919: [`list`]; 8601: [`AuthenticationResults`]
-//! - 2045, 2046, 2183, 1864, 2557, 3282: [`Structure`], [`Scanner`], [`transfer`]; 2047: [`encoded_word`]; 2152:
-//!   [`charset`]; 2231: [`Parameters`]
+//! - 2045, 2046, 2183, 1864, 2557, 3282: [`Structure`], [`Scanner`], [`transfer`]; 2047:
+//!   [`encoded_word`]; 2152: [`charset`]; 2231: [`Parameters`]
 //! - 3501, 9051: [`Section`]; 8970: [`text::preview`]
 //! - 3464, 3798, 3834, 5230, 6522, 6533: [`build`]; 5293: [`HeaderEdit`]
+//!
+//! What other readers of mail make of the same octets, and what the RFCs say to it, is in
+//! `tests/differences.md` and at the top of the tests that compare.
 //!
 //! Not read: x-uuencode, yEnc and BinHex bodies, base64 encoded message/rfc822 parts.
 
