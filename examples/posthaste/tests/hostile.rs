@@ -1387,3 +1387,52 @@ fn a_program_does_not_hold_the_server_up() {
     let list = server.command_with_input(&["queue", "list"], "");
     assert!(String::from_utf8_lossy(&list.stdout).contains("slow@example.org"));
 }
+
+/// Reads up to the line that ends an answer.
+async fn answer(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
+    use tokio::io::AsyncReadExt;
+    let mut text = String::new();
+    loop {
+        let mut block = [0; 4096];
+        let count = stream.read(&mut block).await.unwrap();
+        assert!(count > 0, "the server hung up: {text}");
+        text.push_str(&String::from_utf8_lossy(&block[..count]));
+        let last = text.lines().last().unwrap_or_default();
+        if text.ends_with("\r\n") && (last.starts_with("OK") || last.starts_with("NO")) {
+            return text;
+        }
+    }
+}
+
+#[test]
+fn managesieve_under_tls() {
+    use tokio::io::AsyncWriteExt;
+    let server = Server::start("ssl = \"required\"\n");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let login = data_encoding::BASE64.encode(format!("\0bob\0{PASSWORD}").as_bytes());
+    let login = format!("AUTHENTICATE \"PLAIN\" \"{login}\"\r\n");
+    runtime.block_on(async {
+        let address = ("127.0.0.1", server.ports.managesieve);
+        let mut clear = tokio::net::TcpStream::connect(address).await.unwrap();
+        let greeting = answer(&mut clear).await;
+        assert!(greeting.contains("\"SASL\" \"\""), "{greeting}");
+        clear.write_all(login.as_bytes()).await.unwrap();
+        let refused = answer(&mut clear).await;
+        assert!(refused.starts_with("NO (ENCRYPT-NEEDED)"), "{refused}");
+        clear.write_all(b"STARTTLS\r\n").await.unwrap();
+        assert_eq!(answer(&mut clear).await, "OK\r\n");
+        let connector = net::tls::opportunistic_connector().unwrap();
+        let name = net::tls::PeerName::try_from("mx.example.org").unwrap();
+        let mut tls = connector.connect(name, clear).await.unwrap();
+        let capabilities = answer(&mut tls).await;
+        assert!(capabilities.contains("PLAIN"), "{capabilities}");
+        assert!(!capabilities.contains("STARTTLS"), "{capabilities}");
+        tls.write_all(login.as_bytes()).await.unwrap();
+        assert_eq!(answer(&mut tls).await, "OK\r\n");
+        tls.write_all(b"LISTSCRIPTS\r\n").await.unwrap();
+        assert_eq!(answer(&mut tls).await, "OK\r\n");
+    });
+}
