@@ -26,8 +26,8 @@ impl Posthaste {
             format!(
                 "myhostname = \"bench.example\"\nmydestination = [\"example.org\"]\n\
                  mynetworks = [\"127.0.0.0/8\"]\nmail_location = \"maildir:~/Maildir\"\n\
-                 smtpd_client_connection_count_limit = 100000\n\
-                 mail_max_userip_connections = 100000\nclient_limit = 8192\n\
+                 smtpd_client_connection_count_limit = 0\n\
+                 mail_max_userip_connections = 0\nclient_limit = 8192\n\
                  listen_smtp = [\"127.0.0.1:{smtp}\"]\nlisten_imap = [\"127.0.0.1:{imap}\"]\n\
                  listen_submission = []\nlisten_submissions = []\nlisten_imaps = []\n\
                  listen_pop3 = []\nlisten_pop3s = []\nlisten_managesieve = []\n\
@@ -101,7 +101,7 @@ impl Postfix {
                  virtual_mailbox_base = {at}/mail\nvirtual_mailbox_maps = static:bench/Maildir/\n\
                  virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\n\
                  virtual_minimum_uid = 1\nmaillog_file = {at}/log\n\
-                 maillog_file_prefixes = {at}\nsmtpd_client_connection_count_limit = 100000\n"
+                 maillog_file_prefixes = {at}\nsmtpd_client_connection_count_limit = 0\n"
             ),
         )?;
         let services = "pickup unix n - n 60 1 pickup\n\
@@ -162,7 +162,7 @@ impl Dovecot {
                 "base_dir = {at}/run\nlog_path = {at}/log\nprotocols = imap\nssl = no\n\
                  listen = 127.0.0.1\ndisable_plaintext_auth = no\nfirst_valid_uid = 1\n\
                  mail_location = maildir:{at}/mail/%u/Maildir\n\
-                 mail_max_userip_connections = 100000\ndefault_client_limit = 4096\n\
+                 mail_max_userip_connections = 0\ndefault_client_limit = 4096\n\
                  passdb {{\n driver = static\n args = password=secret\n}}\n\
                  userdb {{\n driver = static\n args = uid=nobody gid=nogroup home={at}/mail/%u\n}}\n\
                  service imap-login {{\n process_limit = 2048\n service_count = 0\n\

@@ -140,7 +140,8 @@ keys! {
         /// How many connections each listener holds at once. More are told to
         /// come back later.
         [Dovecot] client_limit: usize = 4096;
-        /// How many connections each listener holds from one address.
+        /// How many connections each listener holds from one address; 0 is no
+        /// limit.
         [Postfix] smtpd_client_connection_count_limit: usize = 50;
     }
     "Routing" {
@@ -216,7 +217,7 @@ keys! {
         /// After so many wrong passwords a connection is closed.
         [Posthaste] auth_failure_limit: usize = 3;
         /// How many IMAP, and how many POP3 connections one account holds from
-        /// one address.
+        /// one address; 0 is no limit.
         [Dovecot] mail_max_userip_connections: usize = 10;
     }
     "Storage" {

@@ -134,18 +134,10 @@ impl Config {
         }
         for (key, number) in [
             ("client_limit", self.client_limit),
-            (
-                "smtpd_client_connection_count_limit",
-                self.smtpd_client_connection_count_limit,
-            ),
             ("default_process_limit", self.default_process_limit),
             (
                 "default_destination_concurrency_limit",
                 self.default_destination_concurrency_limit,
-            ),
-            (
-                "mail_max_userip_connections",
-                self.mail_max_userip_connections,
             ),
             ("auth_failure_limit", self.auth_failure_limit),
         ] {
