@@ -47,7 +47,7 @@
 //! | some expressions hang or crash the compiler, `+\/` can make MATCH too long | neither |
 //! | rcfiles that include or switch to themselves never end | [`Limits`] |
 //!
-//! The octets written are procmail's: see [`format`].
+//! The octets written are procmail's: see [`mod@format`].
 
 mod config;
 mod effect;
