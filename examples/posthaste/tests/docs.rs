@@ -12,6 +12,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::{PASSWORD, Server, Talk};
 
@@ -254,4 +255,32 @@ fn what_is_offered_is_done() {
         let told = lines.iter().any(|line| line.contains(answer));
         assert!(told, "{command}: {lines:?}");
     }
+}
+
+/// The session in the README shows every listener where it is by default.
+#[test]
+fn the_readme_shows_the_listeners() {
+    let readme = read("README.md");
+    let folder = tempfile::tempdir().unwrap();
+    let shown = Command::new(env!("CARGO_BIN_EXE_posthaste"))
+        .arg("--data")
+        .arg(folder.path())
+        .args(["config", "show"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let mut listeners = 0;
+    for line in shown.lines() {
+        let Some((service, address)) = line
+            .strip_prefix("listen_")
+            .and_then(|line| line.split_once(" = "))
+        else {
+            continue;
+        };
+        let address = address.trim_matches(['[', ']', '"']);
+        let row = format!("  {service:<12} {address:<22} ");
+        assert!(readme.contains(&row), "{row:?} is not in the README");
+        listeners += 1;
+    }
+    assert_eq!(listeners, 8);
 }
