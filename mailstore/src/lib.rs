@@ -94,6 +94,7 @@ pub use durable::{File, Fs, Kind, RealFs, Stat};
 pub use error::Error;
 pub use flags::{FlagChange, FlagMode, Flags, Keywords};
 pub use mailbox::{Copied, Mailbox, Stored, Watch};
+pub use name::from_utf7;
 pub use spool::{Batch, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
 pub use table::{Changes, Message, Snapshot};
 pub use wire::Reader;

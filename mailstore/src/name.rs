@@ -85,7 +85,7 @@ fn push_sextet(out: &mut String, bits: u32) {
 }
 
 /// The reverse; `None` where the text is not what [`to_utf7`] makes of any name, so that each name has one form.
-pub(crate) fn from_utf7(text: &str) -> Option<String> {
+pub fn from_utf7(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

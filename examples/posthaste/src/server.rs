@@ -16,9 +16,10 @@ use tokio::task::JoinSet;
 
 use crate::auth::{Authenticator, HashError, MECHANISMS, Seats, Users, UsersError};
 use crate::blocking::Blocking;
-use crate::config::{Account, Config, Location, MailboxCommand, Ssl, TlsLevel, UserPath};
+use crate::config::{Account, Config, Location, MailboxCommand, Named, Ssl, TlsLevel, UserPath};
 use crate::delivery::{
-    DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, RemoteAgent, RemoteConfig,
+    DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, ProcmailConfig, RemoteAgent,
+    RemoteConfig,
 };
 use crate::imap::ImapService;
 use crate::managesieve::ManageSieve;
@@ -429,6 +430,7 @@ fn delivery(
         &LocalConfig {
             hostname: config.myhostname.clone(),
             recipient_delimiter: config.recipient_delimiter.clone(),
+            procmail: procmail(config),
         },
         Arc::clone(store),
     );
@@ -448,6 +450,20 @@ fn delivery(
         local,
         remote,
     )))
+}
+
+/// What users' procmailrcs may do on this host.
+fn procmail(config: &Config) -> ProcmailConfig {
+    let may_run = config.allow_mail_to_commands.contains(&Named::Procmail);
+    ProcmailConfig {
+        programs: if may_run {
+            config.program_allow.clone()
+        } else {
+            Vec::new()
+        },
+        time_limit: config.command_time_limit,
+        files: config.allow_mail_to_files.contains(&Named::Procmail),
+    }
 }
 
 fn smtp_config(config: &Config, submission: bool, starttls: bool) -> smtp_proto::Config {

@@ -5,17 +5,18 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::sieve::SieveFilter;
+use super::procmail::{ProcmailConfig, ProcmailFilter};
+use super::sieve::{Before, SieveFilter};
 use super::{Failure, Outcome};
 use crate::blocking::Room;
 use crate::queue::{Born, Envelope, Queue, QueueError, QueueId, Recipient};
 use crate::store::{
-    Account, DeliveryId, Filter, Flags, MailStore, MessageReader, NewMessage, StoreError,
-    read_whole,
+    Account, DeliveryId, Filter, Flags, MailStore, MessageReader, NewMessage, Procmailrc,
+    StoreError, StoreResult, read_whole,
 };
 
 /// A larger message is delivered unfiltered: filters look at it in memory.
-const FILTER_LIMIT: u64 = 64 << 20;
+pub(super) const FILTER_LIMIT: u64 = 64 << 20;
 
 /// What all messages that are being filtered may take together; a message
 /// counts twice, since its filter may make another one of it.
@@ -28,12 +29,15 @@ pub struct LocalConfig {
     pub hostname: String,
     /// What stands between user and detail in an address.
     pub recipient_delimiter: String,
+    /// What users' procmailrcs may do.
+    pub procmail: ProcmailConfig,
 }
 
 /// Delivers to the users of this host.
 pub struct LocalAgent {
     store: Arc<dyn MailStore>,
     sieve: SieveFilter,
+    procmail: ProcmailFilter,
     room: Room,
 }
 
@@ -41,6 +45,25 @@ pub struct LocalAgent {
 pub(super) struct Delivered {
     pub(super) outcome: Outcome,
     pub(super) born: Vec<Born>,
+}
+
+/// What a message goes through: scripts, then the procmailrc. That one always
+/// delivers to the end, so nothing can come behind it.
+#[derive(Default)]
+struct Filters {
+    scripts: Vec<Bytes>,
+    procmail: Option<Procmailrc>,
+}
+
+/// What is stored of a message.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    /// All of it, as it came, behind the trace fields.
+    Original,
+    /// Another one, behind the trace fields.
+    Edited(Bytes),
+    /// This, and nothing before it.
+    Bare(Bytes),
 }
 
 /// One recipient's copy of a message on its way in.
@@ -60,6 +83,7 @@ impl LocalAgent {
         Self {
             store,
             sieve: SieveFilter::new(&config.hostname, &config.recipient_delimiter),
+            procmail: ProcmailFilter::new(config),
             room: Room::new(FILTER_ROOM),
         }
     }
@@ -78,37 +102,60 @@ impl LocalAgent {
 
     async fn run(&self, job: &Job<'_>, born: &mut Vec<Born>) -> Result<String, Outcome> {
         let account = self.store.account(job.user).await.map_err(from_store)?;
-        let scripts = self.scripts(job, &*account).await;
-        if !scripts.is_empty() {
+        let account = &*account;
+        let filters = self.filters(job, account).await;
+        if let Some(rc) = &filters.procmail {
+            let _taken = self.room.take(4 * job.size).await;
+            let message = job.whole().await?;
+            let before = if filters.scripts.is_empty() {
+                Before::of(message)
+            } else {
+                let scripts = &filters.scripts;
+                self.sieve
+                    .run_before(job, account, scripts, message, born)
+                    .await?
+            };
+            if !before.kept {
+                return Ok(format!("{}: sieve: {}", job.user, before.done.join(", ")));
+            }
+            return self.procmail.run(job, account, rc, before, born).await;
+        }
+        if !filters.scripts.is_empty() {
             let _taken = self.room.take(2 * job.size).await;
             let message = job.whole().await?;
-            let account = &*account;
-            return self.sieve.run(job, account, &scripts, message, born).await;
+            let scripts = &filters.scripts;
+            return self.sieve.run(job, account, scripts, message, born).await;
         }
-        job.store(&*account, "INBOX", Flags::NONE, Vec::new(), None)
+        job.store(account, "INBOX", Flags::NONE, Vec::new(), None)
             .await?;
         Ok(format!("{}: INBOX", job.user))
     }
 
-    /// The scripts that the message goes through. Those that cannot be read
-    /// lose no mail.
-    async fn scripts(&self, job: &Job<'_>, account: &dyn Account) -> Vec<Bytes> {
+    /// What the message goes through. Filters that cannot be read lose no
+    /// mail.
+    async fn filters(&self, job: &Job<'_>, account: &dyn Account) -> Filters {
+        let mut found = Filters::default();
         let filters = match account.filters().await {
             Ok(filters) => filters,
             Err(error) => {
                 tracing::warn!(queue_id = %job.id, user = job.user, %error, "no filter");
-                return Vec::new();
+                return found;
             }
         };
         if job.size > FILTER_LIMIT && !filters.is_empty() {
             tracing::warn!(queue_id = %job.id, user = job.user, "too large to be filtered");
-            return Vec::new();
+            return found;
         }
-        let sieve = |filter| match filter {
-            Filter::Sieve(script) => Some(script),
-            Filter::Procmail(_) => None,
-        };
-        filters.into_iter().filter_map(sieve).collect()
+        for filter in filters {
+            match filter {
+                Filter::Sieve(script) => found.scripts.push(script),
+                Filter::Procmail(rc) => {
+                    found.procmail = Some(rc);
+                    break;
+                }
+            }
+        }
+        found
     }
 }
 
@@ -164,27 +211,47 @@ impl Job<'_> {
         keywords: Vec<String>,
         instead: Option<Bytes>,
     ) -> Result<(), Outcome> {
-        let delivery = account.deliver(mailbox, self.delivery_id()).await;
-        let mut appender = delivery.map_err(from_store)?;
-        appender.write(self.trace()).await.map_err(from_store)?;
-        match instead {
-            Some(edited) => appender.write(edited).await.map_err(from_store)?,
-            None => {
-                let mut content = self.content().await?;
-                while let Some(chunk) = content.next().await.map_err(from_store)? {
-                    appender.write(chunk).await.map_err(from_store)?;
+        let message = NewMessage {
+            flags,
+            keywords,
+            internal_date: SystemTime::now(),
+        };
+        let content = instead.map_or(Content::Original, Content::Edited);
+        self.append(account, mailbox, self.delivery_id(), message, content)
+            .await?
+            .map_err(from_store)
+    }
+
+    /// Appends to a mailbox under this id. What the store says is the inner
+    /// answer; the outer one is that of the queue.
+    pub(super) async fn append(
+        &self,
+        account: &dyn Account,
+        mailbox: &str,
+        id: DeliveryId,
+        message: NewMessage,
+        content: Content,
+    ) -> Result<StoreResult<()>, Outcome> {
+        let mut original = match content {
+            Content::Original => Some(self.content().await?),
+            _ => None,
+        };
+        let stored = async {
+            let mut appender = account.deliver(mailbox, id).await?;
+            if !matches!(content, Content::Bare(_)) {
+                appender.write(self.trace()).await?;
+            }
+            if let Content::Edited(octets) | Content::Bare(octets) = content {
+                appender.write(octets).await?;
+            }
+            if let Some(original) = &mut original {
+                while let Some(chunk) = original.next().await? {
+                    appender.write(chunk).await?;
                 }
             }
-        }
-        appender
-            .commit(NewMessage {
-                flags,
-                keywords,
-                internal_date: SystemTime::now(),
-            })
-            .await
-            .map_err(from_store)?;
-        Ok(())
+            appender.commit(message).await
+        };
+        Ok(stored.await.map(|_| ()))
     }
 }
 

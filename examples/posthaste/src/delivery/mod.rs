@@ -7,6 +7,7 @@
 mod bounce;
 mod command;
 mod local;
+mod procmail;
 mod remote;
 mod sieve;
 
@@ -25,6 +26,7 @@ use crate::route::{NextHop, Route, Router};
 use command::CommandAgent;
 use local::Job;
 pub use local::{LocalAgent, LocalConfig};
+pub use procmail::ProcmailConfig;
 pub use remote::{RemoteAgent, RemoteConfig};
 pub(crate) use sieve::{capabilities as sieve_capabilities, compiler as sieve_compiler};
 

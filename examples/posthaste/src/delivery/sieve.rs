@@ -24,10 +24,10 @@ const CACHED: usize = 256;
 /// on this host, and messages that they write may be answered by more of
 /// them. With the redirects that one script may do, this stops scripts that
 /// multiply a message among themselves.
-const GENERATIONS: u32 = 5;
+pub(super) const GENERATIONS: u32 = 5;
 
 /// Messages of this size are evaluated while other threads take over.
-const LONG_WORK: usize = 128 * 1024;
+pub(super) const LONG_WORK: usize = 128 * 1024;
 
 /// Runs scripts.
 pub(super) struct SieveFilter {
@@ -48,6 +48,30 @@ struct Plan<'a> {
     edited: bool,
     stored: Vec<String>,
     done: Vec<String>,
+}
+
+/// What scripts left to the filter behind them.
+pub(super) struct Before {
+    /// Whether it is to have its say.
+    pub(super) kept: bool,
+    /// The message as they left it.
+    pub(super) message: Bytes,
+    /// Whether that is another than the one delivered.
+    pub(super) edited: bool,
+    /// What they have done.
+    pub(super) done: Vec<String>,
+}
+
+impl Before {
+    /// What no script leaves: the message as it came.
+    pub(super) fn of(message: Bytes) -> Self {
+        Self {
+            kept: true,
+            message,
+            edited: false,
+            done: Vec::new(),
+        }
+    }
 }
 
 /// What scripts may ask for: all but what this host cannot answer.
@@ -119,7 +143,36 @@ impl SieveFilter {
         message: Bytes,
         born: &mut Vec<Born>,
     ) -> Result<String, Outcome> {
-        let mut plan = Plan {
+        let mut plan = self.plan(job, account, message);
+        if let Some(flags) = plan.run(sources, born).await? {
+            let to = plan.keep(flags, None).await?;
+            plan.done.push(format!("keep {to}"));
+        }
+        Ok(format!("{}: sieve: {}", job.user, plan.done.join(", ")))
+    }
+
+    /// Runs scripts that come before a filter of another kind, which has its
+    /// say where they keep the message.
+    pub(super) async fn run_before(
+        &self,
+        job: &Job<'_>,
+        account: &dyn Account,
+        sources: &[Bytes],
+        message: Bytes,
+        born: &mut Vec<Born>,
+    ) -> Result<Before, Outcome> {
+        let mut plan = self.plan(job, account, message);
+        let flags = plan.run(sources, born).await?;
+        Ok(Before {
+            kept: flags.is_some(),
+            message: plan.message,
+            edited: plan.edited,
+            done: plan.done,
+        })
+    }
+
+    fn plan<'a>(&'a self, job: &'a Job<'a>, account: &'a dyn Account, message: Bytes) -> Plan<'a> {
+        Plan {
             filter: self,
             job,
             account,
@@ -127,30 +180,7 @@ impl SieveFilter {
             edited: false,
             stored: Vec::new(),
             done: Vec::new(),
-        };
-        let mut flags = Some(Vec::new());
-        for source in sources {
-            let script = match self.compile(source) {
-                Ok(script) => script,
-                Err(fault) => {
-                    tracing::warn!(queue_id = %job.id, user = job.user, fault, "sieve script is faulty");
-                    continue;
-                }
-            };
-            let verdict = plan.evaluate(&script).await;
-            if let Some(error) = &verdict.error {
-                tracing::warn!(queue_id = %job.id, user = job.user, %error, "sieve script gave up");
-            }
-            flags = plan.carry_out(verdict, born).await?;
-            if flags.is_none() {
-                break;
-            }
         }
-        if let Some(flags) = flags {
-            let to = plan.keep(flags, None).await?;
-            plan.done.push(format!("keep {to}"));
-        }
-        Ok(format!("{}: sieve: {}", job.user, plan.done.join(", ")))
     }
 
     fn config(&self, job: &Job<'_>) -> Config {
@@ -178,6 +208,35 @@ impl SieveFilter {
 }
 
 impl Plan<'_> {
+    /// Runs the scripts up to one that does not keep the message; answers the
+    /// flags to keep it with.
+    async fn run(
+        &mut self,
+        sources: &[Bytes],
+        born: &mut Vec<Born>,
+    ) -> Result<Option<Vec<String>>, Outcome> {
+        let job = self.job;
+        let mut flags = Some(Vec::new());
+        for source in sources {
+            let script = match self.filter.compile(source) {
+                Ok(script) => script,
+                Err(fault) => {
+                    tracing::warn!(queue_id = %job.id, user = job.user, fault, "sieve script is faulty");
+                    continue;
+                }
+            };
+            let verdict = self.evaluate(&script).await;
+            if let Some(error) = &verdict.error {
+                tracing::warn!(queue_id = %job.id, user = job.user, %error, "sieve script gave up");
+            }
+            flags = self.carry_out(verdict, born).await?;
+            if flags.is_none() {
+                break;
+            }
+        }
+        Ok(flags)
+    }
+
     async fn evaluate(&self, script: &Script) -> Verdict {
         let job = self.job;
         let mut envelope = sieve::Envelope::new(job.envelope.sender.clone(), job.address());

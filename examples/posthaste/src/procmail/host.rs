@@ -160,7 +160,12 @@ impl Host {
                 Err(_) => Reply::Failed,
             },
             Effect::Run(run) => Reply::Ran(if self.policy.programs {
-                process::run(&run, &self.place.directory, self.place.log.as_ref())
+                process::run(
+                    &run,
+                    &self.place.directory,
+                    self.place.log.as_ref(),
+                    process::Manner::Person,
+                )
             } else {
                 Ran::refused()
             }),

@@ -10,7 +10,7 @@ mod explain;
 mod formail;
 mod host;
 mod lockfile;
-mod process;
+pub(crate) mod process;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -2,29 +2,71 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use procmail_rules::{Command as Wanted, Output, Ran, Run, Status};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// How long a server's program has to end once it is told to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How soon it is noticed that nobody waits for a program any more.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// What programs run by a server find as PATH.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The variables of an rcfile that programs run by a server get: others, LD_PRELOAD say, would
+/// make another program of the one that is allowed.
+const VARIABLES: [&[u8]; 11] = [
+    b"DEFAULT",
+    b"HOME",
+    b"HOST",
+    b"LANG",
+    b"LASTFOLDER",
+    b"LOGNAME",
+    b"MAILDIR",
+    b"MATCH",
+    b"ORGMAIL",
+    b"SHELL",
+    b"TZ",
+];
+
+/// On whose behalf a program runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Manner {
+    /// A person's: with all that the person may do.
+    Person,
+    /// A server's: in a process group of its own that is ended whole, with few variables, and
+    /// with no more output than this, in octets.
+    Server {
+        /// A program that writes more has failed.
+        output: usize,
+        /// Nobody waits for the program any more.
+        abandoned: Arc<AtomicBool>,
+    },
+}
 
 /// Runs a program as it is asked for.
-pub(super) fn run(run: &Run, directory: &Path, log: Option<&File>) -> Ran {
+pub(crate) fn run(run: &Run, directory: &Path, log: Option<&File>, manner: Manner) -> Ran {
     let argv = match &run.command {
         Wanted::Direct(argv) => argv.clone(),
         Wanted::Shell { shell, flags, text } => vec![shell.clone(), flags.clone(), text.clone()],
     };
-    let started = spawn(run, &argv, directory, log).or_else(|| {
+    let started = spawn(run, &argv, directory, log, &manner).or_else(|| {
         let argv = [vec![b"/bin/sh".to_vec()], argv].concat();
-        spawn(run, &argv, directory, log)
+        spawn(run, &argv, directory, log, &manner)
     });
     match started {
-        Some(child) => attend(run, child),
+        Some(child) => attend(run, child, &manner),
         None => Ran {
             status: Status::NotStarted,
             output: Vec::new(),
@@ -33,15 +75,23 @@ pub(super) fn run(run: &Run, directory: &Path, log: Option<&File>) -> Ran {
     }
 }
 
-fn spawn(run: &Run, argv: &[Vec<u8>], directory: &Path, log: Option<&File>) -> Option<Child> {
+fn spawn(
+    run: &Run,
+    argv: &[Vec<u8>],
+    directory: &Path,
+    log: Option<&File>,
+    manner: &Manner,
+) -> Option<Child> {
     let (program, arguments) = argv.split_first()?;
     let to_log = || match log {
         Some(file) => file.try_clone().map_or(Stdio::null(), Stdio::from),
         None => Stdio::inherit(),
     };
+    let served = matches!(manner, Manner::Server { .. });
     let variables = run
         .environment
         .iter()
+        .filter(|(name, _)| !served || VARIABLES.contains(name))
         // Such a value cannot be passed on.
         .filter(|(_, value)| !value.contains(&0))
         .map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
@@ -60,18 +110,30 @@ fn spawn(run: &Run, argv: &[Vec<u8>], directory: &Path, log: Option<&File>) -> O
     if !directory.as_os_str().is_empty() {
         command.current_dir(directory);
     }
+    if served {
+        command.env("PATH", PATH).process_group(0);
+    }
     command.spawn().ok()
 }
 
 /// Feeds a program, reads what it writes, and waits for it if that is wanted.
-fn attend(run: &Run, mut child: Child) -> Ran {
-    let watch = run.timeout.map(|timeout| Watch::new(child.id(), timeout));
+fn attend(run: &Run, mut child: Child, manner: &Manner) -> Ran {
+    let (most, abandoned) = match manner {
+        Manner::Server { output, abandoned } => (*output, Some(Arc::clone(abandoned))),
+        Manner::Person => (usize::MAX, None),
+    };
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    let watch = run
+        .timeout
+        .map(|timeout| Watch::new(child.id(), timeout, abandoned));
     let mut output = Vec::new();
-    let input_written = match (child.stdin.take(), child.stdout.take()) {
+    let mut too_much = false;
+    let mut input_written = match (child.stdin.take(), child.stdout.take()) {
         (Some(mut stdin), Some(mut stdout)) => {
             let input = run.input.clone();
             let writer = std::thread::spawn(move || stdin.write_all(&input).is_ok());
-            let _ = stdout.read_to_end(&mut output);
+            let _ = stdout.by_ref().take(most).read_to_end(&mut output);
+            too_much = io::copy(&mut stdout, &mut io::sink()).is_ok_and(|more| more > 0);
             writer.join().unwrap_or(false)
         }
         (Some(mut stdin), None) => stdin.write_all(&run.input).is_ok(),
@@ -90,6 +152,11 @@ fn attend(run: &Run, mut child: Child) -> Ran {
     if watch.is_some_and(Watch::has_ended_it) {
         status = Status::TimedOut;
     }
+    if too_much {
+        status = Status::NotStarted;
+        output.clear();
+        input_written = false;
+    }
     Ran {
         status,
         output,
@@ -104,16 +171,34 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(id: u32, timeout: Duration) -> Self {
+    /// With `abandoned`, the whole process group is ended, and as soon as that turns true.
+    fn new(id: u32, timeout: Duration, abandoned: Option<Arc<AtomicBool>>) -> Self {
         let (stop, stopped) = channel();
+        let runs_on = move |time| stopped.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
         let thread = std::thread::spawn(move || {
-            if stopped.recv_timeout(timeout) != Err(RecvTimeoutError::Timeout) {
-                return false;
+            let mut left = timeout;
+            while !left.is_zero() {
+                let slice = match &abandoned {
+                    Some(abandoned) if abandoned.load(Ordering::Relaxed) => break,
+                    Some(_) => left.min(SLICE),
+                    None => left,
+                };
+                if !runs_on(slice) {
+                    return false;
+                }
+                left = left.saturating_sub(slice);
             }
-            i32::try_from(id)
-                .ok()
-                .and_then(Pid::from_raw)
-                .is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok())
+            let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) else {
+                return false;
+            };
+            if abandoned.is_none() {
+                return kill_process(pid, Signal::TERM).is_ok();
+            }
+            let told = kill_process_group(pid, Signal::TERM).is_ok();
+            if runs_on(GRACE) {
+                let _ = kill_process_group(pid, Signal::KILL);
+            }
+            told
         });
         Self { stop, thread }
     }

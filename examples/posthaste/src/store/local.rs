@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use mailstore::{AccountConfig, AppendOptions, Error};
+use mailstore::{AccountConfig, AppendOptions, Error, Format};
 use tokio::sync::Notify;
 
 use super::memory::Memory;
@@ -15,8 +15,8 @@ use super::reader::LocalReader;
 use super::scripts::{LocalScripts, ScriptPlace};
 use super::{
     Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, Filter, FlagChange,
-    MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Scripts, Snapshot, StoreError,
-    StoreResult,
+    MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Procmailrc, Scripts, Snapshot,
+    StoreError, StoreResult,
 };
 use crate::blocking::Blocking;
 
@@ -299,7 +299,12 @@ fn read_filters(place: &AccountPlace) -> Vec<Filter> {
         };
         filters.extend(text.map(|text| match kind {
             FilterKind::Sieve => Filter::Sieve(text),
-            FilterKind::Procmail => Filter::Procmail(text),
+            FilterKind::Procmail => Filter::Procmail(Procmailrc {
+                text,
+                home: place.home.clone(),
+                mail: place.mail.root.clone(),
+                inbox: (place.mail.format == Format::Mbox).then(|| place.mail.inbox.clone()),
+            }),
         }));
         break;
     }

@@ -10,6 +10,7 @@ mod reader;
 mod scripts;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -191,7 +192,20 @@ pub enum Filter {
     /// A Sieve script.
     Sieve(Bytes),
     /// A procmailrc.
-    Procmail(Bytes),
+    Procmail(Procmailrc),
+}
+
+/// A procmailrc, and what the paths in it mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Procmailrc {
+    /// Its text.
+    pub text: Bytes,
+    /// The user's home.
+    pub home: PathBuf,
+    /// Where the mailboxes are: a Maildir, or the folder of the mbox files.
+    pub mail: PathBuf,
+    /// INBOX, where that is a file of its own.
+    pub inbox: Option<PathBuf>,
 }
 
 /// What LIST says of a mailbox.
