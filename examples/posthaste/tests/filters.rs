@@ -1,0 +1,292 @@
+//! Users' filters, from SMTP into the mailbox and out by IMAP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use common::{PASSWORD, Server, Talk};
+
+const MBOX: &str = "mail_location = \"mbox:~/mail:INBOX=~/inbox\"\n";
+
+/// Runs a test for both kinds of store.
+fn both(test: impl Fn(&Server), more: &str) {
+    for location in ["", MBOX] {
+        let server = Server::start(&format!("{location}{more}"));
+        test(&server);
+    }
+}
+
+fn filter(server: &Server, user: &str, file: &str, text: &str) {
+    let home = server.home(user);
+    fs::create_dir_all(&home).unwrap();
+    fs::write(home.join(file), text).unwrap();
+}
+
+fn procmailrc(server: &Server, text: &str) {
+    filter(server, "alice", ".procmailrc", text);
+}
+
+fn sieve(server: &Server, text: &str) {
+    filter(server, "alice", ".dovecot.sieve", text);
+}
+
+/// Sends a message to alice and waits until the queue is done with it.
+fn send(server: &Server, from: &str, subject: &str) {
+    let removed = || server.log().matches("removed").count();
+    let before = removed();
+    let message = format!("From: {from}\r\nTo: alice@example.org\r\nSubject: {subject}\r\n\r\nHi.");
+    server.send(from, "alice@example.org", &message);
+    server.wait_until("the end of the delivery", || removed() > before);
+}
+
+/// The messages of a mailbox, as IMAP gives them, with their flags before.
+fn messages(server: &Server, user: &str, mailbox: &str) -> Vec<String> {
+    let mut imap = Talk::connect(server.ports.imap);
+    imap.line();
+    imap.say(&format!("a LOGIN {user} \"{PASSWORD}\""));
+    imap.until("a OK");
+    imap.say(&format!("b EXAMINE \"{mailbox}\""));
+    if !imap.until("b ").last().unwrap().starts_with("b OK") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    imap.say("c UID FETCH 1:* (FLAGS BODY.PEEK[])");
+    loop {
+        let line = imap.line();
+        if line.starts_with("c ") {
+            assert!(line.starts_with("c OK"), "{line}");
+            return found;
+        }
+        let Some((head, size)) = line.strip_suffix('}').and_then(|line| line.split_once('{'))
+        else {
+            continue;
+        };
+        let mut octets = vec![0; size.parse().unwrap()];
+        imap.reader.read_exact(&mut octets).unwrap();
+        found.push(format!("{head}\n{}", String::from_utf8(octets).unwrap()));
+    }
+}
+
+/// The messages of a mailbox once there are so many.
+fn arrived(server: &Server, user: &str, mailbox: &str, count: usize) -> Vec<String> {
+    let start = Instant::now();
+    loop {
+        let found = messages(server, user, mailbox);
+        if found.len() >= count || start.elapsed() > Duration::from_secs(30) {
+            assert_eq!(found.len(), count, "{mailbox}: {found:#?}");
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_textbook_recipe() {
+    let test = |server: &Server| {
+        procmailrc(server, ":0\n* ^From.*toto\namigos/toto\n");
+        send(server, "toto@example.com", "hello");
+        send(server, "tata@example.com", "hello");
+        let found = arrived(server, "alice", "amigos/toto", 1);
+        assert!(found[0].contains(
+            "\nReturn-Path: <toto@example.com>\r\nDelivered-To: alice@example.org\r\nReceived: "
+        ));
+        assert!(found[0].ends_with("\r\nSubject: hello\r\n\r\nHi.\r\n"));
+        let found = arrived(server, "alice", "INBOX", 1);
+        assert!(found[0].contains("From: tata@example.com"));
+        let mut imap = Talk::connect(server.ports.imap);
+        imap.line();
+        imap.say(&format!("a LOGIN alice \"{PASSWORD}\""));
+        imap.until("a OK");
+        imap.say("b LSUB \"\" *");
+        let listed = imap.until("b ");
+        assert!(
+            listed.iter().any(|line| line.contains("amigos/toto")),
+            "{listed:?}"
+        );
+    };
+    both(test, "");
+}
+
+#[test]
+fn procmail_blocks_copies_and_forwards() {
+    let test = |server: &Server| {
+        procmailrc(
+            server,
+            "MAILDIR=$HOME/Mail\n\
+             LOGFILE=$HOME/log\n\
+             :0\n* ^Subject: nested\n{\n  :0\n  * ^From: x@\n  no\n\n  :0\n  * ^From: y@\n  {\n    \
+             INCLUDERC=$HOME/more.rc\n    :0 c\n    copies\n    :0 c\n    copies\n    :0\n    \
+             $MAILDIR/lists/$WHO/\n  }\n}\n\
+             :0\n* ^Subject: away\n! bob\n\
+             :0 c\n* ^Subject: both\n! bob@example.org\n\
+             :0\n* ^Subject: gone\n/dev/null\n\
+             :0\n* ^Subject: nobody\n{\n  EXITCODE=67\n  :0\n  /dev/null\n}\n\
+             :0\n* ^Subject: out\n/etc/posthaste-test\n\
+             :0 fhw\n* ^Subject: run\n| /bin/sed s/run/ran/\n",
+        );
+        filter(server, "alice", "more.rc", "WHO=rust\n");
+        send(server, "y@example.com", "nested");
+        arrived(server, "alice", "copies", 2);
+        arrived(server, "alice", "lists/rust", 1);
+        assert_eq!(messages(server, "alice", "INBOX").len(), 0);
+
+        send(server, "y@example.com", "away");
+        let found = arrived(server, "bob", "INBOX", 1);
+        assert!(found[0].contains(
+            "Return-Path: <y@example.com>\r\nDelivered-To: bob@example.org\r\n\
+             Delivered-To: alice@example.org\r\n"
+        ));
+        send(server, "y@example.com", "both");
+        arrived(server, "bob", "INBOX", 2);
+        arrived(server, "alice", "INBOX", 1);
+        // Forwarded mail that comes back goes no further.
+        filter(server, "bob", ".procmailrc", ":0\n! alice@example.org\n");
+        send(server, "y@example.com", "away");
+        arrived(server, "alice", "INBOX", 2);
+
+        send(server, "y@example.com", "gone");
+        send(server, "bob@example.net", "nobody");
+        server.wait_until("the bounce", || server.log().contains("5.1.1"));
+        send(server, "y@example.com", "out");
+        let found = arrived(server, "alice", "INBOX", 3);
+        assert!(found[2].contains("Subject: out"));
+        assert!(!std::path::Path::new("/etc/posthaste-test").exists());
+        send(server, "y@example.com", "run");
+        let found = arrived(server, "alice", "INBOX", 4);
+        assert!(found[3].contains("Subject: run"), "{found:?}");
+        let log = fs::read_to_string(server.home("alice").join("log")).unwrap();
+        assert!(log.contains("Denied to execute \"/bin/sed\""), "{log}");
+    };
+    both(test, "");
+}
+
+#[test]
+fn programs_that_are_allowed() {
+    let server = Server::start(
+        "allow_mail_to_commands = [\"procmail\"]\n\
+         program_allow = [\"/bin/sed\", \"/bin/sh\"]\ncommand_time_limit = \"1s\"\n",
+    );
+    procmailrc(
+        &server,
+        ":0 fhw\n* ^Subject: run\n| sed s/run/ran/\n\
+         :0\n* ? /bin/true\ntrue\n\
+         :0 w\n* ^Subject: slow\n| sleep 600; cat >/dev/null\n\
+         :0 w\n* ^Subject: pipe\n| cat > $HOME/piped\n",
+    );
+    send(&server, "y@example.com", "run");
+    let found = arrived(&server, "alice", "INBOX", 1);
+    assert!(found[0].contains("Subject: ran\r\n"), "{found:?}");
+    send(&server, "y@example.com", "slow");
+    arrived(&server, "alice", "INBOX", 2);
+    send(&server, "y@example.com", "pipe");
+    let piped = fs::read_to_string(server.home("alice").join("piped")).unwrap();
+    assert!(piped.starts_with("From y@example.com "), "{piped}");
+    assert!(piped.contains("\nSubject: pipe\n"), "{piped}");
+    assert_eq!(messages(&server, "alice", "INBOX").len(), 2);
+    assert_eq!(messages(&server, "alice", "true").len(), 0);
+}
+
+#[test]
+fn faulty_procmailrcs_lose_nothing() {
+    let test = |server: &Server| {
+        for (index, rc) in [
+            "{ nonsense (((\n",
+            ":0\n* ((((\n{\n",
+            ":0\n* ^Subject\n| /no/such/program\n",
+            "HOST=elsewhere\n:0\n/dev/null\n",
+            "DEFAULT=/no/such/place\nORGMAIL=/nor/this\n",
+            "INCLUDERC=$HOME/.procmailrc\n",
+            ":0 w\n|\n",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            procmailrc(server, rc);
+            send(server, "y@example.com", "faults");
+            arrived(server, "alice", "INBOX", index + 1);
+        }
+        assert!(server.log().contains("kept in INBOX"));
+    };
+    both(test, "");
+}
+
+#[test]
+fn sieve_actions() {
+    let test = |server: &Server| {
+        sieve(
+            server,
+            "require [\"fileinto\", \"mailbox\", \"imap4flags\", \"editheader\", \"vacation\", \
+             \"reject\", \"copy\", \"variables\"];\n\
+             if header :is \"subject\" \"file\" { fileinto :create \"lists/rust\"; }\n\
+             elsif header :is \"subject\" \"send\" { redirect :copy \"bob@example.org\"; }\n\
+             elsif header :is \"subject\" \"flag\" { addflag [\"\\\\Flagged\", \"urgent\"]; keep; }\n\
+             elsif header :is \"subject\" \"edit\" {\n  deleteheader \"Subject\";\n  \
+             addheader \"Subject\" \"edited\"; }\n\
+             elsif header :is \"subject\" \"reject\" { reject \"Not here.\"; }\n\
+             elsif header :is \"subject\" \"vacation\" {\n  \
+             vacation :addresses \"alice@example.org\" \"Away.\"; discard; }\n",
+        );
+        send(server, "y@example.com", "file");
+        arrived(server, "alice", "lists/rust", 1);
+        send(server, "y@example.com", "send");
+        let found = arrived(server, "bob", "INBOX", 1);
+        assert!(found[0].contains("X-Sieve-Redirected-From: alice@example.org\r\n"));
+        send(server, "y@example.com", "flag");
+        send(server, "y@example.com", "edit");
+        let found = arrived(server, "alice", "INBOX", 3);
+        let (flags, _) = found[1].split_once('\n').unwrap();
+        assert!(
+            flags.contains("\\Flagged") && flags.contains("urgent"),
+            "{flags}"
+        );
+        assert!(found[2].contains("Subject: edited\r\n"), "{}", found[2]);
+        assert!(!found[2].contains("Subject: edit\r\n"));
+
+        send(server, "bob@example.org", "reject");
+        let found = arrived(server, "bob", "INBOX", 2);
+        assert!(found[1].contains("Not here."), "{}", found[1]);
+        assert!(found[1].contains("multipart/report"), "{}", found[1]);
+        send(server, "bob@example.org", "vacation");
+        let found = arrived(server, "bob", "INBOX", 3);
+        assert!(found[2].contains("Away."), "{}", found[2]);
+        // A second answer would have come before the next forwarded message.
+        send(server, "bob@example.org", "vacation");
+        send(server, "y@example.com", "send");
+        let found = arrived(server, "bob", "INBOX", 4);
+        assert!(found[3].contains("Subject: send"), "{}", found[3]);
+        let before = messages(server, "alice", "INBOX").len();
+        sieve(server, "require \"nonsense\"; if {");
+        send(server, "y@example.com", "broken");
+        arrived(server, "alice", "INBOX", before + 1);
+    };
+    both(test, "");
+}
+
+#[test]
+fn sieve_before_procmail() {
+    let server = Server::prepare("sieve_before = [\"before.sieve\"]\n");
+    fs::write(
+        server.path("before.sieve"),
+        "require [\"fileinto\", \"mailbox\", \"editheader\"];\n\
+         if header :is \"subject\" \"spam\" { fileinto :create \"Spam\"; }\n\
+         else { addheader \"X-Seen\" \"yes\"; }\n",
+    )
+    .unwrap();
+    let mut server = server;
+    server.run();
+    procmailrc(&server, ":0\n* ^X-Seen: yes\nseen\n");
+    send(&server, "y@example.com", "spam");
+    send(&server, "y@example.com", "ham");
+    arrived(&server, "alice", "Spam", 1);
+    let found = arrived(&server, "alice", "seen", 1);
+    assert!(found[0].contains("X-Seen: yes"));
+    assert_eq!(messages(&server, "alice", "INBOX").len(), 0);
+}
