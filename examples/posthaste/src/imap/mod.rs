@@ -5,10 +5,12 @@
 mod append;
 mod envelope;
 mod fetch;
+mod loaded;
 mod mailboxes;
 mod search;
 mod selected;
 mod structure;
+mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -9,7 +9,8 @@ use imap_proto::{
 };
 use mime::{Headers, Structure};
 
-use super::fetch::{date_time, read_header};
+use super::fetch::date_time;
+use super::loaded::read_header;
 use super::selected::Selected;
 use super::{Done, Machine, Result, Session};
 use crate::blocking::{Room, Taken, in_place};
