@@ -84,7 +84,7 @@ fn push_sextet(out: &mut String, bits: u32) {
     out.push(char::from(ALPHABET.get(index).copied().unwrap_or(b'A')));
 }
 
-/// The reverse; `None` where the text is not what [`to_utf7`] makes of any name, so that each name has one form.
+/// The reverse; `None` where the text is not what `to_utf7` makes of any name, so that each name has one form.
 pub fn from_utf7(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
