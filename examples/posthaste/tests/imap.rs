@@ -193,6 +193,8 @@ fn mailboxes() {
         status[1].starts_with("* STATUS Projects/2026/spring (MESSAGES 0 UIDNEXT 1"),
         "{status:?}"
     );
+    let limit = imap.ok("STATUS INBOX (APPENDLIMIT)");
+    assert_eq!(limit[0], "* STATUS INBOX (APPENDLIMIT 52428800)");
     imap.ok("SUBSCRIBE Projects/2026/spring");
     let subscribed = imap.ok("LSUB \"\" Projects*");
     assert_eq!(subscribed[0], "* LSUB () \"/\" Projects/2026/spring");

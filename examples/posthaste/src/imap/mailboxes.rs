@@ -116,6 +116,7 @@ impl Session<'_> {
             .iter()
             .map(|pattern| pattern.behind(list.reference.as_str(), delimiter()))
             .collect();
+        let limit = self.service.strict.limits.message;
         for entry in &entries {
             let matches = patterns
                 .iter()
@@ -128,7 +129,7 @@ impl Session<'_> {
             conn.machine().untagged(&Untagged::List(data))?;
             let selectable = entry.info.as_ref().is_some_and(|info| info.selectable);
             if let Some(items) = list.returns.status.as_ref().filter(|_| selectable)
-                && let Ok(values) = status(&*account, &entry.name, items).await
+                && let Ok(values) = status(&*account, &entry.name, items, limit).await
             {
                 let status = Untagged::MailboxStatus { mailbox, values };
                 conn.machine().untagged(&status)?;
@@ -175,7 +176,8 @@ impl Session<'_> {
 
     pub(super) async fn status(&mut self, asked: &Status, conn: &mut Machine) -> Result<Done> {
         let name = name_of(&asked.mailbox);
-        let values = async { status(&*self.account()?, &name, &asked.items).await };
+        let limit = self.service.strict.limits.message;
+        let values = async { status(&*self.account()?, &name, &asked.items, limit).await };
         let values = match values.await {
             Ok(values) => values,
             Err(error) => return Ok(Done::failed(&error)),
@@ -285,6 +287,7 @@ async fn status(
     account: &dyn Account,
     name: &str,
     items: &[StatusItem],
+    append_limit: u64,
 ) -> StoreResult<Vec<StatusValue>> {
     let mailbox = account.open(name).await?;
     let snapshot = mailbox.snapshot().await?;
@@ -310,6 +313,7 @@ async fn status(
                 let uids = messages.iter().map(|message| message.uid).collect();
                 StatusValue::Size(mailbox.sizes(uids).await?.iter().sum())
             }
+            StatusItem::AppendLimit => StatusValue::AppendLimit(u32::try_from(append_limit).ok()),
             StatusItem::HighestModSeq => StatusValue::HighestModSeq(snapshot.highest_modseq),
             other => {
                 return Err(StoreError::Storage(format!(
