@@ -341,6 +341,11 @@ pub fn interop() -> bool {
     std::env::var_os("POSTHASTE_INTEROP").is_some_and(|value| value == "1")
 }
 
+/// Whether there is a Python to run: in CI there must be.
+pub fn has_python() -> bool {
+    interop() || Command::new("python3").arg("--version").output().is_ok()
+}
+
 /// Runs a program to its end; fails with its output.
 pub fn run(command: &mut Command) -> String {
     let output = command
