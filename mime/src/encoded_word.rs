@@ -182,17 +182,27 @@ fn q_octets(text: &[u8]) -> Vec<u8> {
 
 /// Two hexadecimal digits at the front, in either case.
 pub(crate) fn hex_pair(text: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+    let [high, low, ..] = text else {
+        return None;
     };
-    match text {
-        [high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    }
+    let digit = |byte: u8| DIGITS.get(usize::from(byte)).copied();
+    let (high, low) = (digit(*high)?, digit(*low)?);
+    // Of what is no digit the upper bits are set.
+    (high | low < 16).then_some(high << 4 | low)
 }
+
+/// The value of each hexadecimal digit, 255 for other octets.
+#[allow(clippy::indexing_slicing)] // Evaluated by the compiler, which would refuse a panic.
+const DIGITS: [u8; 256] = {
+    let mut digits = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
 
 /// Two upper-case hexadecimal digits.
 pub(crate) fn push_hex(byte: u8, out: &mut String) {

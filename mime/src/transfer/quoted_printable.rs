@@ -38,10 +38,22 @@ fn decode_lines(text: &[u8], out: &mut Vec<u8>) {
             continue;
         }
         out.extend_from_slice(plain);
+        // Nearly all of these are soft line breaks, or escapes that come in runs: one for each octet
+        // of a character.
+        if let [b'\r', b'\n', next @ ..] = after {
+            rest = next;
+            continue;
+        }
         rest = after;
         if let Some(octet) = hex_pair(after) {
             out.push(octet);
             rest = after.get(2..).unwrap_or_default();
+            while let [b'=', after @ ..] = rest
+                && let Some(octet) = hex_pair(after)
+            {
+                out.push(octet);
+                rest = after.get(2..).unwrap_or_default();
+            }
             continue;
         }
         let blank = after.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
