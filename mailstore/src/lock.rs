@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::durable::Durable;
-use crate::error::Error;
+use crate::error::{Error, IoContext};
 
 /// A lock that was not touched for so long belongs to nobody, whoever wrote it.
 const STALE: Duration = Duration::from_secs(300);
@@ -38,18 +39,17 @@ impl DotLock {
         host: &str,
         now: SystemTime,
     ) -> Result<Self, Error> {
+        // Written under another name and then linked: a lock file is never seen without its owner, who would
+        // else not be missed when it dies in between.
+        let written = Written::new(durable, &path, host)?;
         for attempt in 0..TRIES {
-            match durable.create(&path) {
-                Ok(file) => {
+            match durable.link(&written.path, &path) {
+                Ok(()) => {
                     held(|held| held.insert(path.clone()));
-                    let lock = Self {
+                    return Ok(Self {
                         durable: durable.clone(),
                         path,
-                    };
-                    // The content only helps others to see that the owner died; the name is the lock.
-                    let _ =
-                        file.write_all_at(format!("{}:{host}", std::process::id()).as_bytes(), 0);
-                    return Ok(lock);
+                    });
                 }
                 Err(Error::Io { source, .. })
                     if source.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -65,6 +65,38 @@ impl DotLock {
             }
         }
         Err(Error::Locked { path })
+    }
+}
+
+/// The lock file before it has its name; dropping it removes it.
+struct Written<'a> {
+    durable: &'a Durable,
+    path: PathBuf,
+}
+
+impl<'a> Written<'a> {
+    fn new(durable: &'a Durable, lock: &Path, host: &str) -> Result<Self, Error> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let mut name = std::ffi::OsString::from(".");
+        name.push(lock.file_name().unwrap_or_default());
+        name.push(format!(".{process}.{count}"));
+        let path = lock.with_file_name(name);
+        // One of an earlier process with the same number.
+        durable.remove(&path)?;
+        let file = durable.create(&path)?;
+        let written = Self { durable, path };
+        file.write_all_at(format!("{process}:{host}").as_bytes(), 0)
+            .at("write", &written.path)?;
+        Ok(written)
+    }
+}
+
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        // Left behind, it is a hidden file of a few octets.
+        let _ = self.durable.remove(&self.path);
     }
 }
 
@@ -113,4 +145,50 @@ fn break_stale(durable: &Durable, path: &Path, host: &str, now: SystemTime) -> R
         _ => {}
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::durable::RealFs;
+
+    #[test]
+    fn a_lock_names_its_owner_from_its_first_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let durable = Durable::new(Arc::new(RealFs));
+        let path = folder.path().join("inbox.lock");
+        let now = SystemTime::UNIX_EPOCH;
+        // Whoever looks at the name at any time finds the owner in it, or no file.
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    if let Ok(text) = std::fs::read_to_string(&path) {
+                        assert!(text.ends_with(":mx.example.org"), "{text:?}");
+                    }
+                }
+            });
+            for _ in 0..200 {
+                drop(DotLock::acquire(&durable, path.clone(), "mx.example.org", now).unwrap());
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_process_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let durable = Durable::new(Arc::new(RealFs));
+        let path = folder.path().join("inbox.lock");
+        // Above every process number that the system gives.
+        std::fs::write(&path, "4194305:mx.example.org").unwrap();
+        let now = SystemTime::UNIX_EPOCH;
+        let lock = DotLock::acquire(&durable, path.clone(), "mx.example.org", now).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{}:mx.example.org", std::process::id()));
+        drop(lock);
+    }
 }

@@ -152,6 +152,10 @@ impl World {
                 self.files.entry(*inode).or_default().modified = Some(*time)
             }
             Op::Link { dir, name, inode } => {
+                // A name leads to a file, though none of its octets may have come to the disk.
+                if !self.dirs.contains_key(inode) {
+                    self.files.entry(*inode).or_default();
+                }
                 self.dirs
                     .entry(*dir)
                     .or_default()
