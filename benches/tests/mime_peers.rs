@@ -106,7 +106,12 @@ fn ours(message: &[u8]) -> Opinion {
     opinion
 }
 
-fn theirs(message: &[u8]) -> Opinion {
+/// mail-parser's opinion; none of a message on which it panics.
+fn theirs(message: &[u8]) -> Option<Opinion> {
+    std::panic::catch_unwind(|| theirs_or_panic(message)).ok()
+}
+
+fn theirs_or_panic(message: &[u8]) -> Opinion {
     let mut opinion = Opinion::new();
     let parser = mail_parser::MessageParser::default();
     let Some(parsed) = parser.parse(message) else {
@@ -269,7 +274,9 @@ fn report(unlisted: &[(String, String)]) {
 fn differences(message: &[u8], name: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let ours = ours(message);
-    let theirs = theirs(message);
+    let Some(theirs) = theirs(message) else {
+        return out;
+    };
     for (aspect, own) in &ours {
         let other = theirs.get(aspect).cloned().unwrap_or_default();
         let key = format!("{name} {aspect}");
