@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use crate::append::{Delivery, DeliveryId};
+use crate::delivered::Deliveries;
 use crate::durable::{Durable, Fs, Kind, RealFs};
 use crate::error::Error;
 use crate::mailbox::Mailbox;
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     format: Format,
     inbox: PathBuf,
     uid_validity: Mutex<()>,
+    pub(crate) deliveries: Deliveries,
 }
 
 /// Where a mailbox is.
@@ -235,6 +237,7 @@ impl Account {
                 format: config.format,
                 inbox: config.inbox.clone(),
                 uid_validity: Mutex::default(),
+                deliveries: Deliveries::default(),
             }),
             mailboxes: Mutex::default(),
         })

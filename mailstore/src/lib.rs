@@ -76,6 +76,7 @@
 mod account;
 mod append;
 mod backend;
+mod delivered;
 mod durable;
 mod error;
 mod flags;

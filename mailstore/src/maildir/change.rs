@@ -1,5 +1,6 @@
 //! What sessions do: flags, expunge, copy, append.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
@@ -337,7 +338,9 @@ pub(crate) fn deliver(
     now: SystemTime,
 ) -> Result<Delivered, Error> {
     let (base, _) = incoming.seal(options.internal_date)?;
-    if id.maybe_delivered && has_delivery(&shared.durable, folder, &id.base(&shared.host))? {
+    let unique = id.base(&shared.host).into_bytes();
+    let read = || all_names(&shared.durable, folder);
+    if id.maybe_delivered && shared.deliveries.had(folder, &unique, now, read)? {
         return Ok(Delivered::Duplicate);
     }
     let mut keywords = Keywords::default();
@@ -347,18 +350,19 @@ pub(crate) fn deliver(
         file.add(&shared.durable, &options.keywords, &shared.host, now)?;
         keywords = file.letters(&options.keywords);
     }
-    incoming.deliver(&base, options.flags, keywords)?;
-    Ok(Delivered::Stored)
+    let placed = incoming.deliver(&base, options.flags, keywords);
+    shared.deliveries.made(folder, &unique, placed.is_ok());
+    placed.map(|_| Delivered::Stored)
 }
 
-/// Whether a delivery with this base has been made, whatever became of its flags.
-fn has_delivery(durable: &Durable, folder: &Path, base: &str) -> Result<bool, Error> {
-    let mut there = false;
+/// The unique part of every name in the folder, whatever became of the flags.
+fn all_names(durable: &Durable, folder: &Path) -> Result<HashSet<Vec<u8>>, Error> {
+    let mut names = HashSet::new();
     // A message moves from `new` to `cur`, so this order misses none.
     for directory in ["new", "cur"] {
         durable.readdir(&folder.join(directory), |file_name, _| {
-            there |= name::unique(file_name.as_bytes()) == base.as_bytes();
+            names.insert(name::unique(file_name.as_bytes()).to_vec());
         })?;
     }
-    Ok(there)
+    Ok(names)
 }

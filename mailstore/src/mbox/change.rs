@@ -478,12 +478,14 @@ pub(crate) fn deliver(
     let locked = lock(shared, site, None, now)?;
     let name = id.field();
     if id.maybe_delivered {
-        let len = locked.file.stat().at("stat", &site.file)?.len;
-        let found = scan::scan(&*locked.file, &site.file, 0, len)?;
-        if found
-            .iter()
-            .any(|found| found.meta.delivery.as_ref() == Some(&name))
-        {
+        let read = || {
+            let len = locked.file.stat().at("stat", &site.file)?.len;
+            let found = scan::scan(&*locked.file, &site.file, 0, len)?;
+            let names = found.into_iter().filter_map(|found| found.meta.delivery);
+            Ok(names.map(String::into_bytes).collect())
+        };
+        let deliveries = &shared.deliveries;
+        if deliveries.had(&site.file, name.as_bytes(), now, read)? {
             return Ok(Delivered::Duplicate);
         }
     }
@@ -495,9 +497,12 @@ pub(crate) fn deliver(
     let meta = Meta {
         flags,
         keywords,
-        delivery: Some(name),
+        delivery: Some(name.clone()),
         ..Meta::default()
     };
-    append(shared, site, &locked, &[(incoming, meta, internal_date)])?;
-    Ok(Delivered::Stored)
+    let appended = append(shared, site, &locked, &[(incoming, meta, internal_date)]);
+    shared
+        .deliveries
+        .made(&site.file, name.as_bytes(), appended.is_ok());
+    appended.map(|()| Delivered::Stored)
 }
