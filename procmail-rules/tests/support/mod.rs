@@ -226,6 +226,7 @@ impl Case {
         let shown = directory.to_str().unwrap();
         let ended = runner(self, directory, &message, verbose)
             .map_err(|error| format!("{}: {error}", self.id))?;
+        wait_for_programs(directory);
         let pid = ended.pid;
         let normal = |bytes: &[u8]| self.normal(&String::from_utf8_lossy(bytes), shown, pid);
         let mut log = fs::read(directory.join("log")).unwrap_or_default();
@@ -452,6 +453,22 @@ pub(crate) fn replace(text: &str, pattern: &str, with: &str) -> String {
         from = found.end();
     }
     out + &text[from..]
+}
+
+/// procmail does not wait for a program without `w`: what it writes comes later. Waits until none works in the
+/// directory any more, as far as the system tells.
+fn wait_for_programs(directory: &Path) {
+    let directory = directory.canonicalize().unwrap();
+    for _ in 0..2000 {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let busy = processes
+            .filter_map(|process| fs::read_link(process.path().join("cwd")).ok())
+            .any(|cwd| cwd.starts_with(&directory));
+        if !busy {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn snapshot(directory: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
