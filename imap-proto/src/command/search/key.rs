@@ -1,102 +1,9 @@
 use std::num::NonZeroU32;
 
-use super::PartialRange;
 use crate::cursor::{Cursor, Parsed};
 use crate::types::{Atom, Chars, Date, IString, SequenceSet};
 use crate::wire::Writer;
 use crate::{Extension, ParseErrorKind};
-
-/// SEARCH and UID SEARCH (RFC 9051 §6.4.4).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search {
-    /// Whether the answer names UIDs.
-    pub uid: bool,
-    /// What `RETURN (…)` asks for; `None` without RETURN.
-    pub return_options: Option<SearchReturn>,
-    /// The charset of the key's strings; US-ASCII (rev1) or UTF-8 (rev2)
-    /// without.
-    pub charset: Option<IString>,
-    /// What to look for; several keys are a [`SearchKey::And`].
-    pub key: SearchKey,
-}
-
-/// `search-return-opts`: an empty list means ALL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SearchReturn {
-    /// `MIN`
-    pub min: bool,
-    /// `MAX`
-    pub max: bool,
-    /// `ALL`
-    pub all: bool,
-    /// `COUNT`
-    pub count: bool,
-    /// `SAVE` (RFC 5182)
-    pub save: bool,
-    /// `PARTIAL` (RFC 9394)
-    pub partial: Option<PartialRange>,
-}
-
-/// SORT and UID SORT (RFC 5256).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sort {
-    /// Whether the answer names UIDs.
-    pub uid: bool,
-    /// What `RETURN (…)` asks for (RFC 5267).
-    pub return_options: Option<SearchReturn>,
-    /// The order; at least one.
-    pub criteria: Vec<SortCriterion>,
-    /// The charset of the key's strings.
-    pub charset: IString,
-    /// What to look for.
-    pub key: SearchKey,
-}
-
-/// `sort-criterion`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SortCriterion {
-    /// Descending.
-    pub reverse: bool,
-    /// By what.
-    pub key: SortKey,
-}
-
-/// `sort-key` (RFC 5256 §3, RFC 5957).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the RFC's word")]
-pub enum SortKey {
-    Arrival,
-    Cc,
-    Date,
-    From,
-    Size,
-    Subject,
-    To,
-    DisplayFrom,
-    DisplayTo,
-}
-
-/// THREAD and UID THREAD (RFC 5256).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thread {
-    /// Whether the answer names UIDs.
-    pub uid: bool,
-    /// How to thread.
-    pub algorithm: ThreadAlgorithm,
-    /// The charset of the key's strings.
-    pub charset: IString,
-    /// What to look for.
-    pub key: SearchKey,
-}
-
-/// `thread-alg`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThreadAlgorithm {
-    /// By base subject.
-    OrderedSubject,
-    /// By References and In-Reply-To, then by base subject.
-    References,
-}
 
 /// `search-key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,226 +71,6 @@ pub enum SearchKey {
     Fuzzy(Box<SearchKey>),
 }
 
-impl SearchReturn {
-    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
-        let mut options = Self::default();
-        c.list(|c| {
-            if c.eat_text("MIN") {
-                options.min = true;
-            } else if c.eat_text("MAX") {
-                options.max = true;
-            } else if c.eat_text("ALL") {
-                options.all = true;
-            } else if c.eat_text("COUNT") {
-                options.count = true;
-            } else if c.eat_text("SAVE") {
-                options.save = true;
-            } else if c.eat_text("PARTIAL ") {
-                options.partial = Some(PartialRange::parse(c)?);
-            } else {
-                return Err(c.error(ParseErrorKind::Unknown("RETURN option")));
-            }
-            Ok(())
-        })?;
-        if options == Self::default() {
-            options.all = true;
-        }
-        Ok(options)
-    }
-
-    fn encode(self, w: &mut Writer<'_>) {
-        w.raw(b"RETURN (");
-        let words = [
-            (self.min, "MIN"),
-            (self.max, "MAX"),
-            (self.all, "ALL"),
-            (self.count, "COUNT"),
-            (self.save, "SAVE"),
-        ];
-        let chosen = words.iter().filter(|(chosen, _)| *chosen);
-        w.spaced(chosen, |w, (_, word)| w.str(word));
-        if let Some(range) = self.partial {
-            if words.iter().any(|(chosen, _)| *chosen) {
-                w.space();
-            }
-            w.raw(b"PARTIAL ");
-            range.encode(w);
-        }
-        w.raw(b") ");
-    }
-}
-
-impl Search {
-    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
-        c.space()?;
-        let return_options = parse_return(c)?;
-        let charset = if c.eat_text("CHARSET ") {
-            let charset = IString::parse_astring(c)?;
-            c.space()?;
-            Some(charset)
-        } else {
-            None
-        };
-        Ok(Self {
-            uid,
-            return_options,
-            charset,
-            key: SearchKey::parse_program(c)?,
-        })
-    }
-
-    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
-        w.raw(if self.uid { b"UID SEARCH " } else { b"SEARCH " });
-        if let Some(options) = self.return_options {
-            options.encode(w);
-        }
-        if let Some(charset) = &self.charset {
-            w.raw(b"CHARSET ");
-            charset.encode_astring(w);
-            w.space();
-        }
-        self.key.encode_program(w);
-    }
-
-    pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
-        requires_return(self.return_options, Extension::ESearch, need);
-        self.key.requires(need);
-    }
-}
-
-fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
-    if !c.eat_text("RETURN ") {
-        return Ok(None);
-    }
-    let options = SearchReturn::parse(c)?;
-    c.space()?;
-    Ok(Some(options))
-}
-
-fn requires_return(
-    options: Option<SearchReturn>,
-    extension: Extension,
-    need: &mut dyn FnMut(Extension),
-) {
-    if let Some(options) = options {
-        need(extension);
-        if options.save {
-            need(Extension::SearchRes);
-        }
-        if options.partial.is_some() {
-            need(Extension::Partial);
-        }
-    }
-}
-
-const SORT_KEYS: [(&str, SortKey); 9] = [
-    ("ARRIVAL", SortKey::Arrival),
-    ("CC", SortKey::Cc),
-    ("DATE", SortKey::Date),
-    ("FROM", SortKey::From),
-    ("SIZE", SortKey::Size),
-    ("SUBJECT", SortKey::Subject),
-    ("TO", SortKey::To),
-    ("DISPLAYFROM", SortKey::DisplayFrom),
-    ("DISPLAYTO", SortKey::DisplayTo),
-];
-
-impl Sort {
-    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
-        c.space()?;
-        let return_options = parse_return(c)?;
-        let criteria = c.list1(|c| {
-            let reverse = c.eat_text("REVERSE ");
-            let at = c.at();
-            let name = c.atom_text()?;
-            let key = SORT_KEYS
-                .iter()
-                .find(|(known, _)| known.eq_ignore_ascii_case(name))
-                .map(|(_, key)| *key)
-                .ok_or(Cursor::error_at(ParseErrorKind::Unknown("sort key"), at))?;
-            Ok(SortCriterion { reverse, key })
-        })?;
-        c.space()?;
-        let charset = IString::parse_astring(c)?;
-        c.space()?;
-        Ok(Self {
-            uid,
-            return_options,
-            criteria,
-            charset,
-            key: SearchKey::parse_program(c)?,
-        })
-    }
-
-    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
-        w.raw(if self.uid { b"UID SORT " } else { b"SORT " });
-        if let Some(options) = self.return_options {
-            options.encode(w);
-        }
-        w.list(&self.criteria, |w, criterion| {
-            if criterion.reverse {
-                w.raw(b"REVERSE ");
-            }
-            let name = SORT_KEYS.iter().find(|(_, key)| *key == criterion.key);
-            w.str(name.map_or("ARRIVAL", |(name, _)| name));
-        });
-        w.space();
-        self.charset.encode_astring(w);
-        w.space();
-        self.key.encode_program(w);
-    }
-
-    pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
-        need(Extension::Sort);
-        let display = [SortKey::DisplayFrom, SortKey::DisplayTo];
-        if self.criteria.iter().any(|one| display.contains(&one.key)) {
-            need(Extension::SortDisplay);
-        }
-        requires_return(self.return_options, Extension::ESort, need);
-        self.key.requires(need);
-    }
-}
-
-impl Thread {
-    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
-        c.space()?;
-        let algorithm = if c.eat_text("ORDEREDSUBJECT ") {
-            ThreadAlgorithm::OrderedSubject
-        } else if c.eat_text("REFERENCES ") {
-            ThreadAlgorithm::References
-        } else {
-            return Err(c.error(ParseErrorKind::Unknown("threading algorithm")));
-        };
-        let charset = IString::parse_astring(c)?;
-        c.space()?;
-        Ok(Self {
-            uid,
-            algorithm,
-            charset,
-            key: SearchKey::parse_program(c)?,
-        })
-    }
-
-    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
-        w.raw(if self.uid { b"UID THREAD " } else { b"THREAD " });
-        w.raw(match self.algorithm {
-            ThreadAlgorithm::OrderedSubject => b"ORDEREDSUBJECT ",
-            ThreadAlgorithm::References => b"REFERENCES ",
-        });
-        self.charset.encode_astring(w);
-        w.space();
-        self.key.encode_program(w);
-    }
-
-    pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
-        need(match self.algorithm {
-            ThreadAlgorithm::OrderedSubject => Extension::ThreadOrderedSubject,
-            ThreadAlgorithm::References => Extension::ThreadReferences,
-        });
-        self.key.requires(need);
-    }
-}
-
 macro_rules! plain_keys {
     ($($name:literal => $key:ident,)*) => {
         fn plain_key(name: &str) -> Option<SearchKey> {
@@ -422,7 +109,7 @@ plain_keys! {
 
 impl SearchKey {
     /// `search-key *(SP search-key)` up to the end.
-    fn parse_program(c: &mut Cursor<'_>) -> Parsed<Self> {
+    pub(super) fn parse_program(c: &mut Cursor<'_>) -> Parsed<Self> {
         let mut key = Self::parse(c)?;
         if c.peek() != Some(b' ') {
             return Ok(key);
@@ -435,7 +122,7 @@ impl SearchKey {
         Ok(key)
     }
 
-    fn encode_program(&self, w: &mut Writer<'_>) {
+    pub(super) fn encode_program(&self, w: &mut Writer<'_>) {
         match self {
             Self::And(keys) if keys.len() > 1 => w.spaced(keys, |w, key| key.encode(w)),
             key => key.encode(w),
@@ -610,7 +297,7 @@ impl SearchKey {
         }
     }
 
-    fn requires(&self, need: &mut dyn FnMut(Extension)) {
+    pub(super) fn requires(&self, need: &mut dyn FnMut(Extension)) {
         match self {
             Self::Older(_) | Self::Younger(_) => need(Extension::Within),
             Self::ModSeq(_) => need(Extension::CondStore),

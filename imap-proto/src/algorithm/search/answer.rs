@@ -1,0 +1,98 @@
+use crate::{ESearch, Message, NumberSet, Search, SearchReturn, Tag, Untagged};
+
+impl Search {
+    /// The response to a search that found these messages, ascending: SEARCH,
+    /// or ESEARCH where RETURN or IMAP4rev2 (`rev2`) asks for it. `None` where
+    /// only SAVE is asked (RFC 5182 §2.1).
+    ///
+    /// `mod_seq` is the highest among them, where the search named MODSEQ.
+    #[must_use]
+    pub fn answer(
+        &self,
+        tag: &Tag,
+        found: &[Message],
+        rev2: bool,
+        mod_seq: Option<u64>,
+    ) -> Option<Untagged> {
+        let number = |one: &Message| if self.uid { one.uid } else { one.sequence };
+        let numbers = found.iter().map(number);
+        let mod_seq = mod_seq.filter(|_| !found.is_empty());
+        let all = SearchReturn {
+            all: true,
+            ..SearchReturn::default()
+        };
+        let options = match self.return_options {
+            Some(options) => options,
+            None if rev2 => all,
+            None => {
+                let numbers = numbers.collect();
+                return Some(Untagged::Search { numbers, mod_seq });
+            }
+        };
+        let only_save = SearchReturn {
+            save: true,
+            ..SearchReturn::default()
+        };
+        if options == only_save {
+            return None;
+        }
+        let mut result = ESearch {
+            tag: Some(tag.clone()),
+            uid: self.uid,
+            mod_seq,
+            ..ESearch::default()
+        };
+        if options.min {
+            result.min = found.first().map(number);
+        }
+        if options.max {
+            result.max = found.last().map(number);
+        }
+        if options.count {
+            result.count = Some(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        }
+        if options.all {
+            result.all = numbers.collect();
+        }
+        if let Some(range) = options.partial {
+            let slice = range.of(found).iter().map(number).collect();
+            result.partial = Some((range, slice));
+        }
+        Some(Untagged::ESearch(result))
+    }
+
+    /// What `$` becomes, if SAVE asks for it (RFC 5182 §2.4): for
+    /// [`View::save`].
+    #[must_use]
+    pub fn saves(&self, found: &[Message]) -> Option<NumberSet> {
+        let options = self.return_options.filter(|options| options.save)?;
+        let ends_only = (options.min || options.max)
+            && !options.all
+            && !options.count
+            && options.partial.is_none();
+        if let (Some(range), false, false) = (options.partial, options.all, options.count) {
+            return Some(range.of(found).iter().map(|one| one.uid).collect());
+        }
+        if !ends_only {
+            return Some(found.iter().map(|one| one.uid).collect());
+        }
+        let min = found.first().filter(|_| options.min);
+        let max = found.last().filter(|_| options.max);
+        Some(min.into_iter().chain(max).map(|one| one.uid).collect())
+    }
+}
+
+impl crate::PartialRange {
+    /// That slice of a result (RFC 9394 §3.1).
+    #[must_use]
+    pub fn of<T>(self, found: &[T]) -> &[T] {
+        let index =
+            |number: std::num::NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+        let (first, last) = (index(self.first), index(self.last).min(found.len()));
+        let range = match self.from_end {
+            false => first - 1..last,
+            true => found.len() - last..(found.len() + 1).saturating_sub(first),
+        };
+        found.get(range).unwrap_or_default()
+    }
+}

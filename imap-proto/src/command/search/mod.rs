@@ -1,0 +1,155 @@
+mod key;
+mod sort;
+mod thread;
+
+pub use key::SearchKey;
+pub use sort::{Sort, SortCriterion, SortKey};
+pub use thread::{Thread, ThreadAlgorithm};
+
+use super::PartialRange;
+use crate::cursor::{Cursor, Parsed};
+use crate::types::IString;
+use crate::wire::Writer;
+use crate::{Extension, ParseErrorKind};
+
+/// SEARCH and UID SEARCH (RFC 9051 §6.4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Whether the answer names UIDs.
+    pub uid: bool,
+    /// What `RETURN (…)` asks for; `None` without RETURN.
+    pub return_options: Option<SearchReturn>,
+    /// The charset of the key's strings; US-ASCII (rev1) or UTF-8 (rev2)
+    /// without.
+    pub charset: Option<IString>,
+    /// What to look for; several keys are a [`SearchKey::And`].
+    pub key: SearchKey,
+}
+
+/// `search-return-opts`: an empty list means ALL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SearchReturn {
+    /// `MIN`
+    pub min: bool,
+    /// `MAX`
+    pub max: bool,
+    /// `ALL`
+    pub all: bool,
+    /// `COUNT`
+    pub count: bool,
+    /// `SAVE` (RFC 5182)
+    pub save: bool,
+    /// `PARTIAL` (RFC 9394)
+    pub partial: Option<PartialRange>,
+}
+impl SearchReturn {
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut options = Self::default();
+        c.list(|c| {
+            if c.eat_text("MIN") {
+                options.min = true;
+            } else if c.eat_text("MAX") {
+                options.max = true;
+            } else if c.eat_text("ALL") {
+                options.all = true;
+            } else if c.eat_text("COUNT") {
+                options.count = true;
+            } else if c.eat_text("SAVE") {
+                options.save = true;
+            } else if c.eat_text("PARTIAL ") {
+                options.partial = Some(PartialRange::parse(c)?);
+            } else {
+                return Err(c.error(ParseErrorKind::Unknown("RETURN option")));
+            }
+            Ok(())
+        })?;
+        if options == Self::default() {
+            options.all = true;
+        }
+        Ok(options)
+    }
+
+    fn encode(self, w: &mut Writer<'_>) {
+        w.raw(b"RETURN (");
+        let words = [
+            (self.min, "MIN"),
+            (self.max, "MAX"),
+            (self.all, "ALL"),
+            (self.count, "COUNT"),
+            (self.save, "SAVE"),
+        ];
+        let chosen = words.iter().filter(|(chosen, _)| *chosen);
+        w.spaced(chosen, |w, (_, word)| w.str(word));
+        if let Some(range) = self.partial {
+            if words.iter().any(|(chosen, _)| *chosen) {
+                w.space();
+            }
+            w.raw(b"PARTIAL ");
+            range.encode(w);
+        }
+        w.raw(b") ");
+    }
+}
+
+impl Search {
+    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
+        c.space()?;
+        let return_options = parse_return(c)?;
+        let charset = if c.eat_text("CHARSET ") {
+            let charset = IString::parse_astring(c)?;
+            c.space()?;
+            Some(charset)
+        } else {
+            None
+        };
+        Ok(Self {
+            uid,
+            return_options,
+            charset,
+            key: SearchKey::parse_program(c)?,
+        })
+    }
+
+    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
+        w.raw(if self.uid { b"UID SEARCH " } else { b"SEARCH " });
+        if let Some(options) = self.return_options {
+            options.encode(w);
+        }
+        if let Some(charset) = &self.charset {
+            w.raw(b"CHARSET ");
+            charset.encode_astring(w);
+            w.space();
+        }
+        self.key.encode_program(w);
+    }
+
+    pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
+        requires_return(self.return_options, Extension::ESearch, need);
+        self.key.requires(need);
+    }
+}
+
+fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
+    if !c.eat_text("RETURN ") {
+        return Ok(None);
+    }
+    let options = SearchReturn::parse(c)?;
+    c.space()?;
+    Ok(Some(options))
+}
+
+fn requires_return(
+    options: Option<SearchReturn>,
+    extension: Extension,
+    need: &mut dyn FnMut(Extension),
+) {
+    if let Some(options) = options {
+        need(extension);
+        if options.save {
+            need(Extension::SearchRes);
+        }
+        if options.partial.is_some() {
+            need(Extension::Partial);
+        }
+    }
+}

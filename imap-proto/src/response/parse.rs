@@ -1,0 +1,179 @@
+//! Untagged data as it is read.
+
+use std::num::NonZeroU32;
+
+use super::{
+    ESearch, FetchItem, MailboxList, Namespaces, QuotaResource, StatusKind, StatusResponse,
+    StatusValue, Untagged, search,
+};
+use crate::command::MetadataValue;
+use crate::cursor::{Cursor, Parsed};
+use crate::types::{EntryName, Flag, IString, Mailbox, NumberSet, Rights};
+use crate::{Capability, ParseErrorKind};
+
+impl Untagged {
+    pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        let start = c.at();
+        match Self::parse_known(c) {
+            Ok(Some(data)) => Ok(data),
+            Err(error) => Err(error),
+            Ok(None) => {
+                c.set_at(start);
+                c.set_at(start + c.rest().len());
+                Ok(Self::Other(c.slice(start, c.at())))
+            }
+        }
+    }
+
+    fn parse_known(c: &mut Cursor<'_>) -> Parsed<Option<Self>> {
+        if c.peek().is_some_and(|next| next.is_ascii_digit()) {
+            return Self::parse_numbered(c);
+        }
+        let start = c.at();
+        let name = c.atom_text()?;
+        if StatusKind::from_name(name.as_bytes()).is_some() {
+            c.set_at(start);
+            return StatusResponse::parse(c).map(Self::Status).map(Some);
+        }
+        let mut buffer = [0; 16];
+        let data = match crate::command::upper(name, &mut buffer) {
+            "CAPABILITY" => Self::Capability(parse_capabilities(c)?),
+            "ENABLED" => Self::Enabled(parse_capabilities(c)?),
+            "LIST" => Self::List(MailboxList::parse(c)?),
+            "LSUB" => Self::Lsub(MailboxList::parse(c)?),
+            "NAMESPACE" => Self::Namespace(Namespaces::parse(c)?),
+            "FLAGS" => {
+                c.space()?;
+                Self::Flags(c.list(Flag::parse)?)
+            }
+            "STATUS" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                c.space()?;
+                let values = c.list(StatusValue::parse)?;
+                let _ = c.eat(b' ');
+                Self::MailboxStatus { mailbox, values }
+            }
+            "SEARCH" => search::parse_search(c)?,
+            "SORT" => Self::Sort(search::parse_numbers(c)?),
+            "THREAD" => Self::Thread(search::parse_threads(c)?),
+            "ESEARCH" => Self::ESearch(ESearch::parse(c)?),
+            "ID" => {
+                c.space()?;
+                Self::Id(crate::command::parse_id(c)?)
+            }
+            "VANISHED" => {
+                c.space()?;
+                let earlier = c.eat_text("(EARLIER) ");
+                let uids = NumberSet::parse(c)?;
+                Self::Vanished { earlier, uids }
+            }
+            "QUOTA" => {
+                c.space()?;
+                let root = IString::parse_astring(c)?;
+                c.space()?;
+                let resources = c.list(QuotaResource::parse)?;
+                Self::Quota { root, resources }
+            }
+            "ACL" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                let mut entries = Vec::new();
+                while c.eat(b' ') {
+                    let identifier = IString::parse_astring(c)?;
+                    c.space()?;
+                    entries.push((identifier, Rights::parse(c)?));
+                }
+                Self::Acl { mailbox, entries }
+            }
+            "LISTRIGHTS" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                c.space()?;
+                let identifier = IString::parse_astring(c)?;
+                c.space()?;
+                let required = Rights::parse(c)?;
+                let mut optional = Vec::new();
+                while c.eat(b' ') {
+                    optional.push(Rights::parse(c)?);
+                }
+                Self::ListRights {
+                    mailbox,
+                    identifier,
+                    required,
+                    optional,
+                }
+            }
+            "MYRIGHTS" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                c.space()?;
+                let rights = Rights::parse(c)?;
+                Self::MyRights { mailbox, rights }
+            }
+            "METADATA" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                c.space()?;
+                if c.peek() == Some(b'(') {
+                    let values = c.list1(MetadataValue::parse)?;
+                    return Ok(Some(Self::Metadata { mailbox, values }));
+                }
+                let mut entries = vec![EntryName::parse(c)?];
+                while c.eat(b' ') {
+                    entries.push(EntryName::parse(c)?);
+                }
+                Self::MetadataChanged { mailbox, entries }
+            }
+            "QUOTAROOT" => {
+                c.space()?;
+                let mailbox = Mailbox::parse(c)?;
+                let mut roots = Vec::new();
+                while c.eat(b' ') {
+                    roots.push(IString::parse_astring(c)?);
+                }
+                Self::QuotaRoot { mailbox, roots }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(data))
+    }
+
+    fn parse_numbered(c: &mut Cursor<'_>) -> Parsed<Option<Self>> {
+        let at = c.at();
+        let number = c.number()?;
+        c.space()?;
+        let name = c.atom_text()?;
+        let nz = NonZeroU32::new(number).ok_or(Cursor::error_at(ParseErrorKind::Number, at));
+        let mut buffer = [0; 16];
+        Ok(Some(match crate::command::upper(name, &mut buffer) {
+            "EXISTS" => Self::Exists(number),
+            "RECENT" => Self::Recent(number),
+            "EXPUNGE" => Self::Expunge(nz?),
+            "FETCH" => {
+                c.space()?;
+                Self::Fetch {
+                    sequence: nz?,
+                    items: c.list(FetchItem::parse)?,
+                }
+            }
+            "UIDFETCH" => {
+                c.space()?;
+                Self::UidFetch {
+                    uid: nz?,
+                    items: c.list(FetchItem::parse)?,
+                }
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+fn parse_capabilities(c: &mut Cursor<'_>) -> Parsed<Vec<Capability>> {
+    let mut all = Vec::new();
+    // Some servers end the line with a space.
+    while c.eat(b' ') && !c.is_end() {
+        all.push(Capability::parse(c)?);
+    }
+    Ok(all)
+}

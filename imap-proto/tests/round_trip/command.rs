@@ -1,0 +1,376 @@
+//! Any command.
+
+use imap_proto::*;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::terms::*;
+
+pub fn fetch_attribute() -> impl Strategy<Value = FetchAttribute> {
+    use FetchAttribute as A;
+    let plain = [
+        A::Envelope,
+        A::Flags,
+        A::InternalDate,
+        A::Rfc822,
+        A::Rfc822Header,
+        A::Rfc822Text,
+        A::Rfc822Size,
+        A::Body,
+        A::BodyStructure,
+        A::Uid,
+        A::ModSeq,
+        A::EmailId,
+        A::ThreadId,
+        A::SaveDate,
+        A::Preview { lazy: true },
+        A::Preview { lazy: false },
+    ];
+    prop_oneof![
+        prop::sample::select(plain.to_vec()),
+        (section(), partial(), any::<bool>()).prop_map(|(section, partial, peek)| A::Section {
+            section,
+            partial,
+            peek
+        }),
+        (vec(nz(), 0..3), partial(), any::<bool>()).prop_map(|(part, partial, peek)| A::Binary {
+            part,
+            partial,
+            peek
+        }),
+        vec(nz(), 0..3).prop_map(A::BinarySize),
+    ]
+}
+
+pub fn search_key() -> impl Strategy<Value = SearchKey> {
+    use SearchKey as K;
+    let plain = [
+        K::All,
+        K::Answered,
+        K::Deleted,
+        K::Draft,
+        K::Flagged,
+        K::New,
+        K::Old,
+        K::Recent,
+        K::Seen,
+        K::Unanswered,
+        K::Undeleted,
+        K::Undraft,
+        K::Unflagged,
+        K::Unseen,
+        K::SaveDateSupported,
+    ];
+    let leaf = prop_oneof![
+        prop::sample::select(plain.to_vec()),
+        atom().prop_map(K::Keyword),
+        atom().prop_map(K::Unkeyword),
+        (0_usize..7, istring()).prop_map(|(which, text)| match which {
+            0 => K::Bcc(text),
+            1 => K::Body(text),
+            2 => K::Cc(text),
+            3 => K::From(text),
+            4 => K::Subject(text),
+            5 => K::Text(text),
+            _ => K::To(text),
+        }),
+        (istring(), istring()).prop_map(|(name, text)| K::Header(name, text)),
+        (0_usize..9, date()).prop_map(|(which, day)| match which {
+            0 => K::Before(day),
+            1 => K::On(day),
+            2 => K::Since(day),
+            3 => K::SentBefore(day),
+            4 => K::SentOn(day),
+            5 => K::SentSince(day),
+            6 => K::SavedBefore(day),
+            7 => K::SavedOn(day),
+            _ => K::SavedSince(day),
+        }),
+        (0_usize..3, any::<u64>()).prop_map(|(which, number)| match which {
+            0 => K::Larger(number),
+            1 => K::Smaller(number),
+            _ => K::ModSeq(number),
+        }),
+        nz().prop_map(K::Older),
+        nz().prop_map(K::Younger),
+        istring().prop_map(K::EmailId),
+        istring().prop_map(K::ThreadId),
+        sequence_set().prop_map(K::Uid),
+        sequence_set().prop_map(K::Sequence),
+    ];
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|key| K::Not(Box::new(key))),
+            inner.clone().prop_map(|key| K::Fuzzy(Box::new(key))),
+            (inner.clone(), inner.clone()).prop_map(|keys| K::Or(Box::new(keys))),
+            vec(inner, 1..3).prop_map(K::And),
+        ]
+    })
+}
+
+pub fn search_return() -> impl Strategy<Value = Option<SearchReturn>> {
+    let options = (any::<[bool; 5]>(), option::of(partial_range()));
+    option::of(options.prop_map(|([min, max, all, count, save], partial)| {
+        let none = !(min || max || count || save || partial.is_some());
+        SearchReturn {
+            min,
+            max,
+            all: all || none,
+            count,
+            save,
+            partial,
+        }
+    }))
+}
+
+pub fn status_items() -> impl Strategy<Value = Vec<StatusItem>> {
+    vec(prop::sample::select(StatusItem::ALL.to_vec()), 1..4)
+}
+
+pub fn body() -> impl Strategy<Value = CommandBody> {
+    use CommandBody as B;
+    let plain = [
+        B::Capability,
+        B::Noop,
+        B::Logout,
+        B::StartTls,
+        B::Namespace,
+        B::Idle,
+        B::Check,
+        B::Close,
+        B::Unselect,
+        B::Expunge,
+        B::Unauthenticate,
+        B::Compress,
+    ];
+    let criterion = (
+        any::<bool>(),
+        prop::sample::select(vec![SortKey::Arrival, SortKey::DisplayTo, SortKey::Subject]),
+    )
+        .prop_map(|(reverse, key)| SortCriterion { reverse, key });
+    prop_oneof![
+        prop::sample::select(plain.to_vec()),
+        (atom(), option::of(vec(any::<u8>(), 0..8))).prop_map(|(mechanism, initial)| {
+            B::Authenticate {
+                mechanism: mechanism.as_str().to_ascii_uppercase().into(),
+                initial_response: initial.map(Secret::new),
+            }
+        }),
+        (istring(), istring()).prop_map(|(username, password)| B::Login {
+            username,
+            password: Secret::new(password.as_bytes()),
+        }),
+        vec(atom(), 1..3).prop_map(|names| {
+            B::Enable(
+                names
+                    .iter()
+                    .map(|name| Capability::new(name.as_str()).unwrap())
+                    .collect(),
+            )
+        }),
+        (
+            mailbox(),
+            any::<[bool; 2]>(),
+            nz(),
+            any::<u64>(),
+            option::of(numbers()),
+            option::of((numbers(), numbers())),
+            any::<bool>()
+        )
+            .prop_map(
+                |(
+                    mailbox,
+                    [read_only, condstore],
+                    uid_validity,
+                    mod_seq,
+                    known_uids,
+                    sequence_match,
+                    known,
+                )| {
+                    let qresync = known.then_some(QResync {
+                        uid_validity,
+                        mod_seq,
+                        known_uids,
+                        sequence_match,
+                    });
+                    B::Select(Select {
+                        mailbox,
+                        read_only,
+                        condstore,
+                        qresync,
+                    })
+                }
+            ),
+        (mailbox(), vec(atom(), 0..3)).prop_map(|(mailbox, special_use)| B::Create {
+            mailbox,
+            special_use
+        }),
+        mailbox().prop_map(B::Delete),
+        mailbox().prop_map(B::Subscribe),
+        mailbox().prop_map(B::Unsubscribe),
+        mailbox().prop_map(B::GetQuotaRoot),
+        (mailbox(), mailbox()).prop_map(|(from, to)| B::Rename { from, to }),
+        (mailbox(), pattern()).prop_map(|(reference, pattern)| B::Lsub { reference, pattern }),
+        (
+            mailbox(),
+            vec(pattern(), 1..3),
+            any::<[bool; 8]>(),
+            option::of(status_items())
+        )
+            .prop_map(|(reference, patterns, [a, b, c, d, e, f, g, h], status)| {
+                let selection = ListSelection {
+                    subscribed: a,
+                    remote: b,
+                    recursive_match: c && (a || d),
+                    special_use: d,
+                };
+                let returns = ListReturn {
+                    subscribed: e,
+                    children: f,
+                    special_use: g,
+                    my_rights: h,
+                    status,
+                };
+                let plain = selection == ListSelection::default()
+                    && returns == ListReturn::default()
+                    && patterns.len() == 1;
+                B::List(List {
+                    selection,
+                    reference,
+                    patterns,
+                    returns,
+                    extended: !plain || a,
+                })
+            }),
+        (mailbox(), status_items())
+            .prop_map(|(mailbox, items)| B::Status(Status { mailbox, items })),
+        sequence_set().prop_map(B::UidExpunge),
+        (
+            any::<bool>(),
+            search_return(),
+            option::of(istring()),
+            search_key()
+        )
+            .prop_map(|(uid, return_options, charset, key)| B::Search(Search {
+                uid,
+                return_options,
+                charset,
+                key
+            })),
+        (
+            any::<bool>(),
+            search_return(),
+            vec(criterion, 1..3),
+            istring(),
+            search_key()
+        )
+            .prop_map(
+                |(uid, return_options, criteria, charset, key)| B::Sort(Sort {
+                    uid,
+                    return_options,
+                    criteria,
+                    charset,
+                    key
+                })
+            ),
+        (any::<bool>(), istring(), search_key()).prop_map(|(uid, charset, key)| B::Thread(
+            Thread {
+                uid,
+                algorithm: ThreadAlgorithm::References,
+                charset,
+                key
+            }
+        )),
+        (
+            any::<[bool; 2]>(),
+            sequence_set(),
+            vec(fetch_attribute(), 1..4),
+            option::of(any::<u64>()),
+            option::of(partial_range())
+        )
+            .prop_map(
+                |([uid, vanished], set, attributes, changed_since, partial)| B::Fetch(Fetch {
+                    uid,
+                    set,
+                    attributes,
+                    changed_since,
+                    vanished: vanished && uid && changed_since.is_some(),
+                    partial,
+                })
+            ),
+        (
+            any::<[bool; 2]>(),
+            sequence_set(),
+            option::of(any::<u64>()),
+            0..3,
+            vec(flag(), 0..3)
+        )
+            .prop_map(
+                |([uid, silent], set, unchanged_since, action, flags)| B::Store(Store {
+                    uid,
+                    set,
+                    unchanged_since,
+                    action: match action {
+                        0 => StoreAction::Replace,
+                        1 => StoreAction::Add,
+                        _ => StoreAction::Remove,
+                    },
+                    silent,
+                    flags,
+                })
+            ),
+        (any::<[bool; 2]>(), sequence_set(), mailbox()).prop_map(|([uid, copy], set, mailbox)| {
+            match copy {
+                true => B::Copy { uid, set, mailbox },
+                false => B::Move { uid, set, mailbox },
+            }
+        }),
+        option::of(vec((istring(), nstring()), 1..3)).prop_map(B::Id),
+        istring().prop_map(B::GetQuota),
+        (istring(), vec((atom(), any::<u64>()), 0..3))
+            .prop_map(|(root, limits)| B::SetQuota { root, limits }),
+        (mailbox(), istring(), 0..3, rights()).prop_map(|(mailbox, identifier, change, rights)| {
+            B::SetAcl(SetAcl {
+                mailbox,
+                identifier,
+                change: match change {
+                    0 => RightsChange::Replace,
+                    1 => RightsChange::Add,
+                    _ => RightsChange::Remove,
+                },
+                rights,
+            })
+        }),
+        (mailbox(), istring()).prop_map(|(mailbox, identifier)| B::DeleteAcl {
+            mailbox,
+            identifier
+        }),
+        (mailbox(), istring()).prop_map(|(mailbox, identifier)| B::ListRights {
+            mailbox,
+            identifier
+        }),
+        mailbox().prop_map(B::GetAcl),
+        mailbox().prop_map(B::MyRights),
+        (
+            mailbox(),
+            option::of(any::<u32>()),
+            0..3,
+            vec(entry(), 1..3)
+        )
+            .prop_map(
+                |(mailbox, max_size, depth, entries)| B::GetMetadata(GetMetadata {
+                    mailbox,
+                    max_size,
+                    depth: match depth {
+                        0 => MetadataDepth::Zero,
+                        1 => MetadataDepth::One,
+                        _ => MetadataDepth::Infinity,
+                    },
+                    entries,
+                })
+            ),
+        (mailbox(), vec(metadata_value(), 1..3))
+            .prop_map(|(mailbox, values)| B::SetMetadata(SetMetadata { mailbox, values })),
+    ]
+}
