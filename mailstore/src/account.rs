@@ -1,6 +1,7 @@
 //! A user's mailboxes: hierarchy, names on the disk, subscriptions.
 
 mod maildir;
+mod maildir_fs;
 mod mbox;
 mod subscriptions;
 
@@ -16,13 +17,16 @@ use crate::durable::{Durable, Fs, Kind, RealFs};
 use crate::error::Error;
 use crate::mailbox::Mailbox;
 use crate::name;
+use crate::quota::{Ledger, QuotaLimits, QuotaRule, QuotaUsed};
 
 /// How an account keeps its mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// A file for each message, a directory `.A.B` for each mailbox.
+    /// A file for each message, a directory `.A.B` for each mailbox (Maildir++).
     Maildir,
+    /// A file for each message, a directory `A/B` for each mailbox (Dovecot's `LAYOUT=fs`).
+    MaildirFs,
     /// A file for each mailbox, a directory for each level above one.
     Mbox,
 }
@@ -40,6 +44,9 @@ pub struct AccountConfig {
     pub save_crlf: bool,
     /// This host's name: in file names, and in locks to tell whether their owner can be asked after.
     pub host: String,
+    /// How much the account may hold. Where no rule is for `*`, the limits are those that a `maildirsize` file in
+    /// the root tells, if there is one.
+    pub quota: Vec<QuotaRule>,
 }
 
 impl AccountConfig {
@@ -52,6 +59,15 @@ impl AccountConfig {
             inbox,
             save_crlf: false,
             host: host.into(),
+            quota: Vec::new(),
+        }
+    }
+
+    /// Directories of messages in directories of the mailboxes' names, INBOX in `root` itself.
+    pub fn maildir_fs(root: impl Into<PathBuf>, host: impl Into<String>) -> Self {
+        Self {
+            format: Format::MaildirFs,
+            ..Self::maildir(root, host)
         }
     }
 
@@ -68,6 +84,7 @@ impl AccountConfig {
             inbox,
             save_crlf: false,
             host: host.into(),
+            quota: Vec::new(),
         }
     }
 }
@@ -89,10 +106,11 @@ pub(crate) struct Shared {
     pub(crate) root: PathBuf,
     pub(crate) host: String,
     pub(crate) save_crlf: bool,
-    format: Format,
+    pub(crate) format: Format,
     inbox: PathBuf,
     uid_validity: Mutex<()>,
     pub(crate) deliveries: Deliveries,
+    pub(crate) quota: Ledger,
 }
 
 /// Where a mailbox is.
@@ -149,6 +167,7 @@ impl Shared {
     pub(crate) fn site(&self, name: &str) -> Result<Site, Error> {
         match self.format {
             Format::Maildir => maildir::directory(&self.root, name).map(Site::Maildir),
+            Format::MaildirFs => maildir_fs::directory(&self.root, name).map(Site::Maildir),
             Format::Mbox => mbox::site(&self.root, &self.inbox, name).map(Site::Mbox),
         }
     }
@@ -165,8 +184,20 @@ impl Shared {
         }
     }
 
+    /// Names of the mailboxes there are, INBOX aside.
+    pub(crate) fn existing(&self) -> Result<Vec<String>, Error> {
+        match self.format {
+            Format::Maildir => maildir::existing(&self.durable, &self.root),
+            Format::MaildirFs => maildir_fs::existing(&self.durable, &self.root),
+            Format::Mbox => mbox::existing(&self.durable, &self.root, &self.inbox),
+        }
+    }
+
     fn make(&self, site: &Site) -> Result<(), Error> {
         match site {
+            Site::Maildir(directory) if self.format == Format::MaildirFs => {
+                maildir_fs::make(&self.durable, directory)
+            }
             Site::Maildir(directory) => maildir::make(&self.durable, directory),
             Site::Mbox(site) => mbox::make(&self.durable, site),
         }
@@ -238,6 +269,7 @@ impl Account {
                 inbox: config.inbox.clone(),
                 uid_validity: Mutex::default(),
                 deliveries: Deliveries::default(),
+                quota: Ledger::new(config.quota.clone()),
             }),
             mailboxes: Mutex::default(),
         })
@@ -296,14 +328,15 @@ impl Account {
         Ok(mailbox)
     }
 
-    /// Every mailbox and every level above one, in the order of their names, INBOX first. A directory whose name
-    /// is no modified UTF-7 is not told.
+    /// Every mailbox and every level above one, in the order of their names, INBOX first. A name on the disk that is
+    /// no modified UTF-7 is told with `\u{FFFD}` and two hexadecimal digits for each octet that is to blame, and
+    /// can be opened by that.
     ///
     /// # Errors
     /// The disk fails.
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
         let mut names: BTreeMap<Vec<String>, bool> = BTreeMap::new();
-        for name in self.existing()? {
+        for name in self.shared.existing()? {
             let levels: Vec<String> = name.split('/').map(str::to_owned).collect();
             for above in 1..levels.len() {
                 names
@@ -328,16 +361,6 @@ impl Account {
         }
         listed.sort_by_key(|listed| listed.name != "INBOX");
         Ok(listed)
-    }
-
-    /// Names of the mailboxes there are, INBOX aside.
-    fn existing(&self) -> Result<Vec<String>, Error> {
-        match self.shared.format {
-            Format::Maildir => maildir::existing(&self.shared.durable, &self.shared.root),
-            Format::Mbox => {
-                mbox::existing(&self.shared.durable, &self.shared.root, &self.shared.inbox)
-            }
-        }
     }
 
     /// Makes a mailbox. Levels above it need not exist.
@@ -382,9 +405,13 @@ impl Account {
             mailbox.retire();
         }
         match site {
+            Site::Maildir(directory) if self.shared.format == Format::MaildirFs => {
+                maildir_fs::delete(durable, &self.shared.root, &directory)
+            }
             Site::Maildir(directory) => maildir::delete(durable, &self.shared.root, &directory),
             Site::Mbox(site) => mbox::delete(durable, &self.shared.root, &site),
-        }
+        }?;
+        self.shared.quota.doubt(&self.shared)
     }
 
     /// Gives a mailbox, and those below it, another name. INBOX itself stays: its messages move to the new
@@ -421,7 +448,7 @@ impl Account {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut moves = Vec::new();
-        for name in self.existing()? {
+        for name in self.shared.existing()? {
             let Some(rest) = name
                 .strip_prefix(&from)
                 .filter(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -438,13 +465,18 @@ impl Account {
         if moves.is_empty() {
             return Err(Error::NoSuchMailbox(from));
         }
-        for (name, site, target) in moves {
-            if let Some(mailbox) = mailboxes
-                .remove(&name)
-                .and_then(|mailbox| mailbox.upgrade())
-            {
+        for (name, _, _) in &moves {
+            if let Some(mailbox) = mailboxes.remove(name).and_then(|mailbox| mailbox.upgrade()) {
                 mailbox.retire();
             }
+        }
+        if self.shared.format == Format::MaildirFs {
+            // The directory takes those below it along.
+            let root = &self.shared.root;
+            maildir_fs::rename(&self.shared.durable, root, &from, &to)?;
+            moves.clear();
+        }
+        for (_, site, target) in moves {
             match (site, target) {
                 (Site::Maildir(from), Site::Maildir(to)) => {
                     self.shared.durable.rename(&from, &to)?
@@ -455,7 +487,20 @@ impl Account {
                 _ => {}
             }
         }
-        self.shared.durable.sync_dir(&self.shared.root)
+        self.shared.durable.sync_dir(&self.shared.root)?;
+        if self.shared.quota.knows_names() {
+            self.shared.quota.doubt(&self.shared)?;
+        }
+        Ok(())
+    }
+
+    /// The account's limits and what it holds; `None` where nothing is limited. What other programs put in without
+    /// counting it is not told until it is counted anew.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn quota(&self, now: SystemTime) -> Result<Option<(QuotaLimits, QuotaUsed)>, Error> {
+        self.shared.quota.usage(&self.shared, now)
     }
 
     /// Names of the subscribed mailboxes, whether they exist or not, in the order of the file.

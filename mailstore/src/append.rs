@@ -166,13 +166,16 @@ impl Append {
             internal_date,
             size: Some(size),
         };
-        self.mailbox.changing(now, |folder| {
+        let admission = self.mailbox.admit(std::slice::from_ref(&item), None, now)?;
+        let appended = self.mailbox.changing(now, |folder| {
             let uids = folder.place(vec![item], now)?;
             let uid_validity = folder.table().view().uid_validity;
             uids.first()
                 .map(|&uid| Appended { uid_validity, uid })
                 .ok_or(Error::NoUidsLeft)
-        })
+        })?;
+        admission.done(&self.mailbox.shared);
+        Ok(appended)
     }
 }
 

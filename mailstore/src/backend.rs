@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use crate::durable::Durable;
 use crate::error::Error;
 use crate::flags::{FlagChange, Flags};
 use crate::mailbox::Stored;
@@ -55,4 +56,26 @@ pub(crate) enum Source {
     /// In another Maildir folder.
     Link(Link),
     Mbox(mbox::Incoming),
+}
+
+impl Source {
+    /// Octets that it takes on the disk.
+    pub(crate) fn octets(&self, durable: &Durable) -> Result<u64, Error> {
+        match self {
+            Self::Maildir(_, base) => {
+                Ok(maildir::name::size(base.as_bytes(), b'S').unwrap_or_default())
+            }
+            Self::Link(link) => link.octets(durable),
+            Self::Mbox(incoming) => Ok(incoming.octets()),
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn octets(&self, durable: &Durable) -> Result<u64, Error> {
+        match self.disk_size {
+            Some(size) => Ok(size),
+            None => Ok(durable.stat_maybe(&self.path)?.map_or(0, |stat| stat.len)),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::quota::QuotaResource;
 use crate::spool::QueueId;
 
 /// A failure of the store. Nothing that was acknowledged before is lost by it, and the store stays usable.
@@ -58,6 +59,22 @@ pub enum Error {
     /// The mailbox has as many keywords as its format can hold.
     #[error("no room for keyword {0:?}")]
     TooManyKeywords(String),
+    /// The account may not hold so much more.
+    #[error(
+        "{wanted} {resource} more than {used} in mailbox {mailbox:?} would be above the quota of {limit}"
+    )]
+    OverQuota {
+        /// Where they were to go.
+        mailbox: String,
+        /// What there would be too much of.
+        resource: QuotaResource,
+        /// So much the account holds.
+        used: u64,
+        /// So much was to come.
+        wanted: u64,
+        /// So much it may hold.
+        limit: u64,
+    },
     /// Every UID of the mailbox has been given; it needs a new UIDVALIDITY.
     #[error("no UIDs left")]
     NoUidsLeft,
@@ -88,8 +105,14 @@ impl Error {
 
     /// Whether the disk or the user's quota of it is full.
     pub fn is_no_space(&self) -> bool {
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        match self {
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ),
+            Self::OverQuota { .. } => true,
+            _ => false,
+        }
     }
 
     pub(crate) fn is_not_found(&self) -> bool {
@@ -126,6 +149,19 @@ impl Error {
             Self::Inbox => Self::Inbox,
             Self::NoSuchMessage(uid) => Self::NoSuchMessage(*uid),
             Self::TooManyKeywords(keyword) => Self::TooManyKeywords(keyword.clone()),
+            Self::OverQuota {
+                mailbox,
+                resource,
+                used,
+                wanted,
+                limit,
+            } => Self::OverQuota {
+                mailbox: mailbox.clone(),
+                resource: *resource,
+                used: *used,
+                wanted: *wanted,
+                limit: *limit,
+            },
             Self::NoUidsLeft => Self::NoUidsLeft,
             Self::NoSuchQueueId(id) => Self::NoSuchQueueId(*id),
             Self::NotClaimed(id) => Self::NotClaimed(*id),

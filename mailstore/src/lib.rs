@@ -85,6 +85,7 @@ mod mailbox;
 mod maildir;
 mod mbox;
 mod name;
+mod quota;
 mod spool;
 mod table;
 mod wire;
@@ -96,6 +97,9 @@ pub use error::Error;
 pub use flags::{FlagChange, FlagMode, Flags, Keywords};
 pub use mailbox::{Copied, Mailbox, Stored, Watch};
 pub use name::from_utf7;
+pub use quota::{
+    ParseQuotaRuleError, QuotaAmount, QuotaLimits, QuotaResource, QuotaRule, QuotaUsed,
+};
 pub use spool::{Batch, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
 pub use table::{Changes, Message, Snapshot};
 pub use wire::Reader;

@@ -1,5 +1,6 @@
 //! A mailbox: one handle for all sessions of the process.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::flags::FlagChange;
 use crate::maildir;
 use crate::mbox;
+use crate::quota::{Admission, QuotaUsed};
 use crate::table::{Changes, Snapshot, Table};
 use crate::wire::Reader;
 
@@ -44,7 +46,7 @@ type Listener = dyn Fn() + Send + Sync;
 /// reaches the disk gives [`Error::NoSuchMailbox`].
 pub struct Mailbox {
     name: String,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     site: Site,
     folder: Mutex<Open>,
     generation: AtomicU64,
@@ -199,12 +201,12 @@ impl Mailbox {
     ) -> Result<Delivered, Error> {
         let delivered = match (incoming, &self.site) {
             (Incoming::Maildir(incoming), Site::Maildir(path)) => {
-                maildir::deliver(&self.shared, path, incoming, id, &options, now)?
+                maildir::deliver(&self.shared, path, &self.name, incoming, id, &options, now)?
             }
             (Incoming::Mbox(incoming), Site::Mbox(site)) => {
                 // The sessions' own changes of the file are made under the same guard.
                 let _open = self.lock();
-                mbox::deliver(&self.shared, site, incoming, id, options, now)?
+                mbox::deliver(&self.shared, site, &self.name, incoming, id, options, now)?
             }
             _ => return Err(Error::NoSuchMailbox(self.name.clone())),
         };
@@ -237,7 +239,57 @@ impl Mailbox {
         let mut uids = uids.to_vec();
         uids.sort_unstable();
         uids.dedup();
-        self.changing(now, |folder| folder.expunge(&uids, now))
+        let shared = &self.shared;
+        if !shared.quota.is_kept(shared)? {
+            return self.changing(now, |folder| folder.expunge(&uids, now));
+        }
+        let mut sizes = HashMap::new();
+        for &uid in &uids {
+            match self.with(now, |folder| folder.link(uid, now)) {
+                Ok(Some(link)) => {
+                    sizes.insert(uid, link.octets(&shared.durable)?);
+                }
+                Ok(None) | Err(Error::NoSuchMessage(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match self.changing(now, |folder| folder.expunge(&uids, now)) {
+            Ok(gone) => {
+                let less = QuotaUsed {
+                    storage: gone.iter().filter_map(|uid| sizes.get(uid)).sum(),
+                    messages: gone.len() as u64,
+                };
+                shared.quota.release(shared, &self.name, less);
+                Ok(gone)
+            }
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = shared.quota.doubt(shared);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether messages may come in. `freed`: the mailbox that they leave at the same time.
+    pub(crate) fn admit(
+        &self,
+        items: &[Item],
+        freed: Option<&Self>,
+        now: SystemTime,
+    ) -> Result<Admission, Error> {
+        let shared = &self.shared;
+        let mut more = QuotaUsed::default();
+        if shared.quota.is_kept(shared)? {
+            for item in items {
+                more.storage = more
+                    .storage
+                    .saturating_add(item.source.octets(&shared.durable)?);
+                more.messages += 1;
+            }
+        }
+        let freed = freed.filter(|freed| Arc::ptr_eq(&freed.shared, shared));
+        let freed = freed.map(|mailbox| mailbox.name.as_str());
+        shared.quota.admit(shared, &self.name, more, freed, now)
     }
 
     /// Copies messages with their flags, keywords and internal dates, all or none (RFC 9051 §6.4.7).
@@ -245,6 +297,16 @@ impl Mailbox {
     /// # Errors
     /// The disk fails, or the target has no room for a keyword.
     pub fn copy(&self, uids: &[u32], target: &Self, now: SystemTime) -> Result<Copied, Error> {
+        self.transfer(uids, target, None, now)
+    }
+
+    fn transfer(
+        &self,
+        uids: &[u32],
+        target: &Self,
+        freed: Option<&Self>,
+        now: SystemTime,
+    ) -> Result<Copied, Error> {
         let links = matches!(
             (&self.site, &target.site),
             (Site::Maildir(_), Site::Maildir(_))
@@ -263,14 +325,17 @@ impl Mailbox {
                 Err(error) => return Err(error),
             }
         }
-        target.changing(now, |folder| {
+        let admission = target.admit(&items, freed, now)?;
+        let copied = target.changing(now, |folder| {
             let uids = folder.place(items, now)?;
             let uid_validity = folder.table().view().uid_validity;
             Ok(Copied {
                 uid_validity,
                 uids: sources.into_iter().zip(uids).collect(),
             })
-        })
+        })?;
+        admission.done(&target.shared);
+        Ok(copied)
     }
 
     /// A message of this mailbox as it goes into another; `None` when it is gone.
@@ -318,7 +383,7 @@ impl Mailbox {
     /// # Errors
     /// As [`copy`](Self::copy) and [`expunge`](Self::expunge).
     pub fn move_to(&self, uids: &[u32], target: &Self, now: SystemTime) -> Result<Copied, Error> {
-        let copied = self.copy(uids, target, now)?;
+        let copied = self.transfer(uids, target, Some(self), now)?;
         let sources: Vec<u32> = copied.uids.iter().map(|&(source, _)| source).collect();
         self.expunge(&sources, now)?;
         Ok(copied)

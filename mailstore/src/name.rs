@@ -115,6 +115,61 @@ pub fn from_utf7(text: &str) -> Option<String> {
     (to_utf7(&out) == text).then_some(out)
 }
 
+/// Stands before two hexadecimal digits of an octet that has no place in a name.
+const BROKEN: char = char::REPLACEMENT_CHARACTER;
+
+fn is_broken(octet: u8) -> bool {
+    octet == b'&' || !matches!(octet, b' '..=b'~')
+}
+
+/// The octets of a name, or of some of its levels, in a file's name: modified UTF-7, or those that
+/// [`from_disk`] could not tell otherwise.
+pub(crate) fn to_disk(name: &str) -> Result<Vec<u8>, Error> {
+    if !name.contains(BROKEN) {
+        return Ok(to_utf7(name).into_bytes());
+    }
+    let mut parts = name.split(BROKEN);
+    let mut out = Vec::new();
+    out.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+    let whole = parts.all(|part| {
+        let Some((digits, rest)) = part.split_at_checked(2) else {
+            return false;
+        };
+        let octet = u8::from_str_radix(digits, 16).unwrap_or_default();
+        out.push(octet);
+        out.extend_from_slice(rest.as_bytes());
+        is_broken(octet) && octet != 0 && format!("{octet:02X}") == digits
+    });
+    if whole && from_disk(&out).as_deref() == Some(name) {
+        return Ok(out);
+    }
+    Err(Error::InvalidName {
+        name: name.to_owned(),
+        reason: "a replacement character stands for an octet that no name has",
+    })
+}
+
+/// The name that a file's name stands for. What is no modified UTF-7 is told octet by octet where it must be, so
+/// that every file there is has one name; `None` for names that no way leads back from.
+pub(crate) fn from_disk(file_name: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(file_name).ok();
+    if let Some(name) = text
+        .and_then(from_utf7)
+        .filter(|name| !name.contains(BROKEN))
+    {
+        return Some(name);
+    }
+    let mut out = String::with_capacity(file_name.len());
+    for &octet in file_name {
+        if is_broken(octet) {
+            out.push_str(&format!("{BROKEN}{octet:02X}"));
+        } else {
+            out.push(char::from(octet));
+        }
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +193,35 @@ mod tests {
     }
 
     #[test]
+    fn every_file_name_has_a_name() {
+        for (file_name, name) in [
+            (&b"Sent"[..], "Sent"),
+            (b"&AOk-t&AOk-", "été"),
+            (b"Sch\xf6n", "Sch\u{fffd}F6n"),
+            (b"a&b", "a\u{fffd}26b"),
+            (
+                "été".as_bytes(),
+                "\u{fffd}C3\u{fffd}A9t\u{fffd}C3\u{fffd}A9",
+            ),
+            (b"a\nb", "a\u{fffd}0Ab"),
+        ] {
+            assert_eq!(from_disk(file_name).as_deref(), Some(name));
+            assert_eq!(to_disk(name).unwrap(), file_name);
+        }
+        for bad in [
+            "a\u{fffd}",
+            "\u{fffd}41",
+            "\u{fffd}f6",
+            "\u{fffd}26-",
+            "\u{fffd}F6é",
+            "\u{fffd}2F",
+            "\u{fffd}00",
+        ] {
+            assert!(to_disk(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn names() {
         assert_eq!(canonical("inbox").unwrap(), "INBOX");
         assert_eq!(canonical("Inbox/a").unwrap(), "INBOX/a");
@@ -148,6 +232,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn disk_round_trip(file_name in proptest::collection::vec(1u8.., 0..20)) {
+            let name = from_disk(&file_name).unwrap();
+            prop_assert_eq!(to_disk(&name).unwrap(), file_name);
+        }
+
         #[test]
         fn utf7_round_trip(name in "\\PC{0,20}") {
             prop_assert_eq!(from_utf7(&to_utf7(&name)), Some(name));

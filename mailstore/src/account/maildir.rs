@@ -1,6 +1,7 @@
 //! Maildir++: INBOX is the root, the mailbox `A/B` is its directory `.A.B`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::durable::{Durable, Kind};
@@ -20,7 +21,9 @@ pub(super) fn directory(root: &Path, name: &str) -> Result<PathBuf, Error> {
             reason,
         });
     }
-    Ok(root.join(format!(".{}", name::to_utf7(&levels.join(".")))))
+    let mut file_name = vec![b'.'];
+    file_name.extend(name::to_disk(&levels.join("."))?);
+    Ok(root.join(OsStr::from_bytes(&file_name)))
 }
 
 /// Names of the mailboxes that have a directory, INBOX aside.
@@ -33,10 +36,10 @@ pub(super) fn existing(durable: &Durable, root: &Path) -> Result<Vec<String>, Er
     })?;
     let mut names = Vec::new();
     for file_name in found {
-        let Some(levels) = file_name.to_str().and_then(|name| name.strip_prefix('.')) else {
+        let Some(levels) = file_name.as_bytes().strip_prefix(b".") else {
             continue;
         };
-        let Some(name) = name::from_utf7(levels).filter(|name| !name.contains('/')) else {
+        let Some(name) = name::from_disk(levels).filter(|name| !name.contains('/')) else {
             continue;
         };
         let name = name.replace('.', "/");
@@ -61,7 +64,7 @@ pub(super) fn delete(durable: &Durable, root: &Path, directory: &Path) -> Result
 }
 
 /// A deleted mailbox on its way out. Two dots: no mailbox has such a name.
-const TRASH: &str = "..posthaste-deleted";
+pub(super) const TRASH: &str = "..posthaste-deleted";
 
 /// `cur` comes last: a folder without it is one that was never finished.
 pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
@@ -79,7 +82,7 @@ pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
 }
 
 /// Removes a directory and all in it; nothing when it is not there.
-fn remove_tree(durable: &Durable, path: &Path) -> Result<(), Error> {
+pub(super) fn remove_tree(durable: &Durable, path: &Path) -> Result<(), Error> {
     let mut names: Vec<(PathBuf, Kind)> = Vec::new();
     match durable.readdir(path, |name, kind| names.push((path.join(name), kind))) {
         Err(error) if error.is_not_found() => return Ok(()),

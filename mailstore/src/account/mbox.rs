@@ -1,5 +1,7 @@
 //! Mbox files: the mailbox `A/B` is the file `A/B` below the root, INBOX has a path of its own.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::durable::{Durable, Kind};
@@ -23,14 +25,26 @@ pub(super) fn site(root: &Path, inbox: &Path, name: &str) -> Result<Site, Error>
             reason,
         });
     }
-    let encoded: Vec<String> = levels.iter().map(|level| name::to_utf7(level)).collect();
-    let side = root
-        .join(SIDE)
-        .join(encoded.join("/").replace('%', "%25").replace('/', "%2F"));
+    let mut encoded = Vec::new();
+    for level in &levels {
+        if !encoded.is_empty() {
+            encoded.push(b'/');
+        }
+        encoded.extend(name::to_disk(level)?);
+    }
+    let mut side = Vec::with_capacity(encoded.len());
+    for &octet in &encoded {
+        match octet {
+            b'%' => side.extend_from_slice(b"%25"),
+            b'/' => side.extend_from_slice(b"%2F"),
+            other => side.push(other),
+        }
+    }
+    let side = root.join(SIDE).join(OsStr::from_bytes(&side));
     let file = if name == "INBOX" {
         inbox.to_owned()
     } else {
-        root.join(encoded.join("/"))
+        root.join(OsStr::from_bytes(&encoded))
     };
     Ok(Site { file, side })
 }
@@ -113,11 +127,10 @@ fn walk(
 ) -> Result<(), Error> {
     let mut entries: Vec<(PathBuf, String, Kind)> = Vec::new();
     durable.readdir(directory, |name, kind| {
-        let level = name
-            .to_str()
-            .filter(|name| !name.starts_with('.') && !name.ends_with(".lock"));
+        let level = name.as_bytes();
+        let level = (!level.starts_with(b".") && !level.ends_with(b".lock")).then_some(level);
         if let Some(level) = level
-            .and_then(name::from_utf7)
+            .and_then(name::from_disk)
             .filter(|level| !level.contains('/'))
         {
             entries.push((directory.join(name), format!("{above}{level}"), kind));

@@ -54,6 +54,12 @@ pub trait Fs: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
     /// Opens an existing file for reading and writing.
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Puts octets behind the end of an existing file, whoever else does so at the same time.
+    fn append(&self, path: &Path, octets: &[u8]) -> io::Result<()> {
+        let file = self.open_write(path)?;
+        let end = file.stat()?.len;
+        file.write_all_at(octets, end)
+    }
     /// Gives a file a second name, which must not exist.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Renames, replacing `to` atomically.
@@ -124,6 +130,12 @@ impl Durable {
 
     pub(crate) fn open_write(&self, path: &Path) -> Result<Box<dyn File>, Error> {
         self.fs.open_write(path).at("open for writing", path)
+    }
+
+    /// Adds octets to the end of a file that others add to, too, and that is made anew when it is lost: nothing is
+    /// synced.
+    pub(crate) fn append(&self, path: &Path, octets: &[u8]) -> Result<(), Error> {
+        self.fs.append(path, octets).at("append to", path)
     }
 
     pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Error> {

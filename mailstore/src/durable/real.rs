@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
@@ -34,6 +34,13 @@ impl Fs for RealFs {
         Ok(Box::new(RealFile(
             OpenOptions::new().read(true).write(true).open(path)?,
         )))
+    }
+
+    fn append(&self, path: &Path, octets: &[u8]) -> io::Result<()> {
+        OpenOptions::new()
+            .append(true)
+            .open(path)?
+            .write_all(octets)
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
 use crate::lock::DotLock;
 use crate::mailbox::Stored;
+use crate::quota::QuotaUsed;
 use crate::table::{Message, Table};
 use crate::wire::Reader;
 
@@ -328,10 +329,33 @@ impl Folder {
     }
 }
 
+/// Octets and number of the messages in a directory.
+pub(crate) fn measure(durable: &Durable, directory: &Path) -> Result<(u64, u64), Error> {
+    let (mut octets, mut messages, mut unknown) = (0u64, 0, Vec::new());
+    durable.readdir(directory, |file_name, _| {
+        let name = file_name.as_bytes();
+        if name.first().is_none_or(|&first| first == b'.') {
+            return;
+        }
+        messages += 1;
+        match name::size(name, b'S') {
+            Some(size) => octets = octets.saturating_add(size),
+            None => unknown.push(path_of(directory, name)),
+        }
+    })?;
+    for path in unknown {
+        if let Some(stat) = durable.stat_maybe(&path)? {
+            octets = octets.saturating_add(stat.len);
+        }
+    }
+    Ok((octets, messages))
+}
+
 /// Delivers without opening the folder. The message gets its UID with the next refresh.
 pub(crate) fn deliver(
     shared: &Shared,
     folder: &Path,
+    mailbox: &str,
     mut incoming: Incoming,
     id: &DeliveryId,
     options: &AppendOptions,
@@ -350,9 +374,16 @@ pub(crate) fn deliver(
         file.add(&shared.durable, &options.keywords, &shared.host, now)?;
         keywords = file.letters(&options.keywords);
     }
+    let more = QuotaUsed {
+        storage: name::size(base.as_bytes(), b'S').unwrap_or_default(),
+        messages: 1,
+    };
+    let admission = shared.quota.admit(shared, mailbox, more, None, now)?;
     let placed = incoming.deliver(&base, options.flags, keywords);
     shared.deliveries.made(folder, &unique, placed.is_ok());
-    placed.map(|_| Delivered::Stored)
+    placed?;
+    admission.done(shared);
+    Ok(Delivered::Stored)
 }
 
 /// The unique part of every name in the folder, whatever became of the flags.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub(crate) use change::deliver;
+pub(crate) use change::{deliver, measure};
 pub(crate) use incoming::Incoming;
 
 use crate::account::Shared;

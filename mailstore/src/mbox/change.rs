@@ -15,6 +15,7 @@ use crate::durable::{File, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::flags::{FlagChange, FlagMode};
 use crate::mailbox::Stored;
+use crate::quota::QuotaUsed;
 use crate::table::Table;
 use crate::wire::Reader;
 
@@ -469,6 +470,7 @@ fn append(
 pub(crate) fn deliver(
     shared: &Shared,
     site: &Site,
+    mailbox: &str,
     mut incoming: Incoming,
     id: &DeliveryId,
     options: AppendOptions,
@@ -500,9 +502,16 @@ pub(crate) fn deliver(
         delivery: Some(name.clone()),
         ..Meta::default()
     };
+    let more = QuotaUsed {
+        storage: incoming.octets(),
+        messages: 1,
+    };
+    let admission = shared.quota.admit(shared, mailbox, more, None, now)?;
     let appended = append(shared, site, &locked, &[(incoming, meta, internal_date)]);
     shared
         .deliveries
         .made(&site.file, name.as_bytes(), appended.is_ok());
-    appended.map(|()| Delivered::Stored)
+    appended?;
+    admission.done(shared);
+    Ok(Delivered::Stored)
 }

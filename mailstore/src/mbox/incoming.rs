@@ -97,6 +97,11 @@ impl Incoming {
         Ok(self.filter.size)
     }
 
+    /// Octets that it has in the file, state fields aside.
+    pub(crate) fn octets(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
     /// Passes the message on in parts, with `meta` behind its header.
     pub(super) fn pour(
         &self,

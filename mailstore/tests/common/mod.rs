@@ -26,12 +26,13 @@ pub fn now() -> SystemTime {
 }
 
 /// The same account in each format, below `root`.
-pub fn configs(root: &std::path::Path) -> [AccountConfig; 3] {
+pub fn configs(root: &std::path::Path) -> [AccountConfig; 4] {
     let mut crlf = AccountConfig::maildir(root.join("crlf"), "host");
     crlf.save_crlf = true;
     [
         AccountConfig::maildir(root.join("maildir"), "host"),
         crlf,
+        AccountConfig::maildir_fs(root.join("fs"), "host"),
         AccountConfig::mbox(root.join("mbox"), root.join("mbox/INBOX"), "host"),
     ]
 }
