@@ -431,6 +431,7 @@ fn delivery(
             hostname: config.myhostname.clone(),
             recipient_delimiter: config.recipient_delimiter.clone(),
             procmail: procmail(config),
+            quota_full_tempfail: config.quota_full_tempfail,
         },
         Arc::clone(store),
     );
@@ -532,10 +533,16 @@ fn place(config: &Config, users: &Users, user: &str) -> Result<AccountPlace, Sto
     let location = config
         .location_of(account)
         .map_err(|error| named(error.to_string()))?;
-    let mail = match location {
-        Location::Maildir { root } => AccountConfig::maildir(root, &config.myhostname),
+    let mut mail = match location {
+        Location::Maildir { root, fs: false } => AccountConfig::maildir(root, &config.myhostname),
+        Location::Maildir { root, fs: true } => AccountConfig::maildir_fs(root, &config.myhostname),
         Location::Mbox { root, inbox } => AccountConfig::mbox(root, inbox, &config.myhostname),
     };
+    mail.quota = config
+        .quota_rule
+        .iter()
+        .map(|rule| rule.0.clone())
+        .collect();
     std::fs::create_dir_all(&home)
         .map_err(|error| StoreError::Storage(format!("{}: {error}", home.display())))?;
     let expand = |path: &UserPath| {

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 
 use super::location::{MailLocation, SieveLocation, UserPath};
 use super::types::{
-    AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, RelayHost, Ssl,
+    AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, Quota, RelayHost, Ssl,
     TableFile, TlsLevel,
 };
 use super::value::{Fault, Resolve, Value};
@@ -235,6 +235,15 @@ keys! {
             AutoMailbox::special("Trash", "\\Trash"),
             AutoMailbox::special("Archive", "\\Archive"),
         ];
+        /// How much an account may hold: storage in KiB or with a unit,
+        /// messages, by mailboxes. The rule for "*" is the account's own limit,
+        /// those for other patterns add to it, replace it or are for what is
+        /// not counted. Without one for "*", the limits are those in an
+        /// account's maildirsize file, if there is one.
+        [Dovecot] quota_rule: Vec<Quota> = Vec::new();
+        /// Whether mail for a full account waits in the queue instead of going
+        /// back to its sender.
+        [Dovecot] quota_full_tempfail: bool = false;
     }
     "Filters" {
         /// Which filters run. When empty, a user's Sieve script where there is

@@ -191,6 +191,9 @@ pub enum Location<P = PathBuf> {
     Maildir {
         /// The folder with `cur`, `new` and `tmp`.
         root: P,
+        /// Whether the others are in folders of their own names instead,
+        /// Dovecot's `LAYOUT=fs`.
+        fs: bool,
     },
     /// mbox: a file for each mailbox.
     Mbox {
@@ -205,6 +208,7 @@ impl MailLocation {
     pub(super) fn usual() -> Self {
         Self(Location::Maildir {
             root: UserPath::literal("~/Maildir"),
+            fs: false,
         })
     }
 
@@ -214,6 +218,7 @@ impl MailLocation {
         Self(match path.0.strip_suffix('/') {
             Some(root) => Location::Maildir {
                 root: UserPath::literal(&format!("~/{root}")),
+                fs: false,
             },
             None => Location::Mbox {
                 root: UserPath::literal("~/mail"),
@@ -228,8 +233,9 @@ impl MailLocation {
     /// As [`UserPath::expand`].
     pub fn of(&self, account: Account<'_>) -> Result<Location, UnsafePath> {
         Ok(match &self.0 {
-            Location::Maildir { root } => Location::Maildir {
+            Location::Maildir { root, fs } => Location::Maildir {
                 root: root.expand(account)?,
+                fs: *fs,
             },
             Location::Mbox { root, inbox } => Location::Mbox {
                 root: root.expand(account)?,
@@ -247,18 +253,20 @@ impl Text for MailLocation {
         let mut parts = text.split(':');
         let format = parts.next().unwrap_or_default();
         let root = UserPath::from_text(parts.next().unwrap_or_default())?;
-        let mut inbox = None;
+        let (mut inbox, mut fs) = (None, false);
         for part in parts {
             match part.split_once('=') {
                 Some(("INBOX", path)) if format == "mbox" => {
                     inbox = Some(UserPath::from_text(path)?);
                 }
-                Some(("LAYOUT", "++")) if format == "maildir" => {}
+                Some(("LAYOUT", layout @ ("++" | "fs"))) if format == "maildir" => {
+                    fs = layout == "fs"
+                }
                 _ => return Err(format!("{part:?} is not supported")),
             }
         }
         Ok(Self(match format {
-            "maildir" => Location::Maildir { root },
+            "maildir" => Location::Maildir { root, fs },
             "mbox" => {
                 let inbox = match inbox {
                     Some(inbox) => inbox,
@@ -272,7 +280,8 @@ impl Text for MailLocation {
 
     fn to_text(&self) -> String {
         match &self.0 {
-            Location::Maildir { root } => format!("maildir:{}", root.0),
+            Location::Maildir { root, fs: false } => format!("maildir:{}", root.0),
+            Location::Maildir { root, fs: true } => format!("maildir:{}:LAYOUT=fs", root.0),
             Location::Mbox { root, inbox } => format!("mbox:{}:INBOX={}", root.0, inbox.0),
         }
     }
@@ -332,7 +341,8 @@ mod tests {
         assert_eq!(
             of("maildir:~/Maildir"),
             Location::Maildir {
-                root: "/srv/ann/Maildir".into()
+                root: "/srv/ann/Maildir".into(),
+                fs: false,
             }
         );
         assert_eq!(
@@ -359,7 +369,11 @@ mod tests {
         ] {
             assert!(MailLocation::from_text(bad).is_err(), "{bad}");
         }
-        for text in ["maildir:~/Maildir", "mbox:~/mail:INBOX=~/inbox"] {
+        for text in [
+            "maildir:~/Maildir",
+            "maildir:~/mail:LAYOUT=fs",
+            "mbox:~/mail:INBOX=~/inbox",
+        ] {
             assert_eq!(MailLocation::from_text(text).unwrap().to_text(), text);
         }
     }

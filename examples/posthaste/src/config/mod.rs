@@ -46,7 +46,7 @@ pub use error::{ConfigError, Problem};
 pub use keys::{Config, KEYS, Key, NamedBy};
 pub use location::{Account, Location, MailLocation, SieveLocation, UnsafePath, UserPath};
 pub use types::{
-    AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, RelayHost, Ssl,
+    AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, Quota, RelayHost, Ssl,
     TableFile, TlsLevel, is_domain,
 };
 pub use write::{commented_toml, reference_markdown};

@@ -60,6 +60,7 @@ fn mail_lies_where_either_key_says() {
     let of = |text: &str| parse(text).unwrap().location_of(ann).unwrap();
     let maildir = Location::Maildir {
         root: "/home/ann/Maildir".into(),
+        fs: false,
     };
     assert_eq!(of(""), maildir);
     assert_eq!(of("home_mailbox = \"Maildir/\""), maildir);

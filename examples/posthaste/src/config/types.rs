@@ -248,6 +248,24 @@ impl AutoMailbox {
     }
 }
 
+/// A limit of accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota(pub mailstore::QuotaRule);
+
+impl Text for Quota {
+    const EXPECTED: &'static str = "a rule such as \"*:storage=1G:messages=10000\", \"Trash:storage=+100M\" or \"Junk:ignore\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|error: mailstore::ParseQuotaRuleError| error.to_string())
+    }
+
+    fn to_text(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// RFC 6154 §2, without `\All` and `\Flagged`, which are views and no places.
 const SPECIAL_USES: [&str; 5] = ["\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"];
 

@@ -31,6 +31,8 @@ pub struct LocalConfig {
     pub recipient_delimiter: String,
     /// What users' procmailrcs may do.
     pub procmail: ProcmailConfig,
+    /// Whether mail for a full account waits instead of going back.
+    pub quota_full_tempfail: bool,
 }
 
 /// Delivers to the users of this host.
@@ -39,6 +41,7 @@ pub struct LocalAgent {
     sieve: SieveFilter,
     procmail: ProcmailFilter,
     room: Room,
+    quota_full_tempfail: bool,
 }
 
 /// What came of a local delivery, and the messages that were born of it.
@@ -85,6 +88,7 @@ impl LocalAgent {
             sieve: SieveFilter::new(&config.hostname, &config.recipient_delimiter),
             procmail: ProcmailFilter::new(config),
             room: Room::new(FILTER_ROOM),
+            quota_full_tempfail: config.quota_full_tempfail,
         }
     }
 
@@ -92,6 +96,13 @@ impl LocalAgent {
         let mut born = Vec::new();
         let outcome = match self.run(job, &mut born).await {
             Ok(to) => Outcome::Delivered { to },
+            Err(Outcome::Failed(failure)) if failure.code == FULL && self.quota_full_tempfail => {
+                born.clear();
+                Outcome::Deferred(Failure {
+                    code: "4.2.2".into(),
+                    ..failure
+                })
+            }
             Err(failure) => {
                 born.clear();
                 failure
@@ -255,16 +266,16 @@ impl Job<'_> {
     }
 }
 
+/// The mailbox is full (RFC 3463 §3.3).
+const FULL: &str = "5.2.2";
+
 /// What a failing store means for the message: later, unless it says no.
 pub(super) fn from_store(error: StoreError) -> Outcome {
-    let failure = Failure::new(
-        match error {
-            StoreError::Quota => "4.2.2",
-            _ => "4.3.0",
-        },
-        error.to_string(),
-    );
-    Outcome::Deferred(failure)
+    let reason = error.to_string();
+    match error {
+        StoreError::Quota => Outcome::Failed(Failure::new(FULL, reason)),
+        _ => Outcome::Deferred(Failure::new("4.3.0", reason)),
+    }
 }
 
 pub(super) fn from_queue(error: QueueError) -> Outcome {

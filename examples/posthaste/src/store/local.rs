@@ -626,6 +626,7 @@ fn from_mailstore(error: Error) -> StoreError {
             reason: error.to_string(),
         },
         Error::NoSuchMessage(uid) => StoreError::Gone(uid),
+        Error::OverQuota { .. } => StoreError::Quota,
         other => StoreError::Storage(other.to_string()),
     }
 }
