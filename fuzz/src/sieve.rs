@@ -28,6 +28,13 @@ fn evaluate(script: &Script, message: &[u8], yes: bool) {
                     }
                     sieve::Question::Score { .. } => Answer::Score(None),
                     sieve::Question::Script { .. } => Answer::Script(yes.then(|| script.clone())),
+                    sieve::Question::Convert(conversion) => {
+                        Answer::Converted(yes.then_some(conversion.parts))
+                    }
+                    sieve::Question::Calendar(_) => Answer::Calendar {
+                        outcome: sieve::CalendarOutcome::Added,
+                        reason: String::new(),
+                    },
                     sieve::Question::Program(_) => Answer::Program {
                         success: yes,
                         output: message.to_vec(),
@@ -78,6 +85,27 @@ pub fn evaluation(data: &[u8]) {
     if let Ok(script) = sieve::compile(source, &capabilities) {
         evaluate(&script, message, true);
         evaluate(&script, message, false);
+    }
+}
+
+/// A compiled script: refused, or one that runs and is written again as the same octets.
+///
+/// The data is what the checksum covers, so that it need not be guessed.
+pub fn compiled(data: &[u8]) {
+    let sum = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, octet| {
+        (sum ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let octets = [&b"PSvb\x01"[..], &sum.to_le_bytes(), data].concat();
+    let compiler =
+        sieve::Compiler::new().capabilities(Capabilities::all().without("vnd.dovecot.testsuite"));
+    if let Ok(script) = compiler.load(&octets) {
+        assert_eq!(script.to_bytes(), octets);
+        evaluate(
+            &script,
+            b"From: a@example.org\r\nSubject: x\r\n\r\ntext\r\n",
+            true,
+        );
+        evaluate(&script, b"", false);
     }
 }
 
@@ -144,6 +172,7 @@ mod tests {
     fn corpus() {
         replay("sieve_script", script);
         replay("sieve_evaluation", evaluation);
+        replay("sieve_compiled", compiled);
         replay("managesieve_server", managesieve_server);
         replay("managesieve_client", managesieve_client);
     }

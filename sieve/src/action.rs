@@ -22,6 +22,8 @@ pub enum Action {
     Notify(Notify),
     /// Hand the message to a program (vnd.dovecot.pipe).
     Pipe(Pipe),
+    /// Report the message as abuse (vnd.dovecot.report); the implicit keep goes on.
+    Report(Report),
     /// Remember an id as seen, once all other actions have succeeded (RFC 7352 §3).
     TrackDuplicate(TrackDuplicate),
 }
@@ -40,6 +42,7 @@ impl Action {
             Self::Vacation(_) => "vacation",
             Self::Notify(_) => "notify",
             Self::Pipe(_) => "pipe",
+            Self::Report(_) => "report",
             Self::TrackDuplicate(_) => "duplicate",
         }
     }
@@ -140,9 +143,9 @@ pub struct Redirect {
     pub ret: Option<String>,
     /// Seconds from now for `BY` of the new envelope (RFC 6009 §7).
     pub by_relative: Option<u64>,
-    /// A date-time for `BY` of the new envelope (RFC 6009 §7).
+    /// A moment in UTC for `BY` of the new envelope (RFC 6009 §7), as RFC 3339 writes it.
     pub by_absolute: Option<String>,
-    /// `N` or `R` for `BY`.
+    /// `N` or `R` for `BY`; without one it is `R`.
     pub by_mode: Option<String>,
     /// `T` for `BY`.
     pub by_trace: bool,
@@ -199,7 +202,7 @@ impl Vacation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notify {
-    /// The method's URI (`mailto:…`).
+    /// The method's URI (`mailto:…`, `xmpp:…`).
     pub method: String,
     /// `:from`.
     pub from: Option<String>,
@@ -209,7 +212,7 @@ pub struct Notify {
     pub options: Vec<String>,
     /// `:message`.
     pub message: Option<String>,
-    /// To whom (RFC 5436 §2.3).
+    /// To whom (RFC 5436 §2.3): mail addresses, or one XMPP address.
     pub recipients: Vec<String>,
     /// `Subject` of the notification (RFC 5436 §2.4).
     pub subject: String,
@@ -232,6 +235,53 @@ impl Notify {
     ) -> Vec<u8> {
         let from = self.from.as_deref().unwrap_or(default_from);
         crate::eval::vacation::compose_notification(self, from, date, message_id, owner)
+    }
+
+    /// Whether it goes by XMPP rather than by mail.
+    #[must_use]
+    pub fn is_xmpp(&self) -> bool {
+        self.method
+            .split_once(':')
+            .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("xmpp"))
+    }
+
+    /// The notification as an XMPP `<message/>` (RFC 5437 §2.7). The host gives the XMPP address of its service, the
+    /// address of the script's owner, for `Resent-From` where the script says nothing, and where the message can be
+    /// found.
+    #[must_use]
+    pub fn to_stanza(&self, service: &str, owner: &str, url: Option<&str>) -> String {
+        crate::eval::xmpp::stanza(self, service, owner, url)
+    }
+}
+
+/// Report the message in the Messaging Abuse Reporting Format (RFC 5965).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// `Feedback-Type`, such as `abuse`.
+    pub feedback_type: String,
+    /// What a person is told.
+    pub body: String,
+    /// To whom.
+    pub recipient: String,
+    /// `Subject` of the report.
+    pub subject: String,
+    /// The envelope sender of the message.
+    pub sender: Option<String>,
+    /// The envelope recipient of the message.
+    pub original_recipient: Option<String>,
+    /// Only the header of the message goes along.
+    pub headers_only: bool,
+    /// The message to report, where the script changed it.
+    pub edited: Option<Edited>,
+}
+
+impl Report {
+    /// The report as a message, CRLF throughout. The host gives the message that was evaluated, the sender, date and
+    /// message id.
+    #[must_use]
+    pub fn to_message(&self, original: &[u8], from: &str, date: &str, message_id: &str) -> Vec<u8> {
+        crate::eval::report::compose(self, original, from, date, message_id)
     }
 }
 

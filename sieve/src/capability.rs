@@ -44,6 +44,8 @@ const NAMES: &[&str] = &[
     "extracttext",
     "replace",
     "enclose",
+    "convert",
+    "processcalendar",
     "spamtest",
     "spamtestplus",
     "virustest",
@@ -54,6 +56,7 @@ const NAMES: &[&str] = &[
     "redirect-deliverby",
     "vnd.dovecot.environment",
     "vnd.dovecot.debug",
+    "vnd.dovecot.report",
     "vnd.dovecot.pipe",
     "vnd.dovecot.filter",
     "vnd.dovecot.execute",
@@ -68,13 +71,17 @@ const RESTRICTED: &[&str] = &[
     "vnd.dovecot.testsuite",
 ];
 
-/// Those that mean something only where the host answers for a store, a list or a scanner.
+/// Those that mean something only where the host answers for a store, a list, a scanner, a converter, a calendar or
+/// sends more than mail of its own.
 const HOSTED: &[&str] = &[
     "mboxmetadata",
     "servermetadata",
     "special-use",
     "mailboxid",
     "extlists",
+    "convert",
+    "processcalendar",
+    "vnd.dovecot.report",
     "spamtest",
     "spamtestplus",
     "virustest",
@@ -128,6 +135,12 @@ impl Capabilities {
     #[must_use]
     pub fn contains(self, name: &str) -> bool {
         index(name).is_some_and(|bit| self.0 & 1 << bit != 0)
+    }
+
+    /// Whether `other` has all that is in this set.
+    #[must_use]
+    pub const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 
     /// The names in the set, in a fixed order: what ManageSieve advertises as `SIEVE`.

@@ -15,7 +15,8 @@ pub struct Envelope {
     pub original_to: Option<String>,
     /// Whom the sending client authenticated as.
     pub auth: Option<String>,
-    /// Other parts by lower-case name: `notify`, `orcpt`, `ret`, `envid` (RFC 6009 §4), `bytimerelative` and so on (§6).
+    /// Other parts by lower-case name: `notify`, `orcpt`, `ret`, `envid` (RFC 6009 §4), `bytimerelative`,
+    /// `bytimeabsolute`, `bymode`, `bytrace` (§5). A `bytimeabsolute` is an RFC 3339 date-time in any zone.
     pub other: Vec<(String, String)>,
 }
 
@@ -31,6 +32,44 @@ impl Envelope {
     }
 }
 
+/// What happened to a message in a mailbox (RFC 6785 §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImapEvent {
+    /// `imap.cause`.
+    pub cause: ImapCause,
+    /// `imap.mailbox`: where the message is, or is to be stored.
+    pub mailbox: String,
+    /// `imap.user`: who did it.
+    pub user: String,
+    /// `imap.email`: that user's address.
+    pub email: String,
+    /// `imap.changedflags`.
+    pub changed_flags: Vec<String>,
+}
+
+/// Why an IMAP event runs a script (RFC 6785 §4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImapCause {
+    /// A message was appended.
+    Append,
+    /// A message was copied or moved.
+    Copy,
+    /// Flags were changed.
+    Flag,
+}
+
+impl ImapCause {
+    /// As `imap.cause` has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Append => "APPEND",
+            Self::Copy => "COPY",
+            Self::Flag => "FLAG",
+        }
+    }
+}
+
 /// How scripts are evaluated for one user.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -41,6 +80,10 @@ pub struct Config {
     pub addresses: Vec<String>,
     /// What stands between user and detail (RFC 5233 §4), `+` as a rule.
     pub separator: String,
+    /// Notifications may go by XMPP (RFC 5437): the host sends what [`Notify::to_stanza`](crate::Notify::to_stanza) writes.
+    pub xmpp: bool,
+    /// The IMAP event that runs the script, where it is no delivery (RFC 6785).
+    pub imap_event: Option<ImapEvent>,
     /// Items of `environment` (RFC 5183 §4.1) such as `domain`, `host`, `location`, `phase`, by lower-case name.
     pub environment: Vec<(String, String)>,
     /// Seconds between vacation answers where the script gives none. RFC 5230 §4.1 suggests seven days.
@@ -70,6 +113,8 @@ impl Config {
             now,
             addresses: Vec::new(),
             separator: "+".to_owned(),
+            xmpp: false,
+            imap_event: None,
             environment: Vec::new(),
             vacation_default: 7 * 86_400,
             vacation_minimum: 0,

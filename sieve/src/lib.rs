@@ -68,20 +68,22 @@
 //! | 5703 | parts | `mime`, `foreverypart`, `extracttext`, `replace`, `enclose` |
 //! | 6009 | DSN and deliver-by envelopes | `envelope-dsn`, `redirect-dsn`, `envelope-deliverby`, `redirect-deliverby` |
 //! | 6134 | external lists | `extlists` |
+//! | 6558 | conversion of parts | `convert` |
 //! | 6609 | inclusion | `include` |
 //! | 6785 | IMAP events | `imapsieve` |
 //! | 7352 | duplicates | `duplicate` |
 //! | 8579 | special-use mailboxes | `special-use` |
 //! | 8580 | copies of replies | `fcc` |
 //! | 9042 | mailbox ids | `mailboxid` |
+//! | 9671 | calendars | `processcalendar` |
 //! | draft-ietf-sieve-regex | regular expressions | `regex` |
-//! | – | programs, debugging, test suites | `vnd.dovecot.pipe`, `.filter`, `.execute`, `.debug`, `.testsuite` |
+//! | – | programs, debugging, abuse reports, test suites | `vnd.dovecot.pipe`, `.filter`, `.execute`, `.debug`, `.report`, `.testsuite` |
 //!
-//! Not supported, and so refused by `require`: `convert` (RFC 6558), `processcalendar` (RFC 9671),
-//! `vnd.dovecot.report`; the notification method `xmpp` (RFC 5437) is refused where it is named.
+//! Notifications go by `mailto` (RFC 5436), and by `xmpp` (RFC 5437) where the host [offers](Compiler::xmpp) it.
 
 mod action;
 pub mod ast;
+mod binary;
 mod capability;
 mod check;
 mod config;
@@ -96,22 +98,28 @@ mod parser;
 mod position;
 mod program;
 mod question;
+mod scanner;
 mod script;
 pub mod testsuite;
 
 pub use action::{
-    Action, Edited, FileInto, Keep, Mailbox, Notify, Pipe, Redirect, Reject, TrackDuplicate,
-    Vacation,
+    Action, Edited, FileInto, Keep, Mailbox, Notify, Pipe, Redirect, Reject, Report,
+    TrackDuplicate, Vacation,
 };
+pub use binary::LoadError;
 pub use capability::Capabilities;
-pub use config::{Config, Envelope};
+pub use config::{Config, Envelope, ImapCause, ImapEvent};
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
 pub use eval::{Evaluation, Outcome, Progress, RuntimeError, TraceEntry};
 pub use format::format;
 pub use limits::Limits;
 pub use position::{Position, Span};
 pub use proto_core::Misuse;
-pub use question::{Answer, Program, ProgramKind, Question, Score};
+pub use question::{
+    Answer, Calendar, CalendarOutcome, CalendarPart, Conversion, Program, ProgramKind, Question,
+    Score,
+};
+pub use scanner::Scanner;
 pub use script::{Compiler, Script, compile, parse};
 
 /// The README's example compiles and runs.

@@ -26,6 +26,10 @@ pub struct Limits {
     pub body_text: usize,
     /// Octets a compiled regular expression may take: `(a{1000}){1000}`. Default 1 MiB.
     pub regex_size: usize,
+    /// Octets that all regular expressions of a script may take together: many that are just small enough. Default 16 MiB.
+    pub regex_total: usize,
+    /// Octets of a compiled script that is loaded: what is read is held in memory. Default 16 MiB.
+    pub compiled_size: usize,
     /// Depth of `include`: a script that includes itself. Default 10.
     pub include_depth: usize,
     /// Scripts included in one evaluation. Default 64.
@@ -52,6 +56,8 @@ impl Default for Limits {
             string_size: 64 << 10,
             body_text: 16 << 20,
             regex_size: 1 << 20,
+            regex_total: 16 << 20,
+            compiled_size: 16 << 20,
             include_depth: 10,
             includes: 64,
             part_loops: 4,

@@ -172,6 +172,8 @@ pub(crate) enum Test {
         keys: Keys,
         matching: Matching,
         part: AddressPart,
+        /// Of `bytimeabsolute` (RFC 6009 §5).
+        zone: Zone,
     },
     Exists {
         names: List,
@@ -252,6 +254,7 @@ pub(crate) enum Test {
         matching: Matching,
     },
     Program(RunProgram),
+    Convert(Convert),
     /// `ihave` whose names are only known now.
     IHave(List),
     Suite(SuiteTest),
@@ -364,6 +367,9 @@ pub(crate) enum Command {
         headers: List,
         body: Text,
     },
+    Convert(Convert),
+    Calendar(Box<Calendar>),
+    Report(Box<Report>),
     Error(Text),
     Debug(Text),
     Program(RunProgram),
@@ -412,6 +418,33 @@ pub(crate) struct Notify {
 }
 
 #[derive(Debug)]
+pub(crate) struct Convert {
+    pub(crate) from: Text,
+    pub(crate) to: Text,
+    pub(crate) parameters: List,
+}
+
+#[derive(Debug)]
+pub(crate) struct Calendar {
+    pub(crate) allow_public: bool,
+    pub(crate) addresses: List,
+    pub(crate) updates_only: bool,
+    pub(crate) calendar_id: Option<Text>,
+    pub(crate) delete_cancelled: bool,
+    pub(crate) organizers: Option<Text>,
+    pub(crate) outcome: Option<Variable>,
+    pub(crate) reason: Option<Variable>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) headers_only: bool,
+    pub(crate) feedback_type: Text,
+    pub(crate) message: Text,
+    pub(crate) address: Text,
+}
+
+#[derive(Debug)]
 pub(crate) enum SuiteTest {
     Compile(Text),
     Run {
@@ -419,6 +452,13 @@ pub(crate) enum SuiteTest {
     },
     MultiScript(List),
     Execute,
+    MessageFromFolder {
+        folder: Text,
+        index: usize,
+    },
+    MessageFromMail {
+        index: usize,
+    },
     Action {
         index: Option<Index>,
         keys: Keys,

@@ -59,6 +59,11 @@ pub enum Question {
     },
     /// Run a program and give its result (vnd.dovecot.filter, execute). [`Answer::Program`].
     Program(Program),
+    /// Convert parts of the message, all or none (RFC 6558 §2). [`Answer::Converted`].
+    Convert(Conversion),
+    /// Put calendar data into the user's calendar (RFC 9671 §3): the one question with an effect of its own, since the
+    /// script wants to know its outcome. [`Answer::Calendar`].
+    Calendar(Calendar),
     /// The score of the spam or virus scanner (RFC 5235). [`Answer::Score`].
     Score {
         /// Of the virus scanner.
@@ -66,6 +71,78 @@ pub enum Question {
     },
     /// A command of a test suite; only scripts that require `vnd.dovecot.testsuite` ask it.
     Suite(crate::testsuite::Request),
+}
+
+/// Parts to convert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conversion {
+    /// Their media type.
+    pub from: String,
+    /// The media type they should have.
+    pub to: String,
+    /// `name=value` each (RFC 5259 §10).
+    pub parameters: Vec<String>,
+    /// Their contents, free of transfer encodings.
+    pub parts: Vec<Vec<u8>>,
+}
+
+/// Calendar data and what a script wants done with it (RFC 9671 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Calendar {
+    /// `:allowpublic`: data that is no iTIP message (RFC 5546) may be added too.
+    pub allow_public: bool,
+    /// `:addresses`: addresses of the user besides those that the host knows.
+    pub addresses: Vec<String>,
+    /// `:updatesonly`: nothing new is added.
+    pub updates_only: bool,
+    /// `:calendarid`: where new objects go; the default calendar if there is none with this id.
+    pub calendar_id: Option<String>,
+    /// `:deletecancelled`: cancelled objects are removed, not only marked.
+    pub delete_cancelled: bool,
+    /// `:organizers`: only objects whose organizer is on this external list.
+    pub organizers: Option<String>,
+    /// The data, part by part; never none.
+    pub parts: Vec<CalendarPart>,
+}
+
+/// A part that holds calendar data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CalendarPart {
+    /// `text/calendar`, `application/calendar+xml` or `application/calendar+json`.
+    pub media_type: String,
+    /// The parameter `method` of its media type, as iMIP (RFC 6047) has it.
+    pub method: Option<String>,
+    /// The data in UTF-8.
+    pub text: String,
+}
+
+/// What became of calendar data (RFC 9671 §3.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalendarOutcome {
+    /// Nothing was done.
+    NoAction,
+    /// Something new was added.
+    Added,
+    /// Something was updated, cancelled or removed.
+    Updated,
+    /// It could not be done.
+    Error,
+}
+
+impl CalendarOutcome {
+    /// As the script sees it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoAction => "no_action",
+            Self::Added => "added",
+            Self::Updated => "updated",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// A program to run.
@@ -110,6 +187,15 @@ pub enum Answer {
         success: bool,
         /// Its standard output.
         output: Vec<u8>,
+    },
+    /// The contents of all parts anew, in their order; `None` if any could not be converted: nothing changes then.
+    Converted(Option<Vec<Vec<u8>>>),
+    /// What became of calendar data.
+    Calendar {
+        /// For `:outcome`.
+        outcome: CalendarOutcome,
+        /// For `:reason`: why, for a person.
+        reason: String,
     },
     /// A score and the score that means certainty; `None` if the message was not scanned.
     Score(Option<Score>),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ast::Tree;
+use crate::binary::LoadError;
 use crate::capability::Capabilities;
 use crate::diagnostic::{Diagnostic, DiagnosticKind, Sink};
 use crate::limits::Limits;
@@ -14,6 +15,7 @@ use crate::program::Program;
 pub struct Compiler {
     capabilities: Capabilities,
     limits: Limits,
+    xmpp: bool,
 }
 
 impl Compiler {
@@ -37,6 +39,13 @@ impl Compiler {
         self
     }
 
+    /// Allows notifications by XMPP (RFC 5437); see [`Config::xmpp`](crate::Config::xmpp).
+    #[must_use]
+    pub fn xmpp(mut self, offered: bool) -> Self {
+        self.xmpp = offered;
+        self
+    }
+
     /// Checks a script and makes it ready to run.
     ///
     /// # Errors
@@ -46,7 +55,8 @@ impl Compiler {
         let mut sink = Sink::new(source, self.limits.diagnostics);
         let tree = self.tree(&mut sink);
         let syntax_failed = sink.failed();
-        let mut program = crate::check::check(&mut sink, &tree, self.capabilities, &self.limits);
+        let mut program =
+            crate::check::check(&mut sink, &tree, self.capabilities, &self.limits, self.xmpp);
         if syntax_failed {
             // What is missing from a broken tree would be called unused or unreachable.
             sink.list.retain(|d| d.severity == crate::Severity::Error);
@@ -55,6 +65,28 @@ impl Compiler {
             return Err(sink.into_list());
         }
         program.warnings = sink.into_list();
+        Ok(Script {
+            program: Arc::new(program),
+        })
+    }
+
+    /// Loads what [`Script::to_bytes`] wrote, without its source and without [warnings](Script::warnings).
+    ///
+    /// The octets may come from anywhere: a script that is loaded is one that this compiler could have made, and is
+    /// written again as the same octets. Its cost is bounded by the [limits](Self::limits).
+    ///
+    /// ```
+    /// let compiler = sieve::Compiler::new();
+    /// let script = compiler.compile("if size :over 1M { discard; }").unwrap();
+    /// let octets = script.to_bytes();
+    /// assert_eq!(compiler.load(&octets).unwrap().to_bytes(), octets);
+    /// ```
+    ///
+    /// # Errors
+    /// The octets are no compiled script, are damaged, or were written by another version or for a host that offers
+    /// other capabilities. The script must then be compiled from its source.
+    pub fn load(&self, compiled: &[u8]) -> Result<Script, LoadError> {
+        let program = crate::binary::load(compiled, self.capabilities, &self.limits)?;
         Ok(Script {
             program: Arc::new(program),
         })
@@ -112,6 +144,12 @@ impl Script {
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.program.warnings
+    }
+
+    /// The compiled form as octets, for [`Compiler::load`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        crate::binary::save(&self.program)
     }
 
     /// What the script requires, with what that brings along.

@@ -77,8 +77,8 @@ fn names() {
         &["1:9: error: the capability `fileintoo` is not supported (did you mean `fileinto`?)"],
     );
     check(
-        "require \"convert\";",
-        &["1:9: error: the capability `convert` is not supported"],
+        "require \"elbonia\";",
+        &["1:9: error: the capability `elbonia` is not supported"],
     );
     check(
         "if header :contain \"a\" \"b\" { stop; }",

@@ -125,7 +125,23 @@ impl Checker<'_, '_> {
                 return Keys::Dynamic(list);
             };
             match Pattern::compile(matching, octets, self.limits.regex_size) {
-                Ok(pattern) => patterns.push(pattern),
+                Ok(pattern) => {
+                    let before = self.regex_octets;
+                    self.regex_octets += pattern.regex_octets();
+                    let limit = self.limits.regex_total;
+                    if before <= limit && self.regex_octets > limit {
+                        self.sink.error(
+                            DiagnosticKind::Limit,
+                            span,
+                            format!(
+                                "the regular expressions take more than {limit} octets together"
+                            ),
+                        );
+                    }
+                    if self.regex_octets <= limit {
+                        patterns.push(pattern);
+                    }
+                }
                 Err(fault) => self.sink.error(
                     DiagnosticKind::Value,
                     span,
@@ -276,8 +292,9 @@ impl Checker<'_, '_> {
         list
     }
 
-    pub(super) fn envelope_parts(&mut self, argument: &ast::Argument) -> List {
+    pub(super) fn envelope_parts(&mut self, argument: &ast::Argument, bound: &Bound<'_>) -> List {
         let list = self.list(argument);
+        let address_part = bound.of_group("address part");
         for (text, (_, span)) in list.iter().zip(literals(argument)) {
             let Text::Literal(name) = text else { continue };
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();
@@ -295,6 +312,15 @@ impl Checker<'_, '_> {
                     continue;
                 }
             };
+            self.uses(capability);
+            if let Some((part, at)) = address_part {
+                self.sink.error_with(
+                    DiagnosticKind::Argument,
+                    at,
+                    format!("`:{part}` means nothing for the envelope part `{name}`"),
+                    "it is no address (RFC 6009 section 4)",
+                );
+            }
             if !self.enabled.contains(capability) {
                 self.sink.error_with(
                     DiagnosticKind::NotRequired,

@@ -253,7 +253,7 @@ impl Checker<'_, '_> {
     }
 
     /// A constant address must look like one.
-    fn address(&mut self, argument: &ast::Argument) -> Text {
+    pub(super) fn address(&mut self, argument: &ast::Argument) -> Text {
         let text = self.text(argument);
         if let Text::Literal(octets) = &text
             && crate::eval::address::parse_one(octets).is_none()
@@ -404,6 +404,9 @@ impl Checker<'_, '_> {
                 headers: self.tag_list(bound, "headers"),
                 body: self.text(at(0)?),
             },
+            "convert" => Command::Convert(self.convert(bound)?),
+            "processcalendar" => self.calendar(bound)?,
+            "report" => self.report(bound)?,
             "error" => Command::Error(self.text(at(0)?)),
             "debug_log" => Command::Debug(self.text(at(0)?)),
             "pipe" | "filter" | "execute" => Command::Program(self.program(bound)?),
@@ -432,6 +435,7 @@ impl Checker<'_, '_> {
                 self.uses(capability);
             }
         }
+        self.redirect_parameters(bound);
         let absolute = self.tag_text(bound, "bytimeabsolute").map(ByTime::Absolute);
         let relative = bound
             .number("bytimerelative")
@@ -458,6 +462,51 @@ impl Checker<'_, '_> {
             by_mode: self.tag_text(bound, "bymode"),
             by_trace: bound.has("bytrace"),
         }))
+    }
+
+    /// Constant values of what goes into the new envelope (RFC 6009 §6, §7).
+    fn redirect_parameters(&mut self, bound: &Bound<'_>) {
+        type Valid = fn(&[u8]) -> bool;
+        let table: [(&str, Valid, &str); 4] = [
+            (
+                "notify",
+                crate::eval::envelope::is_notify,
+                "it is \"NEVER\", or some of \"SUCCESS,FAILURE,DELAY\" with commas between",
+            ),
+            (
+                "ret",
+                crate::eval::envelope::is_ret,
+                "it is \"FULL\" or \"HDRS\"",
+            ),
+            (
+                "bymode",
+                crate::eval::envelope::is_by_mode,
+                "it is \"notify\" or \"return\"",
+            ),
+            (
+                "bytimeabsolute",
+                crate::eval::envelope::is_by_time,
+                "it is a time like \"2026-05-04T20:00:00Z\"",
+            ),
+        ];
+        for (tag, valid, hint) in table {
+            let Some(argument) = bound.tag(tag) else {
+                continue;
+            };
+            if let Text::Literal(octets) = self.text(argument)
+                && !valid(&octets)
+            {
+                self.sink.error_with(
+                    DiagnosticKind::Value,
+                    argument.span,
+                    format!(
+                        "`{}` is no value for `:{tag}`",
+                        String::from_utf8_lossy(&octets)
+                    ),
+                    hint,
+                );
+            }
+        }
     }
 
     fn vacation(&mut self, bound: &Bound<'_>) -> Option<Command> {
@@ -491,7 +540,7 @@ impl Checker<'_, '_> {
         let argument = bound.at(0)?;
         let method = self.text(argument);
         if let Text::Literal(uri) = &method
-            && !crate::eval::notify::is_supported(uri)
+            && !crate::eval::notify::is_supported(uri, self.xmpp)
         {
             self.sink.error_with(
                 DiagnosticKind::Value,
@@ -500,7 +549,11 @@ impl Checker<'_, '_> {
                     "the notification method `{}` is not supported",
                     String::from_utf8_lossy(uri)
                 ),
-                "supported is mailto: with an address (RFC 5436)",
+                if self.xmpp {
+                    "supported are mailto: with an address (RFC 5436) and xmpp: with an address (RFC 5437)"
+                } else {
+                    "supported is mailto: with an address (RFC 5436)"
+                },
             );
         }
         let mut importance = 2;

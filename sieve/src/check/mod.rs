@@ -3,6 +3,7 @@
 pub(crate) mod argument;
 mod bind;
 mod command;
+mod effect;
 mod signature;
 mod suite;
 mod test;
@@ -22,10 +23,14 @@ pub(crate) struct Checker<'a, 's> {
     enabled: Capabilities,
     used: Capabilities,
     limits: &'a Limits,
+    /// The host notifies by XMPP.
+    xmpp: bool,
     locals: Vec<String>,
     globals: Vec<String>,
     code: Vec<Instruction>,
     loops: Vec<Loop>,
+    /// Octets that regular expressions take so far.
+    regex_octets: usize,
     /// Within a `test` of a test suite.
     in_case: bool,
 }
@@ -50,6 +55,7 @@ pub(crate) fn check(
     tree: &Tree,
     offered: Capabilities,
     limits: &Limits,
+    xmpp: bool,
 ) -> Program {
     let mut checker = Checker {
         sink,
@@ -57,10 +63,12 @@ pub(crate) fn check(
         enabled: Capabilities::none(),
         used: Capabilities::none(),
         limits,
+        xmpp,
         locals: Vec::new(),
         globals: Vec::new(),
         code: Vec::new(),
         loops: Vec::new(),
+        regex_octets: 0,
         in_case: false,
     };
     let rest = checker.requires(&tree.commands);
@@ -74,6 +82,30 @@ pub(crate) fn check(
         warnings: Vec::new(),
         required: checker.enabled,
         offered,
+    }
+}
+
+/// Whether a script with these capabilities may hold the test of this name.
+pub(crate) fn may_test(name: &str, required: Capabilities) -> bool {
+    may(signature::TESTS, name, required)
+}
+
+/// Whether a script with these capabilities may hold the command of this name.
+pub(crate) fn may_run(name: &str, required: Capabilities) -> bool {
+    may(signature::COMMANDS, name, required)
+}
+
+fn may(table: &'static [signature::Signature], name: &str, required: Capabilities) -> bool {
+    match signature::find(table, name) {
+        Some(found) => {
+            found.capabilities.is_empty()
+                || found
+                    .capabilities
+                    .iter()
+                    .any(|name| required.contains(name))
+        }
+        // Those of test suites go by one name.
+        None => required.contains("vnd.dovecot.testsuite"),
     }
 }
 
@@ -158,11 +190,9 @@ impl Checker<'_, '_> {
     /// Warns of capabilities required for nothing.
     fn unused(&mut self, commands: &[ast::Command]) {
         // These change no syntax, so that their use cannot be seen, or only name a comparator that is always there.
-        const UNSEEN: [&str; 8] = [
+        const UNSEEN: [&str; 6] = [
             "comparator-i;octet",
             "comparator-i;ascii-casemap",
-            "envelope-dsn",
-            "envelope-deliverby",
             "imapsieve",
             "vnd.dovecot.environment",
             "encoded-character",

@@ -200,6 +200,20 @@ const fn control(
     }
 }
 
+/// An action and a test (RFC 6558 §2.2).
+const CONVERT: Signature = plain("convert", &["convert"], &[], &[Text, Text, List]);
+
+/// `test_message` looks and moves; as a test it tells whether there is one.
+const TEST_MESSAGE: Signature = plain(
+    "test_message",
+    SUITE,
+    &[&[
+        grouped("smtp", None, "", "message source"),
+        grouped("folder", Some(Text), "", "message source"),
+    ]],
+    &[Number],
+);
+
 const SUITE: &[&str] = &["vnd.dovecot.testsuite"];
 
 pub(super) const COMMANDS: &[Signature] = &[
@@ -342,6 +356,28 @@ pub(super) const COMMANDS: &[Signature] = &[
         &[&[valued("subject", Text, ""), valued("headers", List, "")]],
         &[Text],
     ),
+    CONVERT,
+    plain(
+        "processcalendar",
+        &["processcalendar"],
+        &[&[
+            flag("allowpublic", ""),
+            valued("addresses", List, ""),
+            grouped("updatesonly", None, "", "calendar choice"),
+            grouped("calendarid", Some(Text), "", "calendar choice"),
+            flag("deletecancelled", ""),
+            valued("organizers", Text, "extlists"),
+            valued("outcome", Text, "variables"),
+            valued("reason", Text, "variables"),
+        ]],
+        &[],
+    ),
+    plain(
+        "report",
+        &["vnd.dovecot.report"],
+        &[&[flag("headers_only", "")]],
+        &[Text, Text, Text],
+    ),
     plain("error", &["ihave"], &[], &[Text]),
     plain("debug_log", &["vnd.dovecot.debug"], &[], &[Text]),
     optional_at_back(
@@ -372,15 +408,7 @@ pub(super) const COMMANDS: &[Signature] = &[
     },
     plain("test_set", SUITE, &[], &[Text, Text]),
     plain("test_fail", SUITE, &[], &[Text]),
-    plain(
-        "test_message",
-        SUITE,
-        &[&[
-            grouped("smtp", None, "", "message source"),
-            grouped("folder", Some(Text), "", "message source"),
-        ]],
-        &[Number],
-    ),
+    TEST_MESSAGE,
     plain("test_message_print", SUITE, &[], &[]),
     plain("test_result_reset", SUITE, &[], &[]),
     plain("test_result_print", SUITE, &[], &[]),
@@ -422,7 +450,16 @@ pub(super) const TESTS: &[Signature] = &[
         &[MATCH, ADDRESS, INDEX, MIME],
         &[List, List],
     ),
-    plain("envelope", &["envelope"], &[MATCH, ADDRESS], &[List, List]),
+    plain(
+        "envelope",
+        &["envelope"],
+        &[
+            MATCH,
+            ADDRESS,
+            &[valued("zone", Text, "envelope-deliverby")],
+        ],
+        &[List, List],
+    ),
     plain("exists", &[], &[MIME], &[List]),
     plain("size", &[], &[SIZE], &[Number]),
     plain("body", &["body"], &[MATCH, BODY], &[List]),
@@ -500,6 +537,8 @@ pub(super) const TESTS: &[Signature] = &[
         1,
         plain("filter", &["vnd.dovecot.filter"], &[], &[Text, List]),
     ),
+    CONVERT,
+    TEST_MESSAGE,
     plain("test_script_compile", SUITE, &[], &[Text]),
     plain(
         "test_script_run",

@@ -59,6 +59,14 @@ impl Checker<'_, '_> {
             },
             "test_multiscript" => SuiteTest::MultiScript(self.list(at(0)?)),
             "test_result_execute" => SuiteTest::Execute,
+            "test_message" => {
+                let (index, _) = number(at(0)?)?;
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                match self.tag_text(bound, "folder") {
+                    Some(folder) => SuiteTest::MessageFromFolder { folder, index },
+                    None => SuiteTest::MessageFromMail { index },
+                }
+            }
             "test_result_action" => {
                 let matching = self.matching(bound);
                 SuiteTest::Action {

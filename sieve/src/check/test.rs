@@ -140,7 +140,8 @@ impl Checker<'_, '_> {
             "address" => {
                 let matching = self.matching(bound);
                 Test::Address {
-                    names: self.names(at(0)?, true),
+                    // Any field of a part may hold addresses (RFC 5703 §4.2).
+                    names: self.names(at(0)?, !bound.has("mime")),
                     keys: self.keys(at(1)?, matching),
                     matching,
                     part: self.address_part(bound),
@@ -151,10 +152,11 @@ impl Checker<'_, '_> {
             "envelope" => {
                 let matching = self.matching(bound);
                 Test::Envelope {
-                    parts: self.envelope_parts(at(0)?),
+                    parts: self.envelope_parts(at(0)?, bound),
                     keys: self.keys(at(1)?, matching),
                     matching,
                     part: self.address_part(bound),
+                    zone: self.zone(bound),
                 }
             }
             "exists" => Test::Exists {
@@ -313,6 +315,7 @@ impl Checker<'_, '_> {
                 }
             }
             "execute" | "filter" => Test::Program(self.program(bound)?),
+            "convert" => Test::Convert(self.convert(bound)?),
             _ => Test::Suite(self.suite_test(bound)?),
         })
     }

@@ -8,7 +8,7 @@ use crate::program::{self, ByTime, Command, FlagChange, ProgramInput, RunProgram
 use crate::question::{Answer, Program, ProgramKind, Question};
 
 impl Command {
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Keep { .. } => "keep",
             Self::Discard => "discard",
@@ -32,6 +32,9 @@ impl Command {
             Self::ExtractText { .. } => "extracttext",
             Self::Replace { .. } => "replace",
             Self::Enclose { .. } => "enclose",
+            Self::Convert(_) => "convert",
+            Self::Calendar(_) => "processcalendar",
+            Self::Report(_) => "report",
             Self::Error(_) => "error",
             Self::Debug(_) => "debug_log",
             Self::Program(program) => program.kind.name(),
@@ -59,7 +62,7 @@ impl Evaluation<'_> {
         match command {
             Command::Keep { flags } => {
                 let flags = self.flags_for(flags.as_ref());
-                let edited = self.message.edited();
+                let edited = self.kept_edit();
                 self.implicit_keep = false;
                 self.dispose(Action::Keep(Keep {
                     implicit: false,
@@ -153,6 +156,11 @@ impl Evaluation<'_> {
                 headers,
                 body,
             } => self.enclose(subject.as_ref(), headers, body)?,
+            Command::Convert(convert) => {
+                self.convert(convert)?;
+            }
+            Command::Calendar(calendar) => self.calendar(calendar)?,
+            Command::Report(report) => self.report(report)?,
             Command::Error(text) => {
                 let text = self.expand_string(text);
                 return Err(Fault::Fail(text));
@@ -305,10 +313,11 @@ impl Evaluation<'_> {
             by_trace: redirect.by_trace,
             edited: None,
         };
-        let action = Redirect {
+        let mut action = Redirect {
             edited: self.message.edited(),
             ..action
         };
+        super::envelope::normalize(&mut action)?;
         self.implicit_keep &= redirect.copy;
         self.dispose(Action::Redirect(action))?;
         let count = self
@@ -402,6 +411,7 @@ impl Evaluation<'_> {
         }
         self.frames
             .push(Frame::new(&Arc::clone(&script.program), Some(key)));
+        self.check_event()?;
         Ok(Flow::Enter)
     }
 

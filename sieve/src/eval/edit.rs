@@ -60,7 +60,7 @@ impl Evaluation<'_> {
                 .any(|field| field.eq_ignore_ascii_case(name))
     }
 
-    fn count_change(&mut self) -> Result<(), Fault> {
+    pub(super) fn count_change(&mut self) -> Result<(), Fault> {
         self.header_changes += 1;
         if self.header_changes > self.config.limits.header_changes {
             return Err(Fault::Fail("too many changes of the header".to_owned()));

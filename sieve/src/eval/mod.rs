@@ -3,16 +3,21 @@
 mod action;
 pub(crate) mod address;
 mod body;
+mod calendar;
+pub(crate) mod convert;
 mod date;
 pub(crate) mod edit;
+pub(crate) mod envelope;
 mod expand;
 mod message;
 pub(crate) mod notify;
 mod part;
+pub(crate) mod report;
 mod suite;
 mod test;
 pub(crate) mod vacation;
 mod value;
+pub(crate) mod xmpp;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -284,7 +289,7 @@ impl<'m> Evaluation<'m> {
                 actions.push(Action::Keep(Keep {
                     implicit: true,
                     flags: self.flags.clone(),
-                    edited: self.message.edited(),
+                    edited: self.kept_edit(),
                 }));
             }
             actions.append(&mut self.tracked);
@@ -299,6 +304,7 @@ impl<'m> Evaluation<'m> {
     }
 
     fn run(&mut self) -> Result<(), Fault> {
+        self.check_event()?;
         while let Some(frame) = self.frames.last() {
             let program = Arc::clone(&frame.program);
             let mut at = frame.at;
@@ -446,6 +452,30 @@ impl<'m> Evaluation<'m> {
         }
     }
 
+    /// What only a delivery can do is an error where an IMAP event runs the script (RFC 6785 §3.11).
+    fn check_event(&self) -> Result<(), Fault> {
+        const OF_DELIVERY: [&str; 3] = ["reject", "ereject", "vacation"];
+        if self.config.imap_event.is_none() {
+            return Ok(());
+        }
+        let required = self.frames.last().map(|frame| frame.program.required);
+        match OF_DELIVERY
+            .iter()
+            .find(|name| required.is_some_and(|required| required.contains(name)))
+        {
+            Some(name) => Err(Fault::Fail(format!("`{name}` is not for IMAP events"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The changed message for a keep. In a mailbox messages do not change (RFC 6785 §3.1).
+    fn kept_edit(&mut self) -> Option<crate::Edited> {
+        match self.config.imap_event {
+            None => self.message.edited(),
+            Some(_) => None,
+        }
+    }
+
     /// An item of `environment` (RFC 5183 §4.1).
     fn environment(&self, name: &str) -> Option<Cow<'_, str>> {
         let given = self
@@ -453,10 +483,26 @@ impl<'m> Evaluation<'m> {
             .environment
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        if let Some((_, value)) = given {
+        let event = self.config.imap_event.as_ref();
+        if let Some((_, value)) = given
+            && (event.is_none()
+                || !["location", "phase"]
+                    .iter()
+                    .any(|set| name.eq_ignore_ascii_case(set)))
+        {
             return Some(Cow::Borrowed(value));
         }
         match name.to_ascii_lowercase().as_str() {
+            "location" if event.is_some() => Some(Cow::Borrowed("MS")),
+            "phase" if event.is_some() => Some(Cow::Borrowed("post")),
+            "imap.cause" => event.map(|event| Cow::Borrowed(event.cause.name())),
+            "imap.mailbox" => event.map(|event| Cow::Borrowed(&*event.mailbox)),
+            // RFC 6785 §4.2, §4.5: empty where no event is the cause.
+            "imap.user" => Some(event.map_or("".into(), |event| Cow::Borrowed(&*event.user))),
+            "imap.email" => Some(event.map_or("".into(), |event| Cow::Borrowed(&*event.email))),
+            "imap.changedflags" => {
+                Some(event.map_or("".into(), |event| Cow::Owned(event.changed_flags.join(" "))))
+            }
             "name" => Some(Cow::Borrowed("posthaste sieve")),
             "version" => Some(Cow::Borrowed(env!("CARGO_PKG_VERSION"))),
             _ => None,

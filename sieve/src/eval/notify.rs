@@ -1,5 +1,6 @@
-//! Notifications (RFC 5435) by mail (RFC 5436).
+//! Notifications (RFC 5435) by mail (RFC 5436) and by XMPP (RFC 5437).
 
+use super::xmpp::Xmpp;
 use super::{Evaluation, Fault};
 use crate::action::{Action, Notify};
 use crate::program;
@@ -12,7 +13,7 @@ pub(crate) struct Mailto {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut octets = text.bytes();
     while let Some(octet) = octets.next() {
@@ -75,14 +76,46 @@ impl Mailto {
 }
 
 /// Whether a method's URI can be carried out.
-pub(crate) fn is_supported(uri: &[u8]) -> bool {
-    Mailto::parse(uri).is_some()
+pub(crate) fn is_supported(uri: &[u8], xmpp: bool) -> bool {
+    Mailto::parse(uri).is_some() || (xmpp && Xmpp::parse(uri).is_some())
+}
+
+/// What a method's URI gives to a notification.
+struct Method {
+    recipients: Vec<String>,
+    subject: Option<String>,
+    body: Option<String>,
+    by_xmpp: bool,
+}
+
+impl Method {
+    fn parse(uri: &[u8], xmpp: bool) -> Option<Self> {
+        if let Some(mailto) = Mailto::parse(uri) {
+            let field = |name: &str| {
+                let found = mailto.fields.iter().find(|(known, _)| known == name);
+                found.map(|(_, value)| value.clone())
+            };
+            return Some(Self {
+                subject: field("subject"),
+                body: field("body"),
+                recipients: mailto.recipients,
+                by_xmpp: false,
+            });
+        }
+        let found = Xmpp::parse(uri).filter(|_| xmpp)?;
+        Some(Self {
+            recipients: vec![found.recipient],
+            subject: found.subject,
+            body: found.body,
+            by_xmpp: true,
+        })
+    }
 }
 
 impl Evaluation<'_> {
     pub(super) fn notify(&mut self, notify: &program::Notify) -> Result<(), Fault> {
         let method = self.expand_string(&notify.method);
-        let Some(mailto) = Mailto::parse(method.as_bytes()) else {
+        let Some(to) = Method::parse(method.as_bytes(), self.config.xmpp) else {
             return Err(Fault::Fail(format!(
                 "the notification method `{method}` is not supported"
             )));
@@ -107,18 +140,21 @@ impl Evaluation<'_> {
         {
             return Ok(());
         }
-        let field = |name: &str| {
-            let found = mailto.fields.iter().find(|(known, _)| known == name);
-            found.map(|(_, value)| value.clone())
-        };
         let message = notify.message.as_ref().map(|text| self.expand_string(text));
         let original = self.message.first_text("subject");
-        // RFC 5436 §2.4: `:message`, else the URI's subject, else the message's.
-        let subject = message
-            .clone()
-            .or_else(|| field("subject"))
-            .or(original)
-            .unwrap_or_default();
+        let (subject, body) = if to.by_xmpp {
+            // RFC 5437 §2.7: `:message` is the body.
+            let body = message.clone().or(to.body);
+            let sender = self.envelope.from.as_deref().unwrap_or_default();
+            (
+                to.subject.unwrap_or_else(|| "SIEVE".to_owned()),
+                body.unwrap_or_else(|| format!("<{sender}> You got mail.")),
+            )
+        } else {
+            // RFC 5436 §2.4: `:message`, else the URI's subject, else the message's.
+            let subject = message.clone().or(to.subject).or(original);
+            (subject.unwrap_or_default(), to.body.unwrap_or_default())
+        };
         let from = notify.from.as_ref().map(|text| self.expand_string(text));
         let from = match from {
             Some(from) => super::address::parse_one(from.as_bytes()),
@@ -126,8 +162,8 @@ impl Evaluation<'_> {
         };
         let fcc = self.fcc(notify.fcc.as_ref())?;
         let action = Notify {
-            body: field("body").unwrap_or_default(),
-            recipients: mailto.recipients.clone(),
+            body,
+            recipients: to.recipients,
             subject,
             from,
             method,
@@ -154,8 +190,9 @@ mod tests {
             ["0123456789@sms.example.net", "backup@example.com"]
         );
         assert_eq!(found.fields, [("body".to_owned(), "a b".to_owned())]);
-        assert!(!is_supported(b"xmpp:me@example.org"));
-        assert!(!is_supported(b"mailto:"));
-        assert!(!is_supported(b"mailto:nobody"));
+        assert!(!is_supported(b"xmpp:me@example.org", false));
+        assert!(is_supported(b"xmpp:me@example.org", true));
+        assert!(!is_supported(b"mailto:", true));
+        assert!(!is_supported(b"mailto:nobody", true));
     }
 }

@@ -19,6 +19,15 @@ pub(super) struct PartLoop {
     end: usize,
 }
 
+impl PartLoop {
+    /// The loops go on over a message of as many parts.
+    pub(super) fn renew(loops: &mut [Self], structure: &Arc<mime::Structure>) {
+        for open in loops {
+            open.structure = Arc::clone(structure);
+        }
+    }
+}
+
 /// The place one past the last descendant of the part at `at`.
 fn end_of(structure: &mime::Structure, at: usize) -> usize {
     let mut parts = structure.parts().skip(at);
@@ -81,7 +90,7 @@ impl Evaluation<'_> {
     }
 
     /// The structure and the place of the part at hand; the loop of the including script counts too.
-    fn current_part(&mut self) -> (Arc<mime::Structure>, usize, bool) {
+    pub(super) fn current_part(&mut self) -> (Arc<mime::Structure>, usize, bool) {
         let open = self
             .frames
             .iter()

@@ -103,6 +103,11 @@ impl Evaluation<'_> {
                 self.ask_suite_bool(request)
             }
             SuiteTest::Execute => self.ask_suite_bool(Request::Execute),
+            SuiteTest::MessageFromFolder { folder, index } => {
+                let folder = Some(self.expand_string(folder));
+                self.take_suite_message(folder, *index)
+            }
+            SuiteTest::MessageFromMail { index } => self.take_suite_message(None, *index),
             SuiteTest::Action {
                 index,
                 keys,
@@ -227,12 +232,20 @@ impl Evaluation<'_> {
     }
 
     fn suite_message(&mut self, folder: Option<String>, index: usize) -> Result<(), Fault> {
+        if self.take_suite_message(folder, index)? {
+            return Ok(());
+        }
+        Err(Fault::Fail(format!("there is no message {index}")))
+    }
+
+    /// Whether there is such a message; it is the one at hand from now on.
+    fn take_suite_message(&mut self, folder: Option<String>, index: usize) -> Result<bool, Fault> {
         match self.ask_suite(Request::Message { folder, index })? {
             Answer::Octets(Some(octets)) => {
                 self.suite_new_message(octets);
-                Ok(())
+                Ok(true)
             }
-            _ => Err(Fault::Fail(format!("there is no message {index}"))),
+            _ => Ok(false),
         }
     }
 }

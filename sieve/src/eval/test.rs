@@ -8,7 +8,7 @@ use crate::program::{AddressPart, Index, List, Mime, RunProgram, Test, UniqueId,
 use crate::question::{Answer, Question};
 
 impl Test {
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Header { .. } => "header",
             Self::Address { .. } => "address",
@@ -24,7 +24,9 @@ impl Test {
             Self::MailboxExists(_) => "mailboxexists",
             Self::MailboxIdExists(_) => "mailboxidexists",
             Self::SpecialUseExists { .. } => "specialuse_exists",
+            Self::Metadata { mailbox: None, .. } => "servermetadata",
             Self::Metadata { .. } => "metadata",
+            Self::MetadataExists { mailbox: None, .. } => "servermetadataexists",
             Self::MetadataExists { .. } => "metadataexists",
             Self::ValidNotifyMethod(_) => "valid_notify_method",
             Self::NotifyMethodCapability { .. } => "notify_method_capability",
@@ -32,6 +34,7 @@ impl Test {
             Self::ValidExtList(_) => "valid_ext_list",
             Self::Scanner { virus: false, .. } => "spamtest",
             Self::Scanner { virus: true, .. } => "virustest",
+            Self::Convert(_) => "convert",
             Self::Program(RunProgram { kind, .. }) => kind.name(),
             Self::IHave(_) => "ihave",
             Self::Suite(_) => "test_*",
@@ -83,9 +86,14 @@ impl Evaluation<'_> {
                 keys,
                 matching,
                 part,
+                zone,
             } => {
+                // RFC 6785 §4.6: there is none.
+                if self.config.imap_event.is_some() {
+                    return Err(Fault::Fail("an IMAP event has no envelope".to_owned()));
+                }
                 let mut values = self.values(keys, *matching)?;
-                self.feed_envelope(parts, *part, &mut values);
+                self.feed_envelope(parts, *part, zone, &mut values)?;
                 self.decide(values)
             }
             Test::Exists { names, mime } => Ok(self.exists(names, mime.as_ref())),
@@ -231,7 +239,7 @@ impl Evaluation<'_> {
             }
             Test::ValidNotifyMethod(uris) => Ok(uris
                 .iter()
-                .all(|uri| super::notify::is_supported(&self.expand(uri)))),
+                .all(|uri| super::notify::is_supported(&self.expand(uri), self.config.xmpp))),
             Test::NotifyMethodCapability {
                 uri,
                 capability,
@@ -239,9 +247,9 @@ impl Evaluation<'_> {
                 matching,
             } => {
                 let mut values = self.values(keys, *matching)?;
-                let supported = super::notify::is_supported(&self.expand(uri));
+                let supported = super::notify::is_supported(&self.expand(uri), self.config.xmpp);
                 if supported && self.expand(capability).eq_ignore_ascii_case(b"online") {
-                    // RFC 5436 §2.8: nobody knows of a mailbox whether somebody reads it.
+                    // RFC 5436 §2.8, RFC 5437 §4: nobody knows here whether somebody is there to read it.
                     values.feed(b"maybe");
                 }
                 self.decide(values)
@@ -269,6 +277,7 @@ impl Evaluation<'_> {
                 matching,
             } => self.spam_test(*virus, *percent, keys, *matching),
             Test::Program(program) => self.run_program(program),
+            Test::Convert(convert) => self.convert(convert),
             Test::IHave(names) => {
                 let offered = self
                     .frames
@@ -355,7 +364,13 @@ impl Evaluation<'_> {
         }
     }
 
-    fn feed_envelope(&self, parts: &List, part: AddressPart, values: &mut Values<'_>) {
+    fn feed_envelope(
+        &self,
+        parts: &List,
+        part: AddressPart,
+        zone: &Zone,
+        values: &mut Values<'_>,
+    ) -> Result<(), Fault> {
         for name in parts {
             let name = self.expand_string(name).to_ascii_lowercase();
             let path = match name.as_str() {
@@ -364,12 +379,8 @@ impl Evaluation<'_> {
                 "orig_to" => self.envelope.original_to.as_deref(),
                 "auth" => self.envelope.auth.as_deref(),
                 _ => {
-                    let other = self.envelope.other.iter().find(|(known, _)| *known == name);
-                    // These are no addresses: all of them or nothing.
-                    if let Some((_, value)) = other.filter(|_| part == AddressPart::All)
-                        && values.feed(value.as_bytes())
-                    {
-                        return;
+                    if self.feed_parameter(&name, part, zone, values)? {
+                        return Ok(());
                     }
                     continue;
                 }
@@ -378,7 +389,7 @@ impl Evaluation<'_> {
             // RFC 5228 §5.4: the null path is the empty string, whatever the address part.
             if path.is_empty() || path == "<>" {
                 if !values.is_count() && values.feed(b"") {
-                    return;
+                    return Ok(());
                 }
                 continue;
             }
@@ -390,9 +401,45 @@ impl Evaluation<'_> {
             if let Some(text) = address::part_of(&mailbox, part, &self.config.separator)
                 && values.feed(text.as_bytes())
             {
-                return;
+                return Ok(());
             }
         }
+        Ok(())
+    }
+
+    /// Parameters of DSN and Deliver-By (RFC 6009 §4, §5); true if no more values are needed.
+    fn feed_parameter(
+        &self,
+        name: &str,
+        part: AddressPart,
+        zone: &Zone,
+        values: &mut Values<'_>,
+    ) -> Result<bool, Fault> {
+        let other = self.envelope.other.iter().find(|(known, _)| known == name);
+        let Some((_, value)) = other else {
+            return Ok(false);
+        };
+        if part != AddressPart::All {
+            return Err(Fault::Fail(format!(
+                "`{name}` of the envelope is no address and has no address parts"
+            )));
+        }
+        Ok(match name {
+            // Each condition is a value of its own.
+            "notify" => value
+                .split(',')
+                .map(str::trim)
+                .filter(|condition| !condition.is_empty())
+                .any(|condition| values.feed(condition.as_bytes())),
+            "bytimeabsolute" => {
+                let moment: jiff::Timestamp = value.parse().map_err(|_| {
+                    Fault::Fail(format!("the host gave `{value}` as a time of delivery"))
+                })?;
+                let moment = self.in_zone(moment, zone, jiff::tz::Offset::UTC)?;
+                values.feed(date::part(&moment, crate::program::DatePart::Iso8601).as_bytes())
+            }
+            _ => values.feed(value.as_bytes()),
+        })
     }
 
     fn exists(&mut self, names: &List, mime: Option<&Mime>) -> bool {

@@ -212,3 +212,5 @@ impl Needle {
         })
     }
 }
+
+crate::binary::record!(Needle { text, casemap });

@@ -192,6 +192,10 @@ impl Piece {
     }
 }
 
+crate::binary::record!(Glob { pieces });
+crate::binary::record!(Piece { atoms });
+crate::binary::choice!(Atom { 0 => Text(needle), 1 => Any });
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,9 @@ use std::cmp::Ordering;
 pub(crate) use comparator::Comparator;
 use comparator::{Folded, Needle};
 use glob::Glob;
-use regex::Regex;
+pub(crate) use regex::Regex;
 
+use crate::binary::{choice, record};
 use crate::program::List;
 
 /// `gt`, `ge`, `lt`, `le`, `eq`, `ne` (RFC 5231 §3).
@@ -121,6 +122,14 @@ impl Pattern {
         })
     }
 
+    /// Octets that a regular expression takes; other patterns are no larger than their text.
+    pub(crate) fn regex_octets(&self) -> usize {
+        match self {
+            Self::Regex(regex) => regex.octets(),
+            _ => 0,
+        }
+    }
+
     /// Whether `value` matches; where it does and the match type has them, `ranges` are filled.
     pub(crate) fn matches(
         &self,
@@ -159,6 +168,17 @@ impl Pattern {
         }
     }
 }
+
+choice!(Relation { 0 => Gt, 1 => Ge, 2 => Lt, 3 => Le, 4 => Eq, 5 => Ne });
+choice!(MatchType {
+    0 => Is, 1 => Contains, 2 => Matches, 3 => Value(relation), 4 => Count(relation), 5 => Regex, 6 => List,
+});
+choice!(Comparator { 0 => Octet, 1 => AsciiCasemap, 2 => AsciiNumeric, 3 => UnicodeCasemap });
+record!(Matching { kind, comparator });
+choice!(Keys { 0 => Fixed(patterns), 1 => Dynamic(texts) });
+choice!(Pattern {
+    0 => Is(key), 1 => Contains(needle), 2 => Glob(glob), 3 => Regex(regex), 4 => Relation(key), 5 => List(name),
+});
 
 #[cfg(test)]
 mod tests {

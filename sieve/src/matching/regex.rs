@@ -11,12 +11,17 @@ use regex_automata::util::syntax;
 
 use super::comparator::Comparator;
 use super::{CAPTURES, Ranges};
+use crate::LoadError;
+use crate::binary::{Code, Reader};
 
 /// Longest pattern: marks that repeat marks (`a****…`) cost its square.
 const PATTERN_OCTETS: usize = 8192;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Regex {
+    /// As written, to be compiled again where a script is loaded.
+    pattern: Box<str>,
+    comparator: Comparator,
     find: meta::Regex,
     nfa: NFA,
     /// Slots of one thread: two for each group, hidden ones included.
@@ -27,12 +32,12 @@ pub(crate) struct Regex {
 
 impl Regex {
     pub(crate) fn new(comparator: Comparator, pattern: &[u8], size: usize) -> Result<Self, String> {
-        let pattern =
+        let written =
             std::str::from_utf8(pattern).map_err(|_| "it is not valid UTF-8".to_owned())?;
-        if pattern.len() > PATTERN_OCTETS {
+        if written.len() > PATTERN_OCTETS {
             return Err(format!("it is longer than {PATTERN_OCTETS} octets"));
         }
-        let translated = Translator::run(pattern, comparator)?;
+        let translated = Translator::run(written, comparator)?;
         let config = syntax::Config::new()
             .dot_matches_new_line(true)
             .unicode(true)
@@ -64,11 +69,18 @@ impl Regex {
             .collect();
         let slots = info.group_len(pattern) * 2;
         Ok(Self {
+            pattern: written.into(),
+            comparator,
             find,
             nfa,
             slots,
             groups,
         })
+    }
+
+    /// Octets that it takes, caches aside.
+    pub(crate) fn octets(&self) -> usize {
+        self.find.memory_usage() + self.nfa.memory_usage()
     }
 
     pub(crate) fn matches(&self, value: &[u8], ranges: Option<&mut Ranges>) -> bool {
@@ -133,6 +145,22 @@ impl Regex {
             std::mem::swap(&mut current, &mut next);
         }
         best
+    }
+}
+
+impl Code for Regex {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.pattern.as_ref().to_owned().put(out);
+        self.comparator.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, LoadError> {
+        let pattern = String::get(from)?;
+        let comparator = Comparator::get(from)?;
+        let regex = Self::new(comparator, pattern.as_bytes(), from.regex_size)
+            .map_err(|_| from.malformed())?;
+        from.take_regex(regex.octets())?;
+        Ok(regex)
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::host::Host;
 use super::{Case, Report, Request};
-use crate::config::{Config, Envelope};
+use crate::config::{Config, Envelope, ImapCause, ImapEvent};
 use crate::eval::{Evaluation, Progress};
 use crate::question::{Answer, Question};
 use crate::script::{Compiler, Script};
-use crate::{Action, Capabilities, Diagnostic, Severity};
+use crate::{Action, Capabilities, Diagnostic, Scanner, Score, Severity};
 
 /// Where suites and the scripts they name are read from. Tests may hand out texts from memory.
 pub(super) type Read<'r> = &'r dyn Fn(&Path) -> Result<Vec<u8>, String>;
@@ -19,10 +19,9 @@ pub(super) struct Runner<'r> {
     read: Read<'r>,
     folder: PathBuf,
     config: Config,
-    settings: BTreeMap<String, String>,
     pending: BTreeMap<String, Option<String>>,
     script: Option<Script>,
-    saved: BTreeMap<String, Script>,
+    saved: BTreeMap<String, Vec<u8>>,
     host: Host,
     actions: Vec<Action>,
     errors: Vec<String>,
@@ -37,7 +36,6 @@ impl<'r> Runner<'r> {
             read,
             folder: suite.parent().map(Path::to_owned).unwrap_or_default(),
             config,
-            settings: BTreeMap::new(),
             pending: BTreeMap::new(),
             script: None,
             saved: BTreeMap::new(),
@@ -96,9 +94,10 @@ impl<'r> Runner<'r> {
         }
     }
 
-    fn compile_source(&mut self, source: &[u8]) -> Option<Script> {
+    /// The compiler with the settings at hand.
+    fn compiler(&self) -> Compiler {
         let mut capabilities = Capabilities::all().without("vnd.dovecot.testsuite");
-        if let Some(list) = self.settings.get("sieve_extensions") {
+        if let Some(list) = self.setting("sieve_extensions") {
             for word in list.split_whitespace() {
                 capabilities = match word.strip_prefix('-') {
                     Some(name) => capabilities.without(name),
@@ -106,10 +105,18 @@ impl<'r> Runner<'r> {
                 };
             }
         }
-        let compiler = Compiler::new()
+        Compiler::new()
             .capabilities(capabilities)
-            .limits(self.config.limits.clone());
-        match compiler.compile(source) {
+            .limits(self.config.limits.clone())
+            .xmpp(self.setting("sieve_notify_xmpp") == Some("yes"))
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.host.settings.get(name).map(String::as_str)
+    }
+
+    fn compile_source(&mut self, source: &[u8]) -> Option<Script> {
+        match self.compiler().compile(source) {
             Ok(script) => Some(script),
             Err(faults) => {
                 let errors = faults
@@ -139,7 +146,7 @@ impl<'r> Runner<'r> {
         } else {
             "included"
         };
-        let folder = self.settings.get(setting).map_or(default, String::as_str);
+        let folder = self.setting(setting).unwrap_or(default);
         let path = self.folder.join(folder).join(format!("{name}.sieve"));
         let before = self.errors.len();
         match (self.read)(&path) {
@@ -156,7 +163,17 @@ impl<'r> Runner<'r> {
 
     fn run_script(&mut self, script: &Script, message: &[u8], envelope: &Envelope) -> bool {
         let config: Arc<Config> = Arc::new(self.configured());
-        let mut evaluation = Evaluation::new(script, message, envelope.clone(), config);
+        match (self.score(false, message), self.score(true, message)) {
+            (Ok(spam), Ok(virus)) => self.host.scores = (spam, virus),
+            (Err(fault), _) | (_, Err(fault)) => {
+                self.errors.push(fault);
+                return false;
+            }
+        }
+        let flags = self.setting("imap/flags").unwrap_or_default();
+        let flags: Vec<String> = flags.split_whitespace().map(str::to_owned).collect();
+        let mut evaluation =
+            Evaluation::new(script, message, envelope.clone(), config).with_flags(flags);
         let outcome = loop {
             match evaluation.step() {
                 Progress::Done(outcome) => break outcome,
@@ -184,8 +201,7 @@ impl<'r> Runner<'r> {
     fn configured(&self) -> Config {
         let mut config = self.config.clone();
         let number = |name: &str| {
-            self.settings
-                .get(name)
+            self.setting(name)
                 .and_then(|value| value.parse::<usize>().ok())
         };
         if let Some(value) = number("sieve_max_actions").filter(|&value| value > 0) {
@@ -194,25 +210,21 @@ impl<'r> Runner<'r> {
         if let Some(value) = number("sieve_max_redirects") {
             config.limits.redirects = value;
         }
-        if let Some(value) = self.settings.get("recipient_delimiter") {
-            config.separator.clone_from(value);
+        if let Some(value) = self.setting("recipient_delimiter") {
+            value.clone_into(&mut config.separator);
         }
-        if let Some(value) = self.settings.get("sieve_user_email") {
+        if let Some(value) = self.setting("sieve_user_email") {
             config
                 .addresses
                 .push(value.trim_matches(['<', '>']).to_owned());
         }
-        if let Some(value) = self.settings.get("sieve_editheader_protected") {
+        if let Some(value) = self.setting("sieve_editheader_protected") {
             config.protected_fields = value.split_whitespace().map(str::to_owned).collect();
         }
         if let Some(value) = number("sieve_variables_max_value_size") {
             config.limits.string_size = value;
         }
-        let seconds = |name: &str| {
-            self.settings
-                .get(name)
-                .and_then(|value| parse_seconds(value))
-        };
+        let seconds = |name: &str| self.setting(name).and_then(parse_seconds);
         if let Some(value) = seconds("sieve_vacation_min_period") {
             config.vacation_minimum = value;
         }
@@ -222,7 +234,46 @@ impl<'r> Runner<'r> {
         if let Some(value) = seconds("sieve_vacation_max_period").filter(|&value| value > 0) {
             config.vacation_maximum = value;
         }
+        config.xmpp = self.setting("sieve_notify_xmpp") == Some("yes");
+        config.imap_event = self.imap_event();
+        let environment = self.host.settings.iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix("environment/")?;
+            Some((name.to_owned(), value.clone()))
+        });
+        config.environment.extend(environment);
         config
+    }
+
+    /// `imap/cause` and so on: the event that runs the script.
+    fn imap_event(&self) -> Option<ImapEvent> {
+        let text = |name: &str| self.setting(name).unwrap_or_default().to_owned();
+        Some(ImapEvent {
+            cause: match self.setting("imap/cause")? {
+                "APPEND" => ImapCause::Append,
+                "COPY" => ImapCause::Copy,
+                _ => ImapCause::Flag,
+            },
+            mailbox: text("imap/mailbox"),
+            user: text("imap/user"),
+            email: text("imap/email"),
+            changed_flags: text("imap/changedflags")
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+        })
+    }
+
+    /// The score of a scanner by the settings of Pigeonhole.
+    fn score(&self, virus: bool, message: &[u8]) -> Result<Option<Score>, String> {
+        let prefix = if virus {
+            "sieve_virustest_"
+        } else {
+            "sieve_spamtest_"
+        };
+        let setting = |name: &str| self.setting(&format!("{prefix}{name}")).map(str::to_owned);
+        let scanner =
+            Scanner::from_settings(virus, setting).map_err(|fault| format!("{prefix}{fault}"))?;
+        Ok(scanner.and_then(|scanner| scanner.score(message)))
     }
 
     fn reset(&mut self) {
@@ -305,8 +356,8 @@ impl<'r> Runner<'r> {
             Request::Reload => {
                 for (name, value) in std::mem::take(&mut self.pending) {
                     match value {
-                        Some(value) => self.settings.insert(name, value),
-                        None => self.settings.remove(&name),
+                        Some(value) => self.host.settings.insert(name, value),
+                        None => self.host.settings.remove(&name),
                     };
                 }
                 true
@@ -316,20 +367,23 @@ impl<'r> Runner<'r> {
                 true
             }
             Request::DeleteMailbox(name) => self.host.mailboxes.remove(name).is_some(),
-            Request::SaveBinary(name) => match self.script.clone() {
+            Request::SaveBinary(name) => match &self.script {
                 Some(script) => {
-                    self.saved.insert(name.clone(), script);
+                    self.saved.insert(name.clone(), script.to_bytes());
                     true
                 }
                 None => false,
             },
-            Request::LoadBinary(name) => match self.saved.get(name) {
-                Some(script) => {
-                    self.script = Some(script.clone());
-                    true
+            Request::LoadBinary(name) => {
+                let Some(compiled) = self.saved.get(name) else {
+                    return Answer::Failed(format!("no binary `{name}` was saved"));
+                };
+                match self.compiler().load(compiled) {
+                    Ok(script) => self.script = Some(script),
+                    Err(fault) => return Answer::Failed(format!("the binary `{name}`: {fault}")),
                 }
-                None => false,
-            },
+                true
+            }
             Request::SetMetadata {
                 mailbox,
                 annotation,

@@ -90,6 +90,8 @@ pub(crate) fn capabilities() -> Capabilities {
         "spamtestplus",
         "virustest",
         "include",
+        "convert",
+        "processcalendar",
         "redirect-dsn",
         "redirect-deliverby",
         "envelope-dsn",
@@ -336,7 +338,9 @@ impl Plan<'_> {
                     let reason = reject.reason.replace("\r\n", "\n");
                     return Err(Outcome::Failed(Failure::new("5.7.1", reason.trim_end())));
                 }
-                Action::Vacation(_) | Action::Notify(_) if self.is_last_generation() => {
+                Action::Vacation(_) | Action::Notify(_) | Action::Report(_)
+                    if self.is_last_generation() =>
+                {
                     tracing::warn!(queue_id = %self.job.id, action = name, "it would loop");
                     continue;
                 }
@@ -368,6 +372,17 @@ impl Plan<'_> {
                         born.push(self.mail(recipient, message.clone()));
                     }
                     notify.recipients.join(" ")
+                }
+                Action::Report(report) => {
+                    let from = format!("postmaster@{}", self.filter.hostname);
+                    let message = report.to_message(
+                        &self.message,
+                        &from,
+                        &date(SystemTime::now()),
+                        &self.message_id("report"),
+                    );
+                    born.push(self.mail(&report.recipient, message));
+                    report.recipient
                 }
                 Action::TrackDuplicate(track) => {
                     let key = duplicate_key(&track.handle, &track.id);
