@@ -1,0 +1,3 @@
+# RFC 5183, section 4
+require ["environment"];
+if environment :contains "item" "" { discard; }

@@ -1,0 +1,7 @@
+# RFC 5231, section 6
+require ["relational", "comparator-i;ascii-numeric"];
+if address :count "ge" :comparator "i;ascii-numeric"
+                ["to", "cc"] ["3"]
+{
+    discard;
+}

@@ -1,0 +1,7 @@
+# RFC 5231, section 6
+require ["relational", "comparator-i;ascii-numeric"];
+if header :count "ge" :comparator "i;ascii-numeric"
+                ["received"] ["3"]
+{
+    discard;
+}

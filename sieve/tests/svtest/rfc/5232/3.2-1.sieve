@@ -1,0 +1,4 @@
+# RFC 5232, section 3.2
+require ["imap4flags", "variables"];
+addflag "flagvar" "\\Deleted";
+addflag "flagvar" "\\Answered";

@@ -1,0 +1,3 @@
+# RFC 5437, section 3.1
+require ["enotify"];
+notify "xmpp:romeo@im.example.com";

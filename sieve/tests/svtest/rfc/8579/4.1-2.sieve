@@ -1,0 +1,6 @@
+# RFC 8579, section 4.1
+require "fileinto";
+require "special-use";
+require "mailbox";
+
+fileinto :specialuse "\\Junk" :create "Spam";

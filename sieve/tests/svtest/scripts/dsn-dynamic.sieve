@@ -1,0 +1,3 @@
+require ["redirect-dsn", "variables"];
+set "when" "SOMETIMES";
+redirect :notify "${when}" "a@example.org";

@@ -1,0 +1,4 @@
+require ["editheader", "imapsieve", "fileinto"];
+addheader "X-Added" "yes";
+fileinto "Other";
+keep;

@@ -1,0 +1,2 @@
+require ["envelope", "imapsieve"];
+if envelope "from" "ann@example.org" { discard; }

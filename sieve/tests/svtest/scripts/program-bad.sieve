@@ -1,0 +1,4 @@
+require "vnd.dovecot.execute";
+execute :pipe :input "x" "a";
+execute :output "x" "a";
+execute 1;

@@ -1,0 +1,3 @@
+require ["enotify", "variables"];
+set "to" "xmpp:romeo@im.example.com";
+if valid_notify_method "${to}" { notify "${to}"; }
