@@ -181,10 +181,10 @@ impl<M: Machine> Conn<M> {
     pub async fn accept_tls(&mut self, acceptor: &TlsAcceptor) -> Result<(), ConnError> {
         self.flush().await?;
         self.no_plaintext_left()?;
-        let Stream::Plain(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+        let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(Misuse::NotExpected { call: "accept_tls" }.into());
         };
-        self.stream = Stream::accept_tls(tcp, acceptor).await?;
+        self.stream = Stream::accept_tls(socket, acceptor).await?;
         self.machine.tls_started()?;
         Ok(())
     }
@@ -200,13 +200,13 @@ impl<M: Machine> Conn<M> {
     ) -> Result<(), ConnError> {
         self.flush().await?;
         self.no_plaintext_left()?;
-        let Stream::Plain(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+        let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(Misuse::NotExpected {
                 call: "connect_tls",
             }
             .into());
         };
-        self.stream = Stream::connect_tls(tcp, connector, name).await?;
+        self.stream = Stream::connect_tls(socket, connector, name).await?;
         self.machine.tls_started()?;
         Ok(())
     }

@@ -4,20 +4,26 @@
 //!
 //! - [`Conn`]: one connection: a machine, its transport and its input buffer.
 //!   [`Conn::next`] pumps octets until the machine has an event.
-//! - [`Listener`]: accepts connections, with limits in all and per address.
+//! - [`Stream`]: its transport, accepted or connected to, TLS or not.
+//! - [`Listener`], [`LocalListener`]: accept connections, with limits in all
+//!   and per address, and behind proxies.
 //! - [`tls`]: certificates, acceptors and connectors.
 //! - [`Resolver`]: MX, address and reverse look-ups.
 
 mod conn;
 mod listener;
 mod machine;
+mod proxy;
 mod resolver;
+mod socket;
 mod stream;
 pub mod tls;
 
 pub use conn::{Conn, ConnError};
-pub use listener::{Listener, ListenerLimits};
+pub use listener::{Listener, ListenerLimits, LocalListener};
+pub use proxy::{Proxied, ProxyError, read_proxy_header};
 pub use resolver::{Exchange, Resolver, ResolverError};
+pub use socket::Socket;
 pub use stream::Stream;
 
 /// The README's example compiles and runs.

@@ -1,13 +1,22 @@
 use std::collections::HashMap;
-use std::future::Future;
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::proxy::read_proxy_header;
+
+/// How long a farewell to a connection over a limit may take.
+const REFUSAL: Duration = Duration::from_secs(2);
 
 /// How many connections a listener holds at once.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +24,8 @@ pub struct ListenerLimits {
     /// In all: stops memory and file descriptors from running out.
     pub total: usize,
     /// From one address: stops one host from taking all the others' places.
+    /// Of IPv6 a whole network of 64 bits counts as one: a host can have any
+    /// address in it.
     pub per_address: usize,
 }
 
@@ -32,6 +43,21 @@ impl Default for ListenerLimits {
 pub struct Listener {
     socket: TcpListener,
     limits: ListenerLimits,
+    proxies: Option<Proxies>,
+}
+
+/// Whose word is taken for where a connection comes from.
+#[derive(Clone)]
+struct Proxies {
+    trusted: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    limit: Duration,
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Proxies");
+        debug.field("limit", &self.limit).finish_non_exhaustive()
+    }
 }
 
 impl Listener {
@@ -50,7 +76,25 @@ impl Listener {
         Ok(Self {
             socket: socket.listen(1024)?,
             limits,
+            proxies: None,
         })
+    }
+
+    /// Connections from addresses that are `trusted` must begin with the
+    /// header of a proxy ([`read_proxy_header`]), within `limit`; the session
+    /// is told the address that the header names, and the limit per address
+    /// counts that one. A header from anybody else is not looked for.
+    #[must_use]
+    pub fn behind_proxies(
+        mut self,
+        trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+        limit: Duration,
+    ) -> Self {
+        self.proxies = Some(Proxies {
+            trusted: Arc::new(trusted),
+            limit,
+        });
+        self
     }
 
     /// The address that it is bound to.
@@ -68,57 +112,173 @@ impl Listener {
     /// short farewell.
     pub async fn serve<S, R>(
         self,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
         grace: Duration,
-        session: impl Fn(TcpStream, SocketAddr) -> S,
-        refuse: impl Fn(TcpStream, SocketAddr) -> R,
+        session: impl Fn(TcpStream, SocketAddr) -> S + Send + Sync + 'static,
+        refuse: impl Fn(TcpStream, SocketAddr) -> R + Send + Sync + 'static,
+    ) where
+        S: Future<Output = ()> + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let Self {
+            socket,
+            limits,
+            proxies,
+        } = self;
+        let places = Arc::new(Places {
+            limits,
+            taken: Mutex::default(),
+        });
+        let (session, refuse) = (Arc::new(session), Arc::new(refuse));
+        let accepted = |(socket, peer): (TcpStream, SocketAddr)| {
+            let _ = socket.set_nodelay(true);
+            let proxies = proxies.clone();
+            let proxies = proxies.filter(|known| (known.trusted)(peer.ip().to_canonical()));
+            let (session, refuse) = (Arc::clone(&session), Arc::clone(&refuse));
+            // Taken at once: nobody waits for a place without having one.
+            let place = match proxies {
+                None => Place::take(&places, Some(peer.ip())),
+                Some(_) => Place::take(&places, None),
+            };
+            async move {
+                let Some(mut place) = place else {
+                    let _ = tokio::time::timeout(REFUSAL, refuse(socket, peer)).await;
+                    return;
+                };
+                let (mut socket, mut peer) = (socket, peer);
+                if let Some(proxies) = proxies {
+                    match read_proxy_header(&mut socket, proxies.limit).await {
+                        Ok(proxied) => peer = proxied.map_or(peer, |ends| ends.source),
+                        Err(error) => {
+                            tracing::warn!(proxy = %peer.ip(), %error, "connection dropped");
+                            return;
+                        }
+                    }
+                    if !place.count(peer.ip()) {
+                        let _ = tokio::time::timeout(REFUSAL, refuse(socket, peer)).await;
+                        return;
+                    }
+                }
+                session(socket, peer).await;
+                drop(place);
+            }
+        };
+        serve(stop, grace, move |cx| socket.poll_accept(cx), accepted).await;
+    }
+}
+
+/// A bound socket in the file system that hands its connections to sessions.
+/// Its file goes with it.
+#[derive(Debug)]
+pub struct LocalListener {
+    socket: UnixListener,
+    path: PathBuf,
+    total: usize,
+}
+
+impl LocalListener {
+    /// Makes the socket `path`, which those may connect to whom `mode` (as of
+    /// chmod) lets write. What nobody listens to any more is replaced.
+    ///
+    /// # Errors
+    /// As the system says: in use, not permitted, path too long.
+    pub fn bind(path: &Path, mode: u32, total: usize) -> io::Result<Self> {
+        let socket = match UnixListener::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                // Connecting to a file that is no socket is refused, too.
+                let socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
+                let alive = std::os::unix::net::UnixStream::connect(path);
+                match alive {
+                    Err(dead) if socket && dead.kind() == io::ErrorKind::ConnectionRefused => {
+                        std::fs::remove_file(path)?;
+                        UnixListener::bind(path)?
+                    }
+                    _ => return Err(error),
+                }
+            }
+            bound => bound?,
+        };
+        let listener = Self {
+            socket,
+            path: path.to_owned(),
+            total,
+        };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        Ok(listener)
+    }
+
+    /// As [`Listener::serve`].
+    pub async fn serve<S, R>(
+        self,
+        stop: watch::Receiver<bool>,
+        grace: Duration,
+        session: impl Fn(UnixStream) -> S + Send + Sync + 'static,
+        refuse: impl Fn(UnixStream) -> R + Send + Sync + 'static,
     ) where
         S: Future<Output = ()> + Send + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
         let places = Arc::new(Places {
-            limits: self.limits,
+            limits: ListenerLimits {
+                total: self.total,
+                per_address: usize::MAX,
+            },
             taken: Mutex::default(),
         });
-        let mut sessions = JoinSet::new();
-        loop {
-            while sessions.try_join_next().is_some() {}
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                _ = stop.wait_for(|stop| *stop) => break,
-            };
-            let (socket, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, or the peer has gone already: wait
-                    // a little instead of spinning.
-                    tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            let _ = socket.set_nodelay(true);
-            match Place::take(&places, peer.ip()) {
-                Some(place) => {
-                    let session = session(socket, peer);
-                    sessions.spawn(async move {
-                        session.await;
-                        drop(place);
-                    });
-                }
-                None => {
-                    let farewell = refuse(socket, peer);
-                    sessions.spawn(async move {
-                        let _ = tokio::time::timeout(Duration::from_secs(2), farewell).await;
-                    });
+        let (session, refuse) = (Arc::new(session), Arc::new(refuse));
+        let accepted = |(socket, _)| {
+            let (session, refuse) = (Arc::clone(&session), Arc::clone(&refuse));
+            let place = Place::take(&places, None);
+            async move {
+                match place {
+                    Some(_place) => session(socket).await,
+                    None => {
+                        let _ = tokio::time::timeout(REFUSAL, refuse(socket)).await;
+                    }
                 }
             }
+        };
+        serve(stop, grace, move |cx| self.socket.poll_accept(cx), accepted).await;
+    }
+}
+
+impl Drop for LocalListener {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Accepts until `stop` turns true, then waits for what has begun.
+async fn serve<T, F: Future<Output = ()> + Send + 'static>(
+    mut stop: watch::Receiver<bool>,
+    grace: Duration,
+    mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+    accepted: impl Fn(T) -> F,
+) {
+    let mut sessions = JoinSet::new();
+    loop {
+        while sessions.try_join_next().is_some() {}
+        let next = tokio::select! {
+            next = poll_fn(&mut accept) => next,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match next {
+            Ok(next) => {
+                sessions.spawn(accepted(next));
+            }
+            Err(error) => {
+                // Out of descriptors, or the peer has gone already: wait
+                // a little instead of spinning.
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
-        drop(self.socket);
-        let all_ended = async { while sessions.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, all_ended).await.is_err() {
-            sessions.shutdown().await;
-        }
+    }
+    // Whoever comes now is told so by the system, and does not wait in vain.
+    drop(accept);
+    let all_ended = async { while sessions.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, all_ended).await.is_err() {
+        sessions.shutdown().await;
     }
 }
 
@@ -130,24 +290,55 @@ struct Places {
 /// One connection's place under the limits, given back when dropped.
 struct Place {
     places: Arc<Places>,
-    address: IpAddr,
+    /// Absent while it is not known, or does not count.
+    address: Option<IpAddr>,
 }
 
 impl Place {
-    fn take(places: &Arc<Places>, address: IpAddr) -> Option<Self> {
+    fn take(places: &Arc<Places>, address: Option<IpAddr>) -> Option<Self> {
         let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (total, by_address) = &mut *taken;
-        let here = by_address.get(&address).copied().unwrap_or(0);
-        if *total >= places.limits.total || here >= places.limits.per_address {
+        if taken.0 >= places.limits.total {
             return None;
         }
-        *total += 1;
-        by_address.insert(address, here + 1);
+        taken.0 += 1;
         drop(taken);
-        Some(Self {
+        let mut place = Self {
             places: Arc::clone(places),
-            address,
-        })
+            address: None,
+        };
+        match address {
+            Some(address) if !place.count(address) => None,
+            _ => Some(place),
+        }
+    }
+
+    /// Counts it for an address; false when that has its share.
+    fn count(&mut self, address: IpAddr) -> bool {
+        let address = network(address);
+        let mut taken = self
+            .places
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let here = taken.1.get(&address).copied().unwrap_or(0);
+        if here >= self.places.limits.per_address {
+            return false;
+        }
+        taken.1.insert(address, here + 1);
+        drop(taken);
+        self.address = Some(address);
+        true
+    }
+}
+
+/// What counts as one address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        four => four,
     }
 }
 
@@ -160,10 +351,11 @@ impl Drop for Place {
             .unwrap_or_else(PoisonError::into_inner);
         let (total, by_address) = &mut *taken;
         *total -= 1;
-        if let Some(here) = by_address.get_mut(&self.address) {
+        let Some(address) = self.address else { return };
+        if let Some(here) = by_address.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
-                by_address.remove(&self.address);
+                by_address.remove(&address);
             }
         }
     }

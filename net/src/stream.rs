@@ -1,33 +1,57 @@
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::conn::{ConnError, HANDSHAKE};
+use crate::socket::Socket;
 
-/// A transport: TCP, or TLS over it.
+/// A transport: a socket, or TLS over it.
 #[derive(Debug)]
 pub enum Stream {
     /// In the clear.
-    Plain(TcpStream),
+    Plain(Socket),
     /// Encrypted.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Socket>>),
     /// Between two steps of an upgrade; reading it is the end of the stream.
     Gone,
 }
 
 impl Stream {
+    /// Connects to an address, within `limit`.
+    ///
+    /// # Errors
+    /// As the system says, or `TimedOut`.
+    pub async fn connect(address: SocketAddr, limit: Duration) -> io::Result<Self> {
+        let socket = tokio::time::timeout(limit, TcpStream::connect(address)).await??;
+        socket.set_nodelay(true)?;
+        Ok(socket.into())
+    }
+
+    /// Connects to a socket in the file system.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub async fn connect_local(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Into::into)
+    }
+
     /// Shakes hands as a server, for services with implicit TLS (RFC 8314).
     ///
     /// # Errors
     /// When the handshake fails or takes longer than 30 s.
-    pub async fn accept_tls(socket: TcpStream, acceptor: &TlsAcceptor) -> Result<Self, ConnError> {
-        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(socket))
+    pub async fn accept_tls(
+        socket: impl Into<Socket>,
+        acceptor: &TlsAcceptor,
+    ) -> Result<Self, ConnError> {
+        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(socket.into()))
             .await
             .map_err(|_| ConnError::HandshakeTimeout)??;
         Ok(Self::Tls(Box::new(TlsStream::Server(stream))))
@@ -38,11 +62,11 @@ impl Stream {
     /// # Errors
     /// As [`Stream::accept_tls`], and when the server's certificate is refused.
     pub async fn connect_tls(
-        socket: TcpStream,
+        socket: impl Into<Socket>,
         connector: &TlsConnector,
         name: ServerName<'static>,
     ) -> Result<Self, ConnError> {
-        let stream = tokio::time::timeout(HANDSHAKE, connector.connect(name, socket))
+        let stream = tokio::time::timeout(HANDSHAKE, connector.connect(name, socket.into()))
             .await
             .map_err(|_| ConnError::HandshakeTimeout)??;
         Ok(Self::Tls(Box::new(TlsStream::Client(stream))))
@@ -75,20 +99,20 @@ impl Stream {
     /// The address of the other end.
     ///
     /// # Errors
-    /// When the socket is no longer connected.
+    /// When the socket is no longer connected, or is not TCP.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp()?.peer_addr()
+        self.socket()?.peer_addr()
     }
 
     /// The address of this end.
     ///
     /// # Errors
-    /// When the socket is no longer connected.
+    /// When the socket is no longer connected, or is not TCP.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp()?.local_addr()
+        self.socket()?.local_addr()
     }
 
-    fn tcp(&self) -> io::Result<&TcpStream> {
+    fn socket(&self) -> io::Result<&Socket> {
         match self {
             Self::Plain(stream) => Ok(stream),
             Self::Tls(stream) => Ok(stream.get_ref().0),
@@ -106,9 +130,9 @@ pub struct TlsInfo {
     pub cipher: &'static str,
 }
 
-impl From<TcpStream> for Stream {
-    fn from(stream: TcpStream) -> Self {
-        Self::Plain(stream)
+impl<S: Into<Socket>> From<S> for Stream {
+    fn from(socket: S) -> Self {
+        Self::Plain(socket.into())
     }
 }
 

@@ -122,6 +122,16 @@ impl Host {
         self.seen.lock().unwrap().faults.clone()
     }
 
+    /// Waits until so many things were done wrong, and no more.
+    pub(crate) async fn wait_for_faults(&self, count: usize) {
+        let start = Instant::now();
+        while self.faults().len() < count {
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.faults());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(self.faults().len(), count, "{:?}", self.faults());
+    }
+
     /// Waits for a message that is as asked.
     pub(crate) async fn wait_for(&self, what: &str, is: impl Fn(&Taken) -> bool) -> Taken {
         let start = Instant::now();

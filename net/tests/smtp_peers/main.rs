@@ -21,6 +21,7 @@ mod exim;
 mod host;
 mod messages;
 mod opensmtpd;
+mod ours;
 mod postfix;
 mod relay;
 mod small;
