@@ -10,9 +10,12 @@ pub(crate) type Parsed<T> = Result<T, ParseError>;
 /// Deepest nesting of search keys, body structures, threads.
 pub(crate) const DEPTH: u32 = 50;
 
+/// Longer than every keyword of the grammar.
+pub(crate) const KEYWORD: usize = 24;
+
 /// A position in octets.
 ///
-/// Strings are slices of `shared` where there is one, else copies.
+/// Long strings are slices of `shared` where there is one, else copies.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     octets: &'a [u8],
@@ -37,37 +40,51 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(crate) fn shared(octets: &'a Bytes) -> Self {
+    /// A line that is shared, up to its last CRLF.
+    pub(crate) fn line(line: &'a Bytes) -> Self {
         Self {
-            shared: Some(octets),
-            ..Self::new(octets)
+            shared: Some(line),
+            ..Self::new(line.strip_suffix(b"\r\n").unwrap_or(line))
         }
     }
 
+    #[inline]
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
+    #[inline]
     pub(crate) fn set_at(&mut self, at: usize) {
         self.at = at.min(self.octets.len());
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.octets.get(self.at..).unwrap_or_default()
     }
 
+    /// The octets from `at` on.
+    #[inline]
+    pub(crate) fn from(&self, at: usize) -> &'a [u8] {
+        self.octets.get(at..).unwrap_or_default()
+    }
+
+    #[inline]
     pub(crate) fn is_end(&self) -> bool {
         self.at >= self.octets.len()
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.octets.get(self.at).copied()
     }
 
+    #[inline]
     pub(crate) fn peek_at(&self, ahead: usize) -> Option<u8> {
         self.octets.get(self.at + ahead).copied()
     }
 
+    #[cold]
     pub(crate) fn error(&self, kind: ParseErrorKind) -> ParseError {
         ParseError { kind, at: self.at }
     }
@@ -76,17 +93,20 @@ impl<'a> Cursor<'a> {
         ParseError { kind, at }
     }
 
+    #[cold]
     pub(crate) fn expected<T>(&self, what: &'static str) -> Parsed<T> {
         Err(self.error(ParseErrorKind::Expected(what)))
     }
 
     /// Takes `octet` if it is next.
+    #[inline]
     pub(crate) fn eat(&mut self, octet: u8) -> bool {
         let is_next = self.peek() == Some(octet);
         self.at += usize::from(is_next);
         is_next
     }
 
+    #[inline]
     pub(crate) fn expect(&mut self, octet: u8, name: &'static str) -> Parsed<()> {
         if self.eat(octet) {
             Ok(())
@@ -95,24 +115,28 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn space(&mut self) -> Parsed<()> {
         self.expect(b' ', "a space")
     }
 
+    #[inline]
     pub(crate) fn open(&mut self) -> Parsed<()> {
         self.expect(b'(', "\"(\"")
     }
 
+    #[inline]
     pub(crate) fn close(&mut self) -> Parsed<()> {
         self.expect(b')', "\")\"")
     }
 
     /// Takes `text` if it is next, in any case.
+    #[inline]
     pub(crate) fn eat_text(&mut self, text: &str) -> bool {
-        let found = self
-            .rest()
-            .get(..text.len())
-            .is_some_and(|next| next.eq_ignore_ascii_case(text.as_bytes()));
+        let found = self.rest().get(..text.len()).is_some_and(|next| {
+            let mut pairs = next.iter().zip(text.as_bytes());
+            pairs.all(|(next, octet)| next.eq_ignore_ascii_case(octet))
+        });
         if found {
             self.at += text.len();
         }
@@ -128,6 +152,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes octets while they are of the class.
+    #[inline]
     pub(crate) fn take_while(&mut self, class: Chars) -> &'a [u8] {
         let rest = self.rest();
         let len = rest
@@ -136,6 +161,39 @@ impl<'a> Cursor<'a> {
             .unwrap_or(rest.len());
         self.at += len;
         rest.get(..len).unwrap_or_default()
+    }
+
+    /// Takes octets while they are of the class: a keyword in upper case, in
+    /// `buffer`. Empty when none is there, or one longer than any keyword.
+    #[inline]
+    pub(crate) fn keyword<'b>(&mut self, class: Chars, buffer: &'b mut [u8; KEYWORD]) -> &'b [u8] {
+        let rest = self.rest();
+        let word = self.take_while(class);
+        if word.len() > KEYWORD {
+            return &[];
+        }
+        // A fixed number of octets at once where there are so many.
+        match rest.first_chunk() {
+            Some(chunk) => *buffer = *chunk,
+            None => {
+                let copied = buffer.iter_mut().zip(word);
+                copied.for_each(|(slot, octet)| *slot = *octet);
+            }
+        }
+        buffer.make_ascii_uppercase();
+        buffer.get(..word.len()).unwrap_or_default()
+    }
+
+    /// An atom in upper case, in `buffer`; empty when it is longer than any
+    /// keyword.
+    #[inline]
+    pub(crate) fn verb<'b>(&mut self, buffer: &'b mut [u8; KEYWORD]) -> Parsed<&'b str> {
+        let at = self.at;
+        let word = self.keyword(Chars::ATOM, buffer);
+        if self.at == at {
+            return self.expected("an atom");
+        }
+        Ok(std::str::from_utf8(word).unwrap_or_default())
     }
 
     /// One or more octets of the class.
@@ -167,15 +225,26 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn number64(&mut self) -> Parsed<u64> {
-        let at = self.at;
-        let digits = self.take_some(Chars::DIGIT, "a number")?;
         let mut value = 0_u64;
-        for digit in digits {
-            value = value
+        let mut len = 0;
+        for octet in self.rest() {
+            let digit = octet.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            let next = value
                 .checked_mul(10)
-                .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-                .ok_or(Self::error_at(ParseErrorKind::Number, at))?;
+                .and_then(|value| value.checked_add(u64::from(digit)));
+            match next {
+                Some(next) => value = next,
+                None => return Err(self.error(ParseErrorKind::Number)),
+            }
+            len += 1;
         }
+        if len == 0 {
+            return self.expected("a number");
+        }
+        self.at += len;
         Ok(value)
     }
 
@@ -206,8 +275,8 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut item: impl FnMut(&mut Self) -> Parsed<T>,
     ) -> Parsed<Vec<T>> {
-        self.open()?;
         let mut items = Vec::new();
+        self.open()?;
         if self.eat(b')') {
             return Ok(items);
         }

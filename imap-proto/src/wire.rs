@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 /// Literals from this size on are queued uncopied.
 const COPY_BELOW: usize = 512;
 
+/// Octets that most lines fit in.
+const ROOM: usize = 512;
+
 /// How strings and mailbox names are put on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dialect {
@@ -69,38 +72,54 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    #[inline]
     pub(crate) fn raw(&mut self, octets: &[u8]) {
         self.text.extend_from_slice(octets);
     }
 
+    #[inline]
     pub(crate) fn str(&mut self, text: &str) {
         self.raw(text.as_bytes());
     }
 
+    #[inline]
     pub(crate) fn byte(&mut self, octet: u8) {
         self.text.extend_from_slice(&[octet]);
     }
 
+    #[inline]
     pub(crate) fn space(&mut self) {
         self.byte(b' ');
     }
 
+    #[inline]
     pub(crate) fn number(&mut self, value: impl Into<u64>) {
         let mut value: u64 = value.into();
         let mut digits = [0_u8; 20];
-        let mut len = 0;
+        let mut start = digits.len();
         for slot in digits.iter_mut().rev() {
-            *slot = b'0' + u8::try_from(value % 10).unwrap_or(0);
+            // One digit: it fits.
+            *slot = b'0' | (value % 10) as u8;
             value /= 10;
-            len += 1;
+            start -= 1;
             if value == 0 {
                 break;
             }
         }
-        self.raw(digits.get(20 - len..).unwrap_or_default());
+        self.raw(digits.get(start..).unwrap_or_default());
+    }
+
+    /// The first `len` of these octets. All are copied and some taken back:
+    /// cheaper than copying a number that is not known beforehand.
+    #[inline]
+    pub(crate) fn short<const N: usize>(&mut self, octets: &[u8; N], len: u8) {
+        let end = self.text.len() + usize::from(len);
+        self.text.extend_from_slice(octets);
+        self.text.truncate(end);
     }
 
     /// Items with a space between.
+    #[inline]
     pub(crate) fn spaced<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
@@ -115,6 +134,7 @@ impl Writer<'_> {
     }
 
     /// `"(" items ")"`.
+    #[inline]
     pub(crate) fn list<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
@@ -173,13 +193,16 @@ impl Writer<'_> {
 
 /// Encodes into octets of its own; streamed literals are left as gaps.
 pub(crate) fn to_vec(dialect: Dialect, encode: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-    let mut text = BytesMut::new();
+    let mut text = BytesMut::with_capacity(ROOM);
     let mut breaks = Vec::new();
     encode(&mut Writer {
         text: &mut text,
         breaks: &mut breaks,
         dialect,
     });
+    if breaks.is_empty() {
+        return text.into();
+    }
     let mut whole = Vec::with_capacity(text.len());
     let mut done = 0;
     for one in breaks {

@@ -241,7 +241,7 @@ impl Client {
     fn behind(&mut self, text: &Bytes, rest: FetchRest) -> Received {
         self.mode = Mode::Ready;
         self.framer = Framer::tolerant(self.config.tolerate_bare_lf);
-        let mut c = Cursor::shared(text);
+        let mut c = Cursor::line(text);
         c.utf8 = self.dialect.utf8;
         let parsed = parse_rest(&mut c);
         let items = match parsed {
@@ -271,7 +271,7 @@ impl Client {
 fn parse_rest(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
     let mut items = Vec::new();
     while c.eat(b' ') {
-        items.push(FetchItem::parse(c)?);
+        FetchItem::parse_onto(c, &mut items)?;
     }
     c.close()?;
     c.end()?;

@@ -1,10 +1,10 @@
 use std::num::NonZeroU32;
 
-use crate::cursor::{Cursor, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::section::{encode_binary, parse_binary};
-use crate::types::{PartNumber, Partial, Section, SequenceSet};
+use crate::types::{Chars, PartNumber, Partial, Section, SequenceSet};
 use crate::wire::Writer;
-use crate::{Extension, ParseErrorKind};
+use crate::{Extension, ParseError, ParseErrorKind};
 
 /// FETCH and UID FETCH (RFC 9051 §6.4.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,6 +238,11 @@ fn parse_macro(c: &mut Cursor<'_>) -> Option<Vec<FetchAttribute>> {
     }
 }
 
+#[cold]
+fn unknown(at: usize) -> ParseError {
+    Cursor::error_at(ParseErrorKind::Unknown("FETCH attribute"), at)
+}
+
 impl FetchAttribute {
     /// Whether fetching it sets `\Seen`.
     #[must_use]
@@ -251,56 +256,48 @@ impl FetchAttribute {
 
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let at = c.at();
-        let name = c.take_text(crate::types::Chars::ATOM, "a FETCH attribute")?;
-        // "[" is an ATOM-CHAR.
-        let name = name.split('[').next().unwrap_or(name);
-        c.set_at(at + name.len());
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        let bracket = c.peek() == Some(b'[');
-        if bracket && (is("BODY") || is("BODY.PEEK")) {
-            return Ok(Self::Section {
+        let mut buffer = [0; KEYWORD];
+        let name = c.keyword(Chars::NAME, &mut buffer);
+        if c.peek() == Some(b'[') {
+            return Self::parse_section(name, at, c);
+        }
+        Ok(match name {
+            b"FLAGS" => Self::Flags,
+            b"UID" => Self::Uid,
+            b"ENVELOPE" => Self::Envelope,
+            b"INTERNALDATE" => Self::InternalDate,
+            b"RFC822.SIZE" => Self::Rfc822Size,
+            b"BODYSTRUCTURE" => Self::BodyStructure,
+            b"BODY" => Self::Body,
+            b"RFC822" => Self::Rfc822,
+            b"RFC822.HEADER" => Self::Rfc822Header,
+            b"RFC822.TEXT" => Self::Rfc822Text,
+            b"MODSEQ" => Self::ModSeq,
+            b"EMAILID" => Self::EmailId,
+            b"THREADID" => Self::ThreadId,
+            b"SAVEDATE" => Self::SaveDate,
+            b"PREVIEW" => Self::Preview {
+                lazy: c.eat_text(" (LAZY)"),
+            },
+            _ => return Err(unknown(at)),
+        })
+    }
+
+    fn parse_section(name: &[u8], at: usize, c: &mut Cursor<'_>) -> Parsed<Self> {
+        Ok(match name {
+            b"BODY" | b"BODY.PEEK" => Self::Section {
                 section: Section::parse(c)?,
                 partial: Partial::parse(c)?,
-                peek: is("BODY.PEEK"),
-            });
-        }
-        if bracket && (is("BINARY") || is("BINARY.PEEK")) {
-            return Ok(Self::Binary {
+                peek: name.len() > 4,
+            },
+            b"BINARY" | b"BINARY.PEEK" => Self::Binary {
                 part: parse_binary(c)?,
                 partial: Partial::parse(c)?,
-                peek: is("BINARY.PEEK"),
-            });
-        }
-        if bracket && is("BINARY.SIZE") {
-            return parse_binary(c).map(Self::BinarySize);
-        }
-        if is("PREVIEW") {
-            let lazy = c.eat_text(" (LAZY)");
-            return Ok(Self::Preview { lazy });
-        }
-        const PLAIN: [(&str, FetchAttribute); 14] = [
-            ("FLAGS", FetchAttribute::Flags),
-            ("UID", FetchAttribute::Uid),
-            ("ENVELOPE", FetchAttribute::Envelope),
-            ("INTERNALDATE", FetchAttribute::InternalDate),
-            ("RFC822.SIZE", FetchAttribute::Rfc822Size),
-            ("BODYSTRUCTURE", FetchAttribute::BodyStructure),
-            ("BODY", FetchAttribute::Body),
-            ("RFC822", FetchAttribute::Rfc822),
-            ("RFC822.HEADER", FetchAttribute::Rfc822Header),
-            ("RFC822.TEXT", FetchAttribute::Rfc822Text),
-            ("MODSEQ", FetchAttribute::ModSeq),
-            ("EMAILID", FetchAttribute::EmailId),
-            ("THREADID", FetchAttribute::ThreadId),
-            ("SAVEDATE", FetchAttribute::SaveDate),
-        ];
-        let found = PLAIN.iter().find(|(known, _)| is(known) && !bracket);
-        found
-            .map(|(_, attribute)| attribute.clone())
-            .ok_or(Cursor::error_at(
-                ParseErrorKind::Unknown("FETCH attribute"),
-                at,
-            ))
+                peek: name.len() > 6,
+            },
+            b"BINARY.SIZE" => Self::BinarySize(parse_binary(c)?),
+            _ => return Err(unknown(at)),
+        })
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {

@@ -20,7 +20,7 @@ pub(crate) use encode::encode_id;
 pub use fetch::{Fetch, FetchAttribute, PartialRange};
 pub use list::{List, ListReturn, ListSelection};
 pub use metadata::{GetMetadata, MetadataDepth, MetadataValue, SetMetadata};
-pub(crate) use parse::{parse_id, upper};
+pub(crate) use parse::parse_id;
 use proto_core::Secret;
 pub use search::{
     Search, SearchKey, SearchReturn, Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm,
@@ -201,11 +201,7 @@ impl Command {
     /// What is wrong and where. [`ParseErrorKind::Incomplete`] when a literal
     /// is announced whose octets are missing.
     pub fn parse(octets: &Bytes, dialect: Dialect) -> Result<Self, ParseError> {
-        let end = octets
-            .strip_suffix(b"\r\n")
-            .map_or(octets.len(), <[u8]>::len);
-        let octets = octets.slice(..end);
-        let mut c = Cursor::shared(&octets);
+        let mut c = Cursor::line(octets);
         c.utf8 = dialect.utf8;
         Self::parse_at(&mut c)
     }

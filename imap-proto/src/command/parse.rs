@@ -6,30 +6,16 @@ use super::{
     CommandBody, Fetch, GetMetadata, List, Search, Select, SetAcl, SetMetadata, Sort, Status,
     Store, Thread,
 };
-use crate::cursor::{Cursor, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::string::{nil, nstring};
 use crate::types::{Atom, IString, ListPattern, Mailbox, NString, SequenceSet};
 use crate::{Capability, ParseError, ParseErrorKind};
 
-/// Longest command name.
-const LONGEST: usize = 16;
-
-/// The command's name in upper case, in `buffer`.
-pub(crate) fn upper<'b>(name: &str, buffer: &'b mut [u8; LONGEST]) -> &'b str {
-    let Some(upper) = buffer.get_mut(..name.len()) else {
-        return "";
-    };
-    upper.copy_from_slice(name.as_bytes());
-    upper.make_ascii_uppercase();
-    std::str::from_utf8(upper).unwrap_or_default()
-}
-
 impl CommandBody {
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let at = c.at();
-        let name = c.atom_text()?;
-        let mut buffer = [0; LONGEST];
-        Ok(match upper(name, &mut buffer) {
+        let mut buffer = [0; KEYWORD];
+        Ok(match c.verb(&mut buffer)? {
             "CAPABILITY" => Self::Capability,
             "NOOP" => Self::Noop,
             "LOGOUT" => Self::Logout,
@@ -44,8 +30,7 @@ impl CommandBody {
             "UID" => {
                 c.space()?;
                 let at = c.at();
-                let name = c.atom_text()?;
-                match upper(name, &mut buffer) {
+                match c.verb(&mut buffer)? {
                     "EXPUNGE" => {
                         c.space()?;
                         Self::UidExpunge(SequenceSet::parse(c)?)

@@ -2,7 +2,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use bytes::Bytes;
 
-use crate::cursor::{Cursor, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::section::{encode_binary, parse_binary};
 use crate::types::string::{literal_octets, nil, nstring};
 use crate::types::{
@@ -115,19 +115,22 @@ impl Content {
 }
 
 impl FetchItem {
-    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
-        let start = c.at();
-        match Self::parse_known(c) {
-            Ok(item) if matches!(c.peek(), Some(b' ' | b')')) => Ok(item),
+    /// Parses an item, behind those that are there.
+    pub(crate) fn parse_onto(c: &mut Cursor<'_>, items: &mut Vec<Self>) -> Parsed<()> {
+        let (start, before) = (c.at(), items.len());
+        match Self::parse_known(c, items) {
+            Ok(()) if matches!(c.peek(), Some(b' ' | b')')) => Ok(()),
             Err(error) if error.kind == ParseErrorKind::Incomplete => Err(error),
             result => {
                 // One odd item must not lose the others.
+                items.truncate(before);
                 c.set_at(start);
-                let opaque = Self::parse_opaque(c);
-                match (opaque, result) {
-                    (Ok(item), _) => Ok(item),
-                    (Err(_), Err(error)) => Err(error),
-                    (Err(error), Ok(_)) => Err(error),
+                match (Self::parse_opaque(c), result) {
+                    (Ok(item), _) => {
+                        items.push(item);
+                        Ok(())
+                    }
+                    (Err(_), Err(error)) | (Err(error), Ok(())) => Err(error),
                 }
             }
         }
@@ -206,99 +209,93 @@ impl FetchItem {
         })
     }
 
-    fn parse_known(c: &mut Cursor<'_>) -> Parsed<Self> {
+    fn parse_known(c: &mut Cursor<'_>, items: &mut Vec<Self>) -> Parsed<()> {
         let at = c.at();
-        let name = c.take_text(Chars::ATOM, "a FETCH item")?;
-        let name = name.split(['[', '<']).next().unwrap_or(name);
-        c.set_at(at + name.len());
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let mut buffer = [0; KEYWORD];
+        let name = c.keyword(Chars::NAME, &mut buffer);
         if c.peek() == Some(b'[') {
-            return Self::parse_section(name, c);
+            items.push(Self::parse_section(name, c)?);
+            return Ok(());
         }
         c.space()?;
-        Ok(if is("FLAGS") {
-            Self::Flags(c.list(Flag::parse)?)
-        } else if is("UID") {
-            Self::Uid(c.nz_number()?)
-        } else if is("INTERNALDATE") {
-            Self::InternalDate(DateTime::parse(c)?)
-        } else if is("RFC822.SIZE") {
-            Self::Rfc822Size(c.number64()?)
-        } else if is("ENVELOPE") {
-            Self::Envelope(Box::new(Envelope::parse(c)?))
-        } else if is("BODYSTRUCTURE") {
-            Self::BodyStructure(BodyStructure::parse(c)?)
-        } else if is("BODY") {
-            Self::Body(BodyStructure::parse(c)?)
-        } else if is("RFC822") {
-            Self::Rfc822(Content::parse(c)?)
-        } else if is("RFC822.HEADER") {
-            Self::Rfc822Header(Content::parse(c)?)
-        } else if is("RFC822.TEXT") {
-            Self::Rfc822Text(Content::parse(c)?)
-        } else if is("MODSEQ") {
-            c.open()?;
-            let at = c.at();
-            let value = NonZeroU64::new(c.number64()?)
-                .ok_or(Cursor::error_at(ParseErrorKind::Number, at))?;
-            c.close()?;
-            Self::ModSeq(value)
-        } else if is("EMAILID") {
-            c.open()?;
-            let id = IString::parse_astring(c)?;
-            c.close()?;
-            Self::EmailId(id)
-        } else if is("THREADID") {
-            if nil(c) {
-                return Ok(Self::ThreadId(None));
+        match name {
+            b"FLAGS" => items.push(Self::Flags(c.list(Flag::parse)?)),
+            b"UID" => items.push(Self::Uid(c.nz_number()?)),
+            b"INTERNALDATE" => items.push(Self::InternalDate(DateTime::parse(c)?)),
+            b"RFC822.SIZE" => items.push(Self::Rfc822Size(c.number64()?)),
+            b"ENVELOPE" => items.push(Self::Envelope(Envelope::parse(c)?)),
+            b"BODYSTRUCTURE" => items.push(Self::BodyStructure(BodyStructure::parse(c)?)),
+            b"BODY" => items.push(Self::Body(BodyStructure::parse(c)?)),
+            name => items.push(Self::parse_other(name, at, c)?),
+        }
+        Ok(())
+    }
+
+    fn parse_other(name: &[u8], at: usize, c: &mut Cursor<'_>) -> Parsed<Self> {
+        Ok(match name {
+            b"RFC822" => Self::Rfc822(Content::parse(c)?),
+            b"RFC822.HEADER" => Self::Rfc822Header(Content::parse(c)?),
+            b"RFC822.TEXT" => Self::Rfc822Text(Content::parse(c)?),
+            b"MODSEQ" => {
+                c.open()?;
+                let at = c.at();
+                let value = NonZeroU64::new(c.number64()?)
+                    .ok_or(Cursor::error_at(ParseErrorKind::Number, at))?;
+                c.close()?;
+                Self::ModSeq(value)
             }
-            c.open()?;
-            let id = IString::parse_astring(c)?;
-            c.close()?;
-            Self::ThreadId(Some(id))
-        } else if is("SAVEDATE") {
-            match nil(c) {
-                true => Self::SaveDate(None),
-                false => Self::SaveDate(Some(DateTime::parse(c)?)),
+            b"EMAILID" => {
+                c.open()?;
+                let id = IString::parse_astring(c)?;
+                c.close()?;
+                Self::EmailId(id)
             }
-        } else if is("PREVIEW") {
-            Self::Preview(nstring(c)?)
-        } else {
-            return Err(Cursor::error_at(ParseErrorKind::Unknown("FETCH item"), at));
+            b"THREADID" if nil(c) => Self::ThreadId(None),
+            b"THREADID" => {
+                c.open()?;
+                let id = IString::parse_astring(c)?;
+                c.close()?;
+                Self::ThreadId(Some(id))
+            }
+            b"SAVEDATE" if nil(c) => Self::SaveDate(None),
+            b"SAVEDATE" => Self::SaveDate(Some(DateTime::parse(c)?)),
+            b"PREVIEW" => Self::Preview(nstring(c)?),
+            _ => return Err(Cursor::error_at(ParseErrorKind::Unknown("FETCH item"), at)),
         })
     }
 
-    fn parse_section(name: &str, c: &mut Cursor<'_>) -> Parsed<Self> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if is("BODY") {
-            let section = Section::parse(c)?;
-            let origin = parse_origin(c)?;
-            c.space()?;
-            let content = Content::parse(c)?;
-            return Ok(Self::Section {
-                section,
-                origin,
-                content,
-            });
+    fn parse_section(name: &[u8], c: &mut Cursor<'_>) -> Parsed<Self> {
+        match name {
+            b"BODY" => {
+                let section = Section::parse(c)?;
+                let origin = parse_origin(c)?;
+                c.space()?;
+                let content = Content::parse(c)?;
+                Ok(Self::Section {
+                    section,
+                    origin,
+                    content,
+                })
+            }
+            b"BINARY" => {
+                let part = parse_binary(c)?;
+                let origin = parse_origin(c)?;
+                c.space()?;
+                let content = Content::parse(c)?;
+                Ok(Self::Binary {
+                    part,
+                    origin,
+                    content,
+                })
+            }
+            b"BINARY.SIZE" => {
+                let part = parse_binary(c)?;
+                c.space()?;
+                let size = c.number64()?;
+                Ok(Self::BinarySize { part, size })
+            }
+            _ => c.expected("BODY or BINARY before \"[\""),
         }
-        if is("BINARY") {
-            let part = parse_binary(c)?;
-            let origin = parse_origin(c)?;
-            c.space()?;
-            let content = Content::parse(c)?;
-            return Ok(Self::Binary {
-                part,
-                origin,
-                content,
-            });
-        }
-        if is("BINARY.SIZE") {
-            let part = parse_binary(c)?;
-            c.space()?;
-            let size = c.number64()?;
-            return Ok(Self::BinarySize { part, size });
-        }
-        c.expected("BODY or BINARY before \"[\"")
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
@@ -434,16 +431,30 @@ pub(crate) fn parse_front(c: &mut Cursor<'_>) -> Parsed<Option<FetchFront>> {
     }))
 }
 
+/// `"(" [item *(SP item)] ")"`
+pub(crate) fn parse_items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
+    // As many as clients ask of each message of a list.
+    let mut items = Vec::with_capacity(6);
+    c.open()?;
+    if c.eat(b')') {
+        return Ok(items);
+    }
+    loop {
+        FetchItem::parse_onto(c, &mut items)?;
+        if c.eat(b')') {
+            return Ok(items);
+        }
+        c.space()?;
+    }
+}
+
 /// `item *(SP item)` up to a literal at the end.
 pub(crate) fn parse_items_front(c: &mut Cursor<'_>) -> Parsed<Option<(Vec<FetchItem>, FetchItem)>> {
     let mut items = Vec::new();
     loop {
         let start = c.at();
-        match FetchItem::parse(c) {
-            Ok(item) => {
-                items.push(item);
-                c.space()?;
-            }
+        match FetchItem::parse_onto(c, &mut items) {
+            Ok(()) => c.space()?,
             Err(error) if error.kind == ParseErrorKind::Incomplete => {
                 c.set_at(start);
                 let item = FetchItem::parse_announced(c)?;

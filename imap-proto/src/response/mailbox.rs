@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use crate::cursor::{Cursor, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::string::{nil, quote};
 use crate::types::{Atom, IString, ListPattern, Mailbox};
 use crate::wire::Writer;
@@ -320,10 +320,10 @@ pub enum StatusValue {
 impl StatusValue {
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let at = c.at();
-        let name = c.atom_text()?;
+        let mut buffer = [0; KEYWORD];
+        let name = c.verb(&mut buffer)?;
         c.space()?;
-        let mut buffer = [0; 16];
-        Ok(match crate::command::upper(name, &mut buffer) {
+        Ok(match name {
             "MESSAGES" => Self::Messages(c.number()?),
             "RECENT" => Self::Recent(c.number()?),
             "UIDNEXT" => Self::UidNext(c.nz_number()?),

@@ -173,17 +173,13 @@ impl Response {
     /// # Errors
     /// What is wrong and where.
     pub fn parse(octets: &Bytes, dialect: Dialect) -> Result<Self, ParseError> {
-        let end = octets
-            .strip_suffix(b"\r\n")
-            .map_or(octets.len(), <[u8]>::len);
-        let octets = octets.slice(..end);
-        let mut c = Cursor::shared(&octets);
+        let mut c = Cursor::line(octets);
         c.utf8 = dialect.utf8;
         let response = if c.eat(b'+') {
             let _ = c.eat(b' ');
             let at = c.at();
-            c.set_at(octets.len());
-            Self::Continue(octets.slice(at..))
+            c.set_at(at + c.rest().len());
+            Self::Continue(c.slice(at, c.at()))
         } else if c.eat(b'*') {
             c.space()?;
             Self::Untagged(Untagged::parse(&mut c)?)

@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 
 use super::{
-    ESearch, FetchItem, MailboxList, Namespaces, QuotaResource, StatusKind, StatusResponse,
-    StatusValue, Untagged, search,
+    ESearch, MailboxList, Namespaces, QuotaResource, StatusKind, StatusResponse, StatusValue,
+    Untagged, fetch, search,
 };
 use crate::command::MetadataValue;
-use crate::cursor::{Cursor, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::{EntryName, Flag, IString, Mailbox, NumberSet, Rights};
 use crate::{Capability, ParseErrorKind};
 
@@ -30,13 +30,13 @@ impl Untagged {
             return Self::parse_numbered(c);
         }
         let start = c.at();
-        let name = c.atom_text()?;
+        let mut buffer = [0; KEYWORD];
+        let name = c.verb(&mut buffer)?;
         if StatusKind::from_name(name.as_bytes()).is_some() {
             c.set_at(start);
             return StatusResponse::parse(c).map(Self::Status).map(Some);
         }
-        let mut buffer = [0; 16];
-        let data = match crate::command::upper(name, &mut buffer) {
+        let data = match name {
             "CAPABILITY" => Self::Capability(parse_capabilities(c)?),
             "ENABLED" => Self::Enabled(parse_capabilities(c)?),
             "LIST" => Self::List(MailboxList::parse(c)?),
@@ -143,10 +143,10 @@ impl Untagged {
         let at = c.at();
         let number = c.number()?;
         c.space()?;
-        let name = c.atom_text()?;
+        let mut buffer = [0; KEYWORD];
+        let name = c.verb(&mut buffer)?;
         let nz = NonZeroU32::new(number).ok_or(Cursor::error_at(ParseErrorKind::Number, at));
-        let mut buffer = [0; 16];
-        Ok(Some(match crate::command::upper(name, &mut buffer) {
+        Ok(Some(match name {
             "EXISTS" => Self::Exists(number),
             "RECENT" => Self::Recent(number),
             "EXPUNGE" => Self::Expunge(nz?),
@@ -154,14 +154,14 @@ impl Untagged {
                 c.space()?;
                 Self::Fetch {
                     sequence: nz?,
-                    items: c.list(FetchItem::parse)?,
+                    items: fetch::parse_items(c)?,
                 }
             }
             "UIDFETCH" => {
                 c.space()?;
                 Self::UidFetch {
                     uid: nz?,
-                    items: c.list(FetchItem::parse)?,
+                    items: fetch::parse_items(c)?,
                 }
             }
             _ => return Ok(None),

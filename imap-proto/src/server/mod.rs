@@ -293,8 +293,7 @@ impl Server {
             Frame::NeedInput => Ok(Some(Step::NeedInput)),
             Frame::Whole(text) => {
                 self.deadlines.clear(Timer::Idle);
-                let line = text.slice(..text.len().saturating_sub(2));
-                let mut c = Cursor::shared(&line);
+                let mut c = Cursor::line(&text);
                 self.prepare(&mut c);
                 let parsed = Command::parse_at(&mut c);
                 match parsed {

@@ -1,12 +1,12 @@
 use std::fmt;
 
-use super::Chars;
+use super::{Chars, Text};
 use crate::Invalid;
 use crate::cursor::{Cursor, Parsed};
 
 /// `atom`: one or more ATOM-CHAR. Compared without regard to case.
 #[derive(Clone, Eq)]
-pub struct Atom(Box<str>);
+pub struct Atom(Text);
 
 impl Atom {
     /// An atom of this text.
@@ -17,29 +17,34 @@ impl Atom {
         if text.is_empty() || !text.bytes().all(|octet| Chars::ATOM.holds(octet)) {
             return Err(Invalid { term: "atom" });
         }
-        Ok(Self(text.into()))
+        Ok(Self(Text::new(text.as_bytes())))
     }
 
     /// The text as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
-        Ok(Self(c.atom_text()?.into()))
+        let text = c.take_some(Chars::ATOM, "an atom")?;
+        Ok(Self(Text::new(text)))
     }
 }
 
 impl PartialEq for Atom {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        self.as_bytes().eq_ignore_ascii_case(other.as_bytes())
     }
 }
 
 impl std::hash::Hash for Atom {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        for octet in self.0.bytes() {
+        for octet in self.as_bytes() {
             state.write_u8(octet.to_ascii_lowercase());
         }
     }
@@ -53,26 +58,25 @@ impl PartialOrd for Atom {
 
 impl Ord for Atom {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let lower = |atom: &Self| atom.0.to_ascii_lowercase();
-        lower(self).cmp(&lower(other))
+        self.0.cmp_ignoring_case(&other.0)
     }
 }
 
 impl fmt::Debug for Atom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for Atom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 /// `tag`: what a client names a command with.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Tag(Box<str>);
+pub struct Tag(Text);
 
 impl Tag {
     /// The longest tag that is taken: it is echoed, and stored until then.
@@ -87,33 +91,33 @@ impl Tag {
         if !fits || !text.bytes().all(|octet| Chars::TAG.holds(octet)) {
             return Err(Invalid { term: "tag" });
         }
-        Ok(Self(text.into()))
+        Ok(Self(Text::new(text.as_bytes())))
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let at = c.at();
-        let text = c.take_text(Chars::TAG, "a tag")?;
+        let text = c.take_some(Chars::TAG, "a tag")?;
         if text.len() > Self::MAX {
             return Err(Cursor::error_at(crate::ParseErrorKind::Count, at));
         }
-        Ok(Self(text.into()))
+        Ok(Self(Text::new(text)))
     }
 }
 
 impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }

@@ -1,4 +1,4 @@
-use super::string::{encode_nstring, nil, nstring};
+use super::string::{encode_nstring, nil, nstring, nstring_into};
 use super::{Envelope, IString, NString};
 use crate::cursor::{Cursor, Parsed};
 use crate::wire::Writer;
@@ -16,7 +16,7 @@ pub enum BodyStructure {
 }
 
 /// `body-type-1part`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct SinglePart {
     /// Media type and what depends on it.
     pub media: Media,
@@ -107,6 +107,16 @@ pub struct MultiExtension {
     pub common: Extension,
 }
 
+impl Default for Media {
+    /// A type and subtype of no octets, which no message has.
+    fn default() -> Self {
+        Self::Basic {
+            media_type: IString::default(),
+            subtype: IString::default(),
+        }
+    }
+}
+
 impl BodyStructure {
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         c.deeper(|c| {
@@ -114,7 +124,7 @@ impl BodyStructure {
             let body = if c.peek() == Some(b'(') {
                 Self::Multi(Box::new(MultiPart::parse(c)?))
             } else {
-                Self::Single(Box::new(SinglePart::parse(c)?))
+                Self::Single(SinglePart::parse(c)?)
             };
             c.close()?;
             Ok(body)
@@ -133,31 +143,33 @@ impl BodyStructure {
 }
 
 impl SinglePart {
-    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
-        let media_type = IString::parse(c)?;
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Box<Self>> {
+        let mut part = Box::<Self>::default();
+        let mut media_type = IString::default();
+        let mut subtype = IString::default();
+        IString::parse_into(c, &mut media_type)?;
         c.space()?;
-        let subtype = IString::parse(c)?;
+        IString::parse_into(c, &mut subtype)?;
         c.space()?;
-        let parameters = parameters(c)?;
+        parameters(c, &mut part.parameters)?;
         c.space()?;
-        let id = nstring(c)?;
+        nstring_into(c, &mut part.id)?;
         c.space()?;
-        let description = nstring(c)?;
+        nstring_into(c, &mut part.description)?;
         c.space()?;
         // Some servers say NIL for what defaults to 7BIT.
-        let encoding =
-            nstring(c)?.unwrap_or(IString::from_checked(bytes::Bytes::from_static(b"7BIT")));
+        part.encoding = nstring(c)?.unwrap_or_else(|| IString::lossy("7BIT"));
         c.space()?;
-        let size = c.number64()?;
+        part.size = c.number64()?;
         let is = |text: &str| media_type.as_bytes().eq_ignore_ascii_case(text.as_bytes());
         let sub = |text: &str| subtype.as_bytes().eq_ignore_ascii_case(text.as_bytes());
-        let media = if is("TEXT") {
+        part.media = if is("TEXT") {
             c.space()?;
             let lines = c.number64()?;
             Media::Text { subtype, lines }
         } else if is("MESSAGE") && (sub("RFC822") || sub("GLOBAL")) && has_envelope(c) {
             c.space()?;
-            let envelope = Box::new(Envelope::parse(c)?);
+            let envelope = Envelope::parse(c)?;
             c.space()?;
             let body = BodyStructure::parse(c)?;
             c.space()?;
@@ -174,22 +186,13 @@ impl SinglePart {
                 subtype,
             }
         };
-        let extension = match c.eat(b' ') {
-            true => Some(SingleExtension {
+        if c.eat(b' ') {
+            part.extension = Some(SingleExtension {
                 md5: nstring(c)?,
                 common: Extension::parse(c)?,
-            }),
-            false => None,
-        };
-        Ok(Self {
-            media,
-            parameters,
-            id,
-            description,
-            encoding,
-            size,
-            extension,
-        })
+            });
+        }
+        Ok(part)
     }
 
     fn encode(&self, w: &mut Writer<'_>, extended: bool) {
@@ -263,10 +266,12 @@ impl MultiPart {
         c.space()?;
         let subtype = IString::parse(c)?;
         let extension = match c.eat(b' ') {
-            true => Some(MultiExtension {
-                parameters: parameters(c)?,
-                common: Extension::parse(c)?,
-            }),
+            true => {
+                let mut extension = MultiExtension::default();
+                parameters(c, &mut extension.parameters)?;
+                extension.common = Extension::parse(c)?;
+                Some(extension)
+            }
             false => None,
         };
         Ok(Self {
@@ -355,9 +360,10 @@ fn disposition(c: &mut Cursor<'_>) -> Parsed<Option<(IString, Parameters)>> {
     c.open()?;
     let kind = IString::parse(c)?;
     c.space()?;
-    let parameters = parameters(c)?;
+    let mut all = Vec::new();
+    parameters(c, &mut all)?;
     c.close()?;
-    Ok(Some((kind, parameters)))
+    Ok(Some((kind, all)))
 }
 
 fn language(c: &mut Cursor<'_>) -> Parsed<Vec<IString>> {
@@ -371,17 +377,29 @@ fn language(c: &mut Cursor<'_>) -> Parsed<Vec<IString>> {
 }
 
 /// `"(" string SP string *(SP string SP string) ")" / nil`.
-fn parameters(c: &mut Cursor<'_>) -> Parsed<Parameters> {
+fn parameters(c: &mut Cursor<'_>, all: &mut Parameters) -> Parsed<()> {
     if nil(c) {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    c.list(|c| {
-        let name = IString::parse(c)?;
+    c.open()?;
+    if c.eat(b')') {
+        return Ok(());
+    }
+    loop {
+        all.push(Default::default());
+        if let Some((name, value)) = all.last_mut() {
+            IString::parse_into(c, name)?;
+            c.space()?;
+            // A value of NIL is not in the grammar, but on the wire.
+            if !nil(c) {
+                IString::parse_into(c, value)?;
+            }
+        }
+        if c.eat(b')') {
+            return Ok(());
+        }
         c.space()?;
-        // A value of NIL is not in the grammar, but on the wire.
-        let value = nstring(c)?.unwrap_or_default();
-        Ok((name, value))
-    })
+    }
 }
 
 fn encode_parameters(w: &mut Writer<'_>, parameters: &[(IString, IString)]) {

@@ -12,7 +12,10 @@ impl Chars {
     pub(crate) const QUOTED: Self = Self(32);
     /// TEXT-CHAR and octets of UTF-8.
     pub(crate) const TEXT: Self = Self(64);
+    /// ATOM-CHAR but `[` and `<`: an item's name ends before its section.
+    pub(crate) const NAME: Self = Self(128);
 
+    #[inline]
     pub(crate) fn holds(self, octet: u8) -> bool {
         TABLE.get(usize::from(octet)).copied().unwrap_or(0) & self.0 != 0
     }
@@ -37,6 +40,9 @@ const fn classes(octet: u8) -> u8 {
     let mut classes = 0;
     if !special && !wildcard && octet != b']' {
         classes |= 1;
+        if !matches!(octet, b'[' | b'<') {
+            classes |= 128;
+        }
     }
     if !special && !wildcard {
         classes |= 2;

@@ -9,6 +9,36 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
+/// The month of a name in any case, counted from 1.
+fn month_number(name: &[u8; 3]) -> Option<u8> {
+    Some(match &name.map(|octet| octet.to_ascii_lowercase()) {
+        b"jan" => 1,
+        b"feb" => 2,
+        b"mar" => 3,
+        b"apr" => 4,
+        b"may" => 5,
+        b"jun" => 6,
+        b"jul" => 7,
+        b"aug" => 8,
+        b"sep" => 9,
+        b"oct" => 10,
+        b"nov" => 11,
+        b"dec" => 12,
+        _ => return None,
+    })
+}
+
+/// A number of 1 to `most` digits, of which there are 4 at most.
+fn digits(c: &mut Cursor<'_>, most: usize, name: &'static str) -> Parsed<u16> {
+    let at = c.at();
+    let digits = c.take_some(Chars::DIGIT, name)?;
+    if digits.len() > most {
+        return Err(Cursor::error_at(ParseErrorKind::Date, at));
+    }
+    let value = |value, digit: &u8| value * 10 + u16::from(digit - b'0');
+    Ok(digits.iter().fold(0, value))
+}
+
 /// `date-text`: a day of the Gregorian calendar, years 0 to 9999.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Date {
@@ -83,23 +113,18 @@ impl Date {
     fn parse_text(c: &mut Cursor<'_>, fixed: bool) -> Parsed<Self> {
         let at = c.at();
         let _ = fixed && c.eat(b' ');
-        let day = c.take_text(Chars::DIGIT, "a day")?;
+        let day = digits(c, 2, "a day")?;
         c.expect(b'-', "\"-\"")?;
-        let month = (1_u8..)
-            .zip(MONTHS)
-            .find(|(_, name)| c.eat_text(name))
-            .map(|(month, _)| month);
-        let Some(month) = month else {
+        let Some(month) = c.rest().first_chunk().and_then(month_number) else {
             return c.expected("a month");
         };
+        c.set_at(c.at() + 3);
         c.expect(b'-', "\"-\"")?;
-        let year = c.take_text(Chars::DIGIT, "a year")?;
+        let start = c.at();
+        let year = digits(c, 4, "a year")?;
         let error = Cursor::error_at(ParseErrorKind::Date, at);
-        if year.len() != 4 || day.len() > 2 {
-            return Err(error);
-        }
-        match (year.parse(), day.parse()) {
-            (Ok(year), Ok(day)) => Self::new(year, month, day).map_err(|_| error),
+        match u8::try_from(day) {
+            Ok(day) if c.at() - start == 4 => Self::new(year, month, day).map_err(|_| error),
             _ => Err(error),
         }
     }
@@ -115,7 +140,17 @@ impl Date {
     }
 
     pub(crate) fn encode(self, w: &mut Writer<'_>) {
-        w.str(&self.to_string());
+        w.number(self.day);
+        self.encode_month(w);
+    }
+
+    /// `-Jul-1996`
+    fn encode_month(self, w: &mut Writer<'_>) {
+        w.byte(b'-');
+        w.str(self.month_name());
+        w.byte(b'-');
+        two(w, self.year / 100);
+        two(w, self.year % 100);
     }
 
     fn month_name(self) -> &'static str {
@@ -260,7 +295,22 @@ impl DateTime {
 
     pub(crate) fn encode(self, w: &mut Writer<'_>) {
         w.byte(b'"');
-        w.str(&self.to_string());
+        match self.date.day {
+            day @ ..10 => {
+                w.space();
+                w.number(day);
+            }
+            day => two(w, day),
+        }
+        self.date.encode_month(w);
+        for (before, part) in [(b' ', self.hour), (b':', self.minute), (b':', self.second)] {
+            w.byte(before);
+            two(w, part);
+        }
+        w.raw(if self.zone < 0 { b" -" } else { b" +" });
+        let zone = self.zone.unsigned_abs();
+        two(w, zone / 60);
+        two(w, zone % 60);
         w.byte(b'"');
     }
 }
@@ -287,6 +337,14 @@ impl fmt::Display for DateTime {
 impl fmt::Debug for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// The last two digits.
+fn two(w: &mut Writer<'_>, value: impl Into<u16>) {
+    let value = value.into();
+    for digit in [value / 10 % 10, value % 10] {
+        w.byte(b'0' | (digit % 10) as u8);
     }
 }
 

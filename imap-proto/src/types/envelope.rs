@@ -1,5 +1,5 @@
 use super::NString;
-use super::string::{encode_nstring, nil, nstring};
+use super::string::{encode_nstring, nil, nstring_into};
 use crate::cursor::{Cursor, Parsed};
 use crate::wire::Writer;
 
@@ -46,34 +46,29 @@ pub struct Address {
 }
 
 impl Envelope {
-    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Box<Self>> {
+        let mut envelope = Box::<Self>::default();
         c.open()?;
-        let date = nstring(c)?;
+        nstring_into(c, &mut envelope.date)?;
         c.space()?;
-        let subject = nstring(c)?;
-        let mut lists: [Vec<Address>; 6] = Default::default();
-        for list in &mut lists {
+        nstring_into(c, &mut envelope.subject)?;
+        for list in [
+            &mut envelope.from,
+            &mut envelope.sender,
+            &mut envelope.reply_to,
+            &mut envelope.to,
+            &mut envelope.cc,
+            &mut envelope.bcc,
+        ] {
             c.space()?;
-            *list = addresses(c)?;
+            addresses(c, list)?;
         }
         c.space()?;
-        let in_reply_to = nstring(c)?;
+        nstring_into(c, &mut envelope.in_reply_to)?;
         c.space()?;
-        let message_id = nstring(c)?;
+        nstring_into(c, &mut envelope.message_id)?;
         c.close()?;
-        let [from, sender, reply_to, to, cc, bcc] = lists;
-        Ok(Self {
-            date,
-            subject,
-            from,
-            sender,
-            reply_to,
-            to,
-            cc,
-            bcc,
-            in_reply_to,
-            message_id,
-        })
+        Ok(envelope)
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
@@ -101,17 +96,21 @@ impl Envelope {
 }
 
 /// `"(" 1*address ")" / nil`. Some servers put spaces between, or send `()`.
-fn addresses(c: &mut Cursor<'_>) -> Parsed<Vec<Address>> {
-    let mut list = Vec::new();
+fn addresses(c: &mut Cursor<'_>, list: &mut Vec<Address>) -> Parsed<()> {
     if nil(c) {
-        return Ok(list);
+        return Ok(());
     }
     c.open()?;
+    // Most lists have one.
+    list.reserve_exact(1);
     while !c.eat(b')') {
-        list.push(Address::parse(c)?);
+        list.push(Address::default());
+        if let Some(address) = list.last_mut() {
+            address.parse(c)?;
+        }
         let _ = c.eat(b' ');
     }
-    Ok(list)
+    Ok(())
 }
 
 fn encode_addresses(w: &mut Writer<'_>, list: &[Address]) {
@@ -126,22 +125,16 @@ fn encode_addresses(w: &mut Writer<'_>, list: &[Address]) {
 }
 
 impl Address {
-    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+    fn parse(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
         c.open()?;
-        let name = nstring(c)?;
+        nstring_into(c, &mut self.name)?;
         c.space()?;
-        let adl = nstring(c)?;
+        nstring_into(c, &mut self.adl)?;
         c.space()?;
-        let mailbox = nstring(c)?;
+        nstring_into(c, &mut self.mailbox)?;
         c.space()?;
-        let host = nstring(c)?;
-        c.close()?;
-        Ok(Self {
-            name,
-            adl,
-            mailbox,
-            host,
-        })
+        nstring_into(c, &mut self.host)?;
+        c.close()
     }
 
     fn encode(&self, w: &mut Writer<'_>) {

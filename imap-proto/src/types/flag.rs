@@ -1,7 +1,7 @@
 use std::fmt;
 
-use super::Atom;
-use crate::cursor::{Cursor, Parsed};
+use super::{Atom, Chars};
+use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::wire::Writer;
 use crate::{Invalid, ParseErrorKind};
 
@@ -47,32 +47,24 @@ impl Flag {
         Ok(flag)
     }
 
-    fn system(name: &str) -> Option<Self> {
-        const SYSTEM: [(&str, Flag); 6] = [
-            ("Seen", Flag::Seen),
-            ("Answered", Flag::Answered),
-            ("Flagged", Flag::Flagged),
-            ("Deleted", Flag::Deleted),
-            ("Draft", Flag::Draft),
-            ("Recent", Flag::Recent),
-        ];
-        SYSTEM
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, flag)| flag.clone())
-    }
-
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         if !c.eat(b'\\') {
             return Atom::parse(c).map(Self::Keyword);
         }
         let at = c.at();
-        let name = c.atom_text()?;
-        if let Some(flag) = Self::system(name) {
-            return Ok(flag);
-        }
-        c.set_at(at);
-        Atom::parse(c).map(Self::Extension)
+        let mut buffer = [0; KEYWORD];
+        Ok(match c.keyword(Chars::ATOM, &mut buffer) {
+            b"SEEN" => Self::Seen,
+            b"ANSWERED" => Self::Answered,
+            b"FLAGGED" => Self::Flagged,
+            b"DELETED" => Self::Deleted,
+            b"DRAFT" => Self::Draft,
+            b"RECENT" => Self::Recent,
+            _ => {
+                c.set_at(at);
+                Self::Extension(Atom::parse(c)?)
+            }
+        })
     }
 
     /// A flag as a command may name it: not `\Recent`.

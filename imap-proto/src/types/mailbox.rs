@@ -105,14 +105,10 @@ impl ListPattern {
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let at = c.at();
         let text = match c.peek() {
-            Some(b'"' | b'{') => IString::parse(c)?,
-            _ => {
-                c.take_some(Chars::LIST, "a mailbox pattern")?;
-                IString::from_checked(c.slice(at, c.at()))
-            }
+            Some(b'"' | b'{') => decode(IString::parse(c)?.as_bytes(), c.utf8),
+            _ => decode(c.take_some(Chars::LIST, "a mailbox pattern")?, c.utf8),
         };
-        decode(text.as_bytes(), c.utf8)
-            .and_then(|text| Self::new(&text).ok())
+        text.and_then(|text| Self::new(&text).ok())
             .ok_or(Cursor::error_at(ParseErrorKind::MailboxName, at))
     }
 

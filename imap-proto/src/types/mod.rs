@@ -11,6 +11,7 @@ mod rights;
 pub(crate) mod section;
 pub(crate) mod sequence_set;
 pub(crate) mod string;
+mod text;
 mod utf7;
 
 pub use atom::{Atom, Tag};
@@ -27,3 +28,4 @@ pub use rights::{EntryName, Rights};
 pub use section::{PartNumber, Partial, Section, SectionText};
 pub use sequence_set::{NumberSet, Ranges, SequenceNumber, SequenceRange, SequenceSet};
 pub use string::{IString, NString};
+pub(crate) use text::Text;

@@ -116,14 +116,10 @@ impl Section {
 
 fn parse_text(c: &mut Cursor<'_>, in_part: bool) -> Parsed<SectionText> {
     if c.eat_text("HEADER.FIELDS.NOT ") {
-        return c
-            .list1(IString::parse_astring)
-            .map(SectionText::HeaderFieldsNot);
+        return Ok(SectionText::HeaderFieldsNot(header_list(c)?));
     }
     if c.eat_text("HEADER.FIELDS ") {
-        return c
-            .list1(IString::parse_astring)
-            .map(SectionText::HeaderFields);
+        return Ok(SectionText::HeaderFields(header_list(c)?));
     }
     if c.eat_text("HEADER") {
         return Ok(SectionText::Header);
@@ -135,6 +131,19 @@ fn parse_text(c: &mut Cursor<'_>, in_part: bool) -> Parsed<SectionText> {
         return Ok(SectionText::Mime);
     }
     c.expected("a section")
+}
+
+/// `"(" astring *(SP astring) ")"`
+fn header_list(c: &mut Cursor<'_>) -> Parsed<Vec<IString>> {
+    let mut names = Vec::with_capacity(4);
+    c.open()?;
+    loop {
+        IString::parse_astring_onto(c, &mut names)?;
+        if c.eat(b')') {
+            return Ok(names);
+        }
+        c.space()?;
+    }
 }
 
 /// `"[" [section-part] "]"` of BINARY.

@@ -16,7 +16,28 @@ pub enum SequenceSet {
 
 /// One or more ranges.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Ranges(Vec<SequenceRange>);
+pub struct Ranges(Few);
+
+/// Most sets are one range, or two: held without an allocation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Few {
+    One(SequenceRange),
+    Two([SequenceRange; 2]),
+    /// More than two.
+    Many(Vec<SequenceRange>),
+}
+
+impl Few {
+    /// These ranges; `None` where there is none.
+    fn new(ranges: Vec<SequenceRange>) -> Option<Self> {
+        match ranges[..] {
+            [] => None,
+            [one] => Some(Self::One(one)),
+            [one, two] => Some(Self::Two([one, two])),
+            _ => Some(Self::Many(ranges)),
+        }
+    }
+}
 
 /// `seq-number / seq-range`. The ends are in the order they were written:
 /// `4:2` means what `2:4` means.
@@ -64,32 +85,31 @@ impl SequenceSet {
     /// # Errors
     /// When there is none.
     pub fn new(ranges: impl Into<Vec<SequenceRange>>) -> Result<Self, Invalid> {
-        let ranges = ranges.into();
-        if ranges.is_empty() {
-            return Err(Invalid {
+        match Few::new(ranges.into()) {
+            Some(ranges) => Ok(Self::Ranges(Ranges(ranges))),
+            None => Err(Invalid {
                 term: "sequence-set",
-            });
+            }),
         }
-        Ok(Self::Ranges(Ranges(ranges)))
     }
 
     /// One number.
     #[must_use]
     pub fn one(number: NonZeroU32) -> Self {
         let number = SequenceNumber::Number(number);
-        Self::Ranges(Ranges(vec![SequenceRange {
+        Self::Ranges(Ranges(Few::One(SequenceRange {
             first: number,
             second: number,
-        }]))
+        })))
     }
 
     /// `1:*`.
     #[must_use]
     pub fn all() -> Self {
-        Self::Ranges(Ranges(vec![SequenceRange {
+        Self::Ranges(Ranges(Few::One(SequenceRange {
             first: SequenceNumber::Number(NonZeroU32::MIN),
             second: SequenceNumber::Largest,
-        }]))
+        })))
     }
 
     /// A set as it is written.
@@ -110,7 +130,9 @@ impl SequenceSet {
     #[must_use]
     pub fn ranges(&self) -> &[SequenceRange] {
         match self {
-            Self::Ranges(ranges) => &ranges.0,
+            Self::Ranges(Ranges(Few::One(range))) => std::slice::from_ref(range),
+            Self::Ranges(Ranges(Few::Two(ranges))) => ranges,
+            Self::Ranges(Ranges(Few::Many(ranges))) => ranges,
             Self::SavedResult => &[],
         }
     }
@@ -132,16 +154,29 @@ impl SequenceSet {
         if c.eat(b'$') {
             return Ok(Self::SavedResult);
         }
-        let mut ranges = Vec::with_capacity(1);
+        let one = range(c)?;
+        if c.max_ranges == 0 {
+            return Err(c.error(ParseErrorKind::Count));
+        }
+        if !c.eat(b',') {
+            return Ok(Self::Ranges(Ranges(Few::One(one))));
+        }
+        let two = range(c)?;
+        if c.max_ranges == 1 {
+            return Err(c.error(ParseErrorKind::Count));
+        }
+        if !c.eat(b',') {
+            return Ok(Self::Ranges(Ranges(Few::Two([one, two]))));
+        }
+        let mut ranges = vec![one, two];
         loop {
-            let first = number(c)?;
-            let second = if c.eat(b':') { number(c)? } else { first };
+            let next = range(c)?;
             if ranges.len() >= c.max_ranges {
                 return Err(c.error(ParseErrorKind::Count));
             }
-            ranges.push(SequenceRange { first, second });
+            ranges.push(next);
             if !c.eat(b',') {
-                return Ok(Self::Ranges(Ranges(ranges)));
+                return Ok(Self::Ranges(Ranges(Few::Many(ranges))));
             }
         }
     }
@@ -161,6 +196,13 @@ impl SequenceSet {
             }
         }
     }
+}
+
+/// `seq-number / seq-range`.
+fn range(c: &mut Cursor<'_>) -> Parsed<SequenceRange> {
+    let first = number(c)?;
+    let second = if c.eat(b':') { number(c)? } else { first };
+    Ok(SequenceRange { first, second })
 }
 
 fn number(c: &mut Cursor<'_>) -> Parsed<SequenceNumber> {

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
@@ -8,9 +10,29 @@ use crate::cursor::{Cursor, Parsed};
 use crate::wire::Writer;
 use crate::{Invalid, ParseErrorKind};
 
+/// A longer quoted string breaks old peers' line buffers.
+const LONGEST_QUOTED: usize = 1000;
+
+/// Octets up to which a string is held in place: names, addresses, dates and
+/// most subjects, without an allocation and without a hold on the line that
+/// they stood in.
+const SHORT: usize = 37;
+
 /// `string`: octets without NUL, quoted or as a literal on the wire.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct IString(Bytes);
+///
+/// A long one shares the line that it was parsed from.
+#[derive(Clone)]
+pub struct IString(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Short { plain: bool, len: u8, octets: Short },
+    Long { plain: bool, octets: Bytes },
+}
+
+/// What is behind the string's length means nothing.
+#[derive(Clone, Copy)]
+struct Short([u8; SHORT]);
 
 /// `nstring`: a string, or NIL.
 pub type NString = Option<IString>;
@@ -22,10 +44,11 @@ impl IString {
     /// When a NUL is among them.
     pub fn new(octets: impl Into<Bytes>) -> Result<Self, Invalid> {
         let octets = octets.into();
-        if memchr::memchr(0, &octets).is_some() {
+        let plain = is_plain(&octets);
+        if !plain && memchr::memchr(0, &octets).is_some() {
             return Err(Invalid { term: "string" });
         }
-        Ok(Self(octets))
+        Ok(Self::of(octets, plain))
     }
 
     /// A string of these octets, each NUL replaced by `?`: what a server can
@@ -33,44 +56,116 @@ impl IString {
     #[must_use]
     pub fn lossy(octets: impl Into<Bytes>) -> Self {
         let octets = octets.into();
-        if memchr::memchr(0, &octets).is_none() {
-            return Self(octets);
+        let plain = is_plain(&octets);
+        if plain || memchr::memchr(0, &octets).is_none() {
+            return Self::of(octets, plain);
         }
         let octets: Vec<u8> = octets
             .iter()
             .map(|octet| if *octet == 0 { b'?' } else { *octet })
             .collect();
-        Self(octets.into())
+        Self::of(octets.into(), false)
+    }
+
+    fn of(octets: Bytes, plain: bool) -> Self {
+        match short(&octets, octets.len()) {
+            Some((octets, len)) => Self(Repr::Short { plain, len, octets }),
+            None => Self(Repr::Long { plain, octets }),
+        }
+    }
+
+    #[inline]
+    fn short(octets: &[u8; SHORT], len: u8) -> Self {
+        Self(Repr::Short {
+            plain: true,
+            len,
+            octets: Short(*octets),
+        })
+    }
+
+    /// As [`IString::parse`], put where it stays.
+    #[inline]
+    pub(crate) fn parse_into(c: &mut Cursor<'_>, to: &mut Self) -> Parsed<()> {
+        if let Some((octets, len)) = short_quoted(c) {
+            *to = Self::short(octets, len);
+            return Ok(());
+        }
+        Self::parse_other(c, to)
+    }
+
+    #[inline(never)]
+    fn parse_other(c: &mut Cursor<'_>, to: &mut Self) -> Parsed<()> {
+        *to = Self::parse(c)?;
+        Ok(())
+    }
+
+    /// The octets from `at`, `len` of them, which are what `plain` says.
+    #[inline]
+    fn at(c: &Cursor<'_>, at: usize, len: usize, plain: bool) -> Self {
+        match short(c.from(at), len) {
+            Some((octets, len)) => Self(Repr::Short { plain, len, octets }),
+            None => {
+                let octets = c.slice(at, at + len);
+                Self(Repr::Long { plain, octets })
+            }
+        }
     }
 
     /// The octets.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Repr::Short { len, octets, .. } => {
+                octets.0.get(..usize::from(*len)).unwrap_or_default()
+            }
+            Repr::Long { octets, .. } => octets,
+        }
     }
 
-    /// The octets, shared.
+    /// The octets, shared where they are many.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        self.0.clone()
+        match &self.0 {
+            Repr::Short { .. } => Bytes::copy_from_slice(self.as_bytes()),
+            Repr::Long { octets, .. } => octets.clone(),
+        }
     }
 
     /// The text, what is not UTF-8 replaced.
     #[must_use]
     pub fn to_text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
-    }
-
-    pub(crate) fn from_checked(octets: Bytes) -> Self {
-        Self(octets)
+        String::from_utf8_lossy(self.as_bytes())
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
-        string(w, &self.0);
+        match &self.0 {
+            Repr::Short {
+                plain: true,
+                len,
+                octets,
+            } => {
+                w.byte(b'"');
+                w.short(&octets.0, *len);
+                w.byte(b'"');
+            }
+            Repr::Long {
+                plain: true,
+                octets,
+            } if octets.len() <= LONGEST_QUOTED => {
+                w.byte(b'"');
+                w.raw(octets);
+                w.byte(b'"');
+            }
+            Repr::Short { .. } => string(w, &self.to_bytes()),
+            Repr::Long { octets, .. } => string(w, octets),
+        }
     }
 
     pub(crate) fn encode_astring(&self, w: &mut Writer<'_>) {
-        astring(w, &self.0);
+        match is_atom(self.as_bytes()) {
+            true => w.raw(self.as_bytes()),
+            false => self.encode(w),
+        }
     }
 
     /// `quoted / literal`.
@@ -82,22 +177,88 @@ impl IString {
         }
     }
 
+    /// As [`IString::parse_astring`], behind the strings that are there.
+    #[inline]
+    pub(crate) fn parse_astring_onto(c: &mut Cursor<'_>, strings: &mut Vec<Self>) -> Parsed<()> {
+        let rest = c.rest();
+        let len = c.take_while(Chars::ASTRING).len();
+        match (rest.first_chunk(), u8::try_from(len)) {
+            (Some(octets), Ok(few)) if (1..=SHORT).contains(&len) => {
+                strings.push(Self::short(octets, few));
+            }
+            _ => {
+                c.set_at(c.at() - len);
+                strings.push(Self::parse_astring(c)?);
+            }
+        }
+        Ok(())
+    }
+
     /// `1*ASTRING-CHAR / string`.
     pub(crate) fn parse_astring(c: &mut Cursor<'_>) -> Parsed<Self> {
         match c.peek() {
-            Some(b'"' | b'{') => Self::parse(c),
+            Some(b'"') => quoted(c),
+            Some(b'{') => literal(c),
             _ => {
                 let at = c.at();
-                c.take_some(Chars::ASTRING, "an astring")?;
-                Ok(Self(c.slice(at, c.at())))
+                let len = c.take_some(Chars::ASTRING, "an astring")?.len();
+                Ok(Self::at(c, at, len, true))
             }
         }
     }
 }
 
+/// The first `len` octets, if they are few; and whatever is behind them, since
+/// copying a fixed number is cheaper.
+#[inline]
+fn short(octets: &[u8], len: usize) -> Option<(Short, u8)> {
+    if len > SHORT {
+        return None;
+    }
+    let few = u8::try_from(len).ok()?;
+    if let Some(octets) = octets.first_chunk() {
+        return Some((Short(*octets), few));
+    }
+    let mut copy = [0; SHORT];
+    copy.get_mut(..len)?.copy_from_slice(octets.get(..len)?);
+    Some((Short(copy), few))
+}
+
+impl Default for IString {
+    fn default() -> Self {
+        Self::of(Bytes::new(), true)
+    }
+}
+
+impl PartialEq for IString {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for IString {}
+
+impl Hash for IString {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl PartialOrd for IString {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for IString {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
 impl fmt::Debug for IString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
+        write!(f, "\"{}\"", self.as_bytes().escape_ascii())
     }
 }
 
@@ -111,19 +272,55 @@ impl TryFrom<&str> for IString {
 
 impl PartialEq<str> for IString {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
 /// `string / nil`.
 pub(crate) fn nstring(c: &mut Cursor<'_>) -> Parsed<NString> {
-    if nil(c) {
-        return Ok(None);
+    let mut string = None;
+    nstring_into(c, &mut string)?;
+    Ok(string)
+}
+
+/// `string / nil`, put where it stays: what is moved is written twice, and
+/// moved right behind the writing it has to wait for it.
+#[inline]
+pub(crate) fn nstring_into(c: &mut Cursor<'_>, to: &mut NString) -> Parsed<()> {
+    if to.is_none()
+        && let Some((octets, len)) = short_quoted(c)
+    {
+        *to = Some(IString::short(octets, len));
+        return Ok(());
     }
-    IString::parse(c).map(Some)
+    if matches!(c.peek(), Some(b'N' | b'n')) && nil(c) {
+        *to = None;
+        return Ok(());
+    }
+    nstring_other(c, to)
+}
+
+#[inline(never)]
+fn nstring_other(c: &mut Cursor<'_>, to: &mut NString) -> Parsed<()> {
+    *to = Some(IString::parse(c)?);
+    Ok(())
+}
+
+/// Takes a quoted string if it is next, short, plain, and not at the end.
+#[inline]
+fn short_quoted<'a>(c: &mut Cursor<'a>) -> Option<(&'a [u8; SHORT], u8)> {
+    let (quote, rest) = c.rest().split_first()?;
+    let octets = rest.first_chunk()?;
+    let len = plain_len(octets);
+    if *quote != b'"' || rest.get(len) != Some(&b'"') {
+        return None;
+    }
+    c.set_at(c.at() + len + 2);
+    Some((octets, u8::try_from(len).ok()?))
 }
 
 /// Takes NIL if it is next and no longer atom.
+#[inline]
 pub(crate) fn nil(c: &mut Cursor<'_>) -> bool {
     let at = c.at();
     if c.eat_text("NIL") && !c.peek().is_some_and(|next| Chars::ASTRING.holds(next)) {
@@ -140,16 +337,30 @@ pub(crate) fn encode_nstring(w: &mut Writer<'_>, string: &NString) {
     }
 }
 
+/// DQUOTE *QUOTED-CHAR DQUOTE
 fn quoted(c: &mut Cursor<'_>) -> Parsed<IString> {
     c.expect(b'"', "a quoted string")?;
     let at = c.at();
-    let plain = c.take_while(Chars::QUOTED);
+    let rest = c.rest();
+    let len = plain_len(rest);
+    if rest.get(len) == Some(&b'"') {
+        c.set_at(at + len + 1);
+        return Ok(IString::at(c, at, len, true));
+    }
+    quoted_special(c)
+}
+
+/// As [`quoted`], behind the quote, with octets that are not plain.
+#[cold]
+fn quoted_special(c: &mut Cursor<'_>) -> Parsed<IString> {
+    let at = c.at();
+    let text = c.take_while(Chars::QUOTED);
     if c.eat(b'"') {
-        check_utf8(plain, at)?;
-        return Ok(IString(c.slice(at, at + plain.len())));
+        check_utf8(text, at)?;
+        return Ok(IString::at(c, at, text.len(), false));
     }
     // quoted-specials: unescaped into octets of their own.
-    let mut octets = plain.to_vec();
+    let mut octets = text.to_vec();
     loop {
         if c.eat(b'\\') {
             match c.peek() {
@@ -159,12 +370,43 @@ fn quoted(c: &mut Cursor<'_>) -> Parsed<IString> {
             c.set_at(c.at() + 1);
         } else if c.eat(b'"') {
             check_utf8(&octets, at)?;
-            return Ok(IString(octets.into()));
+            return Ok(IString::of(octets.into(), false));
         } else if c.peek().is_none_or(|octet| !Chars::QUOTED.holds(octet)) {
             return c.expected("a closing quote");
         }
         octets.extend_from_slice(c.take_while(Chars::QUOTED));
     }
+}
+
+/// How many octets in front are plain: ASCII without control characters,
+/// quotes and backslashes, which stand for themselves between quotes.
+///
+/// Eight at a time. Each test marks the high bit of an octet; only above a
+/// true mark can there be a false one, and the lowest is what counts.
+#[inline]
+fn plain_len(octets: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let (chunks, rest) = octets.as_chunks::<8>();
+    let mut len = 0;
+    for chunk in chunks {
+        let word = u64::from_le_bytes(*chunk);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let quote = zeros(word ^ (ONES * u64::from(b'"')));
+        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+        let marks = (word | control | quote | backslash) & HIGH;
+        if marks != 0 {
+            return len + (marks.trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    let special = |octet: &u8| !matches!(octet, b' '..0x80) || matches!(octet, b'"' | b'\\');
+    len + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+fn is_plain(octets: &[u8]) -> bool {
+    plain_len(octets) == octets.len()
 }
 
 fn check_utf8(octets: &[u8], at: usize) -> Parsed<()> {
@@ -210,8 +452,7 @@ pub(crate) fn announcement(c: &mut Cursor<'_>) -> Parsed<u64> {
 }
 
 pub(crate) fn string(w: &mut Writer<'_>, octets: &Bytes) {
-    // A quoted string over some length breaks old peers' line buffers.
-    if octets.len() <= 1000 && quotable(octets, w.dialect.utf8) {
+    if octets.len() <= LONGEST_QUOTED && quotable(octets, w.dialect.utf8) {
         quote(w, octets);
     } else {
         w.literal(octets, false);
@@ -219,14 +460,19 @@ pub(crate) fn string(w: &mut Writer<'_>, octets: &Bytes) {
 }
 
 pub(crate) fn astring(w: &mut Writer<'_>, octets: &Bytes) {
-    let is_atom = !octets.is_empty()
-        && octets.iter().all(|octet| Chars::ASTRING.holds(*octet))
-        && !octets.eq_ignore_ascii_case(b"NIL");
-    if is_atom {
+    if is_atom(octets) {
         w.raw(octets);
     } else {
         string(w, octets);
     }
+}
+
+/// Whether an astring of these octets can go without quotes, and without being
+/// taken for NIL.
+fn is_atom(octets: &[u8]) -> bool {
+    !octets.is_empty()
+        && octets.iter().all(|octet| Chars::ASTRING.holds(*octet))
+        && !octets.eq_ignore_ascii_case(b"NIL")
 }
 
 fn quotable(octets: &[u8], utf8: bool) -> bool {
@@ -249,4 +495,52 @@ pub(crate) fn quote(w: &mut Writer<'_>, octets: &[u8]) {
     }
     w.raw(rest);
     w.byte(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_is_what_octets_say() {
+        // Each octet at each place of strings of each length, as the words of
+        // eight see it and as one by one does.
+        for octet in 0..=u8::MAX {
+            let plain = (b' '..=0x7f).contains(&octet) && !matches!(octet, b'"' | b'\\');
+            for len in 1..20 {
+                for at in 0..len {
+                    for filling in [b' ', b'!', b'#', b'x', 0x7f] {
+                        let mut octets = vec![filling; len];
+                        octets[at] = octet;
+                        let expected = if plain { len } else { at };
+                        assert_eq!(plain_len(&octets), expected, "{octets:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(plain_len(b"ab\"c\"\\\x01\x80"), 2);
+    }
+
+    #[test]
+    fn short_and_long_are_alike() {
+        for len in [0, 1, SHORT - 1, SHORT, SHORT + 1, 2000] {
+            for filling in ["x", "ä", "\\", "\"", "\n"] {
+                let text = filling.repeat(len / filling.len());
+                let string = IString::new(text.clone()).unwrap();
+                assert_eq!(string.as_bytes(), text.as_bytes());
+                assert_eq!(string.to_bytes(), text);
+                let wire = Bytes::from(crate::wire::to_vec(crate::Dialect::SERVER, |w| {
+                    string.encode(w);
+                }));
+                // With and without octets behind, and shared or not.
+                let longer = Bytes::from([&wire[..], &[b'y'; 50]].concat());
+                for octets in [&wire, &longer] {
+                    let mut c = Cursor::line(octets);
+                    assert_eq!(IString::parse(&mut c).unwrap(), string);
+                    assert_eq!(c.at(), wire.len());
+                    assert_eq!(IString::parse(&mut Cursor::new(octets)).unwrap(), string);
+                }
+            }
+        }
+    }
 }

@@ -1,9 +1,9 @@
 use std::num::NonZeroU32;
 
-use crate::cursor::{Cursor, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::{Atom, Chars, Date, IString, SequenceSet};
 use crate::wire::Writer;
-use crate::{Extension, ParseErrorKind};
+use crate::{Extension, ParseError, ParseErrorKind};
 
 /// `search-key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,14 +73,14 @@ pub enum SearchKey {
 
 macro_rules! plain_keys {
     ($($name:literal => $key:ident,)*) => {
-        fn plain_key(name: &str) -> Option<SearchKey> {
+        fn plain_key(name: &[u8]) -> Option<SearchKey> {
             match name {
                 $($name => Some(SearchKey::$key),)*
                 _ => None,
             }
         }
 
-        fn plain_name(key: &SearchKey) -> Option<&'static str> {
+        fn plain_name(key: &SearchKey) -> Option<&'static [u8]> {
             match key {
                 $(SearchKey::$key => Some($name),)*
                 _ => None,
@@ -90,36 +90,41 @@ macro_rules! plain_keys {
 }
 
 plain_keys! {
-    "ALL" => All,
-    "ANSWERED" => Answered,
-    "DELETED" => Deleted,
-    "DRAFT" => Draft,
-    "FLAGGED" => Flagged,
-    "NEW" => New,
-    "OLD" => Old,
-    "RECENT" => Recent,
-    "SEEN" => Seen,
-    "UNANSWERED" => Unanswered,
-    "UNDELETED" => Undeleted,
-    "UNDRAFT" => Undraft,
-    "UNFLAGGED" => Unflagged,
-    "UNSEEN" => Unseen,
-    "SAVEDATESUPPORTED" => SaveDateSupported,
+    b"ALL" => All,
+    b"ANSWERED" => Answered,
+    b"DELETED" => Deleted,
+    b"DRAFT" => Draft,
+    b"FLAGGED" => Flagged,
+    b"NEW" => New,
+    b"OLD" => Old,
+    b"RECENT" => Recent,
+    b"SEEN" => Seen,
+    b"UNANSWERED" => Unanswered,
+    b"UNDELETED" => Undeleted,
+    b"UNDRAFT" => Undraft,
+    b"UNFLAGGED" => Unflagged,
+    b"UNSEEN" => Unseen,
+    b"SAVEDATESUPPORTED" => SaveDateSupported,
+}
+
+#[cold]
+fn unknown(at: usize) -> ParseError {
+    Cursor::error_at(ParseErrorKind::Unknown("search key"), at)
 }
 
 impl SearchKey {
     /// `search-key *(SP search-key)` up to the end.
     pub(super) fn parse_program(c: &mut Cursor<'_>) -> Parsed<Self> {
-        let mut key = Self::parse(c)?;
+        let key = Self::parse(c)?;
         if c.peek() != Some(b' ') {
             return Ok(key);
         }
-        let mut keys = vec![key];
+        let mut keys = Vec::with_capacity(8);
+        keys.push(key);
         while c.eat(b' ') {
             keys.push(Self::parse(c)?);
         }
-        key = Self::And(keys);
-        Ok(key)
+        Ok(Self::And(keys))
     }
 
     pub(super) fn encode_program(&self, w: &mut Writer<'_>) {
@@ -140,61 +145,54 @@ impl SearchKey {
             _ => {}
         }
         let at = c.at();
-        let word = c.take_text(Chars::ATOM, "a search key")?;
-        let mut upper = [0_u8; 20];
-        let upper = match upper.get_mut(..word.len()) {
-            Some(upper) => {
-                upper.copy_from_slice(word.as_bytes());
-                upper.make_ascii_uppercase();
-                std::str::from_utf8(upper).unwrap_or_default()
-            }
-            None => "",
-        };
-        if let Some(key) = plain_key(upper) {
+        let mut buffer = [0; KEYWORD];
+        let word = c.keyword(Chars::ATOM, &mut buffer);
+        if let Some(key) = plain_key(word) {
             return Ok(key);
         }
-        let unknown = Cursor::error_at(ParseErrorKind::Unknown("search key"), at);
-        if upper.is_empty() || c.peek() != Some(b' ') {
-            return Err(unknown);
+        if c.at() == at {
+            return c.expected("a search key");
         }
-        c.space()?;
-        Ok(match upper {
-            "KEYWORD" => Self::Keyword(Atom::parse(c)?),
-            "UNKEYWORD" => Self::Unkeyword(Atom::parse(c)?),
-            "BCC" => Self::Bcc(IString::parse_astring(c)?),
-            "BODY" => Self::Body(IString::parse_astring(c)?),
-            "CC" => Self::Cc(IString::parse_astring(c)?),
-            "FROM" => Self::From(IString::parse_astring(c)?),
-            "SUBJECT" => Self::Subject(IString::parse_astring(c)?),
-            "TEXT" => Self::Text(IString::parse_astring(c)?),
-            "TO" => Self::To(IString::parse_astring(c)?),
-            "HEADER" => {
+        if !c.eat(b' ') {
+            return Err(unknown(at));
+        }
+        Ok(match word {
+            b"KEYWORD" => Self::Keyword(Atom::parse(c)?),
+            b"UNKEYWORD" => Self::Unkeyword(Atom::parse(c)?),
+            b"BCC" => Self::Bcc(IString::parse_astring(c)?),
+            b"BODY" => Self::Body(IString::parse_astring(c)?),
+            b"CC" => Self::Cc(IString::parse_astring(c)?),
+            b"FROM" => Self::From(IString::parse_astring(c)?),
+            b"SUBJECT" => Self::Subject(IString::parse_astring(c)?),
+            b"TEXT" => Self::Text(IString::parse_astring(c)?),
+            b"TO" => Self::To(IString::parse_astring(c)?),
+            b"HEADER" => {
                 let name = IString::parse_astring(c)?;
                 c.space()?;
                 Self::Header(name, IString::parse_astring(c)?)
             }
-            "BEFORE" => Self::Before(Date::parse(c)?),
-            "ON" => Self::On(Date::parse(c)?),
-            "SINCE" => Self::Since(Date::parse(c)?),
-            "SENTBEFORE" => Self::SentBefore(Date::parse(c)?),
-            "SENTON" => Self::SentOn(Date::parse(c)?),
-            "SENTSINCE" => Self::SentSince(Date::parse(c)?),
-            "SAVEDBEFORE" => Self::SavedBefore(Date::parse(c)?),
-            "SAVEDON" => Self::SavedOn(Date::parse(c)?),
-            "SAVEDSINCE" => Self::SavedSince(Date::parse(c)?),
-            "LARGER" => Self::Larger(c.number64()?),
-            "SMALLER" => Self::Smaller(c.number64()?),
-            "UID" => Self::Uid(SequenceSet::parse(c)?),
-            "NOT" => Self::Not(Box::new(Self::parse(c)?)),
-            "FUZZY" => Self::Fuzzy(Box::new(Self::parse(c)?)),
-            "OR" => {
+            b"BEFORE" => Self::Before(Date::parse(c)?),
+            b"ON" => Self::On(Date::parse(c)?),
+            b"SINCE" => Self::Since(Date::parse(c)?),
+            b"SENTBEFORE" => Self::SentBefore(Date::parse(c)?),
+            b"SENTON" => Self::SentOn(Date::parse(c)?),
+            b"SENTSINCE" => Self::SentSince(Date::parse(c)?),
+            b"SAVEDBEFORE" => Self::SavedBefore(Date::parse(c)?),
+            b"SAVEDON" => Self::SavedOn(Date::parse(c)?),
+            b"SAVEDSINCE" => Self::SavedSince(Date::parse(c)?),
+            b"LARGER" => Self::Larger(c.number64()?),
+            b"SMALLER" => Self::Smaller(c.number64()?),
+            b"UID" => Self::Uid(SequenceSet::parse(c)?),
+            b"NOT" => Self::Not(Box::new(Self::parse(c)?)),
+            b"FUZZY" => Self::Fuzzy(Box::new(Self::parse(c)?)),
+            b"OR" => {
                 let first = Self::parse(c)?;
                 c.space()?;
                 Self::Or(Box::new((first, Self::parse(c)?)))
             }
-            "OLDER" => Self::Older(c.nz_number()?),
-            "YOUNGER" => Self::Younger(c.nz_number()?),
-            "MODSEQ" => {
+            b"OLDER" => Self::Older(c.nz_number()?),
+            b"YOUNGER" => Self::Younger(c.nz_number()?),
+            b"MODSEQ" => {
                 // [SP entry-name SP entry-type-req]: flags have no sequence
                 // of their own here, so the message's is what is compared.
                 if c.peek() == Some(b'"') {
@@ -205,9 +203,9 @@ impl SearchKey {
                 }
                 Self::ModSeq(c.number64()?)
             }
-            "EMAILID" => Self::EmailId(IString::parse_astring(c)?),
-            "THREADID" => Self::ThreadId(IString::parse_astring(c)?),
-            _ => return Err(unknown),
+            b"EMAILID" => Self::EmailId(IString::parse_astring(c)?),
+            b"THREADID" => Self::ThreadId(IString::parse_astring(c)?),
+            _ => return Err(unknown(at)),
         })
     }
 
@@ -293,7 +291,7 @@ impl SearchKey {
                 keys.1.encode(w);
             }
             Self::And(keys) => w.list(keys, |w, key| key.encode(w)),
-            plain => w.str(plain_name(plain).unwrap_or("ALL")),
+            plain => w.raw(plain_name(plain).unwrap_or(b"ALL")),
         }
     }
 
