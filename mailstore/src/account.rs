@@ -1,5 +1,6 @@
 //! A user's mailboxes: hierarchy, names on the disk, subscriptions.
 
+mod foreign;
 mod maildir;
 mod maildir_fs;
 mod mbox;
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
+
+pub(crate) use foreign::{foreign_maildirs, foreign_mboxes};
 
 use crate::append::{Delivery, DeliveryId};
 use crate::delivered::Deliveries;
@@ -378,6 +381,36 @@ impl Account {
             return Err(Error::MailboxExists(name));
         }
         self.shared.make(&site)
+    }
+
+    /// Makes a mailbox that is to take over the UIDs of another one, unless it has messages or UIDs of its own.
+    pub(crate) fn create_as(
+        &self,
+        name: &str,
+        uid_validity: u32,
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        let name = name::canonical(name)?;
+        let mailboxes = self
+            .mailboxes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if mailboxes
+            .get(&name)
+            .is_some_and(|known| known.strong_count() > 0)
+        {
+            return Ok(());
+        }
+        let site = self.shared.site(&name)?;
+        if !self.shared.site_exists(&site)? {
+            self.shared.make(&site)?;
+        }
+        match &site {
+            Site::Maildir(folder) => {
+                crate::maildir::begin_as(&self.shared, folder, uid_validity, now)
+            }
+            Site::Mbox(site) => crate::mbox::begin_as(&self.shared, site, uid_validity, now),
+        }
     }
 
     /// Removes a mailbox and its messages; those below it stay.

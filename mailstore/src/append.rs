@@ -153,28 +153,72 @@ impl Append {
     /// # Errors
     /// The disk fails or a keyword has no room; then the message is not in the mailbox.
     pub fn commit(self, options: AppendOptions, now: SystemTime) -> Result<Appended, Error> {
+        let mailbox = Arc::clone(&self.mailbox);
+        let appended = mailbox.commit_all(vec![(self, options)], None, now)?;
+        appended.into_iter().next().ok_or(Error::NoUidsLeft)
+    }
+
+    /// Puts several messages into their mailbox, all or none, with UIDs in this order (RFC 3502).
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit); [`Error::NoSuchMailbox`] when they are not of one mailbox.
+    pub fn commit_all(
+        appends: Vec<(Self, AppendOptions)>,
+        now: SystemTime,
+    ) -> Result<Vec<Appended>, Error> {
+        let Some((first, _)) = appends.first() else {
+            return Ok(Vec::new());
+        };
+        let mailbox = Arc::clone(&first.mailbox);
+        if let Some((other, _)) = appends
+            .iter()
+            .find(|(append, _)| !Arc::ptr_eq(&append.mailbox, &mailbox))
+        {
+            return Err(Error::NoSuchMailbox(other.mailbox.name().to_owned()));
+        }
+        mailbox.commit_all(appends, None, now)
+    }
+
+    fn seal(self, options: AppendOptions) -> Result<Item, Error> {
         let (source, size) = self.incoming.seal(options.internal_date)?;
         let AppendOptions {
             flags,
             keywords,
             internal_date,
         } = options;
-        let item = Item {
+        Ok(Item {
             source,
             flags,
             keywords,
             internal_date,
             size: Some(size),
-        };
-        let admission = self.mailbox.admit(std::slice::from_ref(&item), None, now)?;
-        let appended = self.mailbox.changing(now, |folder| {
-            let uids = folder.place(vec![item], now)?;
+        })
+    }
+}
+
+impl Mailbox {
+    /// Puts messages in, all or none. The first one gets the UID `from` where that was not given yet.
+    pub(crate) fn commit_all(
+        &self,
+        appends: Vec<(Append, AppendOptions)>,
+        from: Option<u32>,
+        now: SystemTime,
+    ) -> Result<Vec<Appended>, Error> {
+        let mut items = Vec::with_capacity(appends.len());
+        for (append, options) in appends {
+            items.push(append.seal(options)?);
+        }
+        let admission = self.admit(&items, None, now)?;
+        let appended = self.changing(now, |folder| {
+            if let Some(from) = from {
+                folder.skip_uids(from);
+            }
+            let uids = folder.place(items, now)?;
             let uid_validity = folder.table().view().uid_validity;
-            uids.first()
-                .map(|&uid| Appended { uid_validity, uid })
-                .ok_or(Error::NoUidsLeft)
+            let appended = |uid| Appended { uid_validity, uid };
+            Ok(uids.into_iter().map(appended).collect())
         })?;
-        admission.done(&self.mailbox.shared);
+        admission.done(&self.shared);
         Ok(appended)
     }
 }

@@ -31,6 +31,8 @@ pub(crate) trait Backend: Send {
     fn link(&mut self, uid: u32, now: SystemTime) -> Result<Option<Link>, Error>;
     /// Puts messages in, all or none, with UIDs in this order.
     fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error>;
+    /// The next message gets this UID, if it is not above it already.
+    fn skip_uids(&mut self, next: u32);
 }
 
 /// A message's file.

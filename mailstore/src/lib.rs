@@ -84,10 +84,12 @@ mod lock;
 mod mailbox;
 mod maildir;
 mod mbox;
+mod mh;
 mod name;
 mod quota;
 mod spool;
 mod table;
+mod transfer;
 mod wire;
 
 pub use account::{Account, AccountConfig, Format, Listed, Store};
@@ -102,6 +104,7 @@ pub use quota::{
 };
 pub use spool::{Batch, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
 pub use table::{Changes, Message, Snapshot};
+pub use transfer::{Foreign, Progress, Source, Target, Transfer, Transferred, Unread};
 pub use wire::Reader;
 
 /// The README's example compiles and runs.

@@ -73,6 +73,10 @@ impl Backend for Folder {
     fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
         self.place_now(items, now)
     }
+
+    fn skip_uids(&mut self, next: u32) {
+        self.list.uid_next = self.list.uid_next.max(next);
+    }
 }
 
 impl Folder {

@@ -4,6 +4,7 @@ mod change;
 mod incoming;
 mod keywords;
 pub(crate) mod name;
+mod reading;
 mod scan;
 mod uidlist;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) use change::{deliver, measure};
 pub(crate) use incoming::Incoming;
+pub(crate) use reading::{Lying, open_message, read_only};
 
 use crate::account::Shared;
 use crate::durable::{Durable, Stat};
@@ -300,6 +302,28 @@ impl Folder {
             size,
         ))
     }
+}
+
+/// Begins the UID list of a folder with this UIDVALIDITY, unless it has a list or messages.
+pub(crate) fn begin_as(
+    shared: &Shared,
+    folder: &Path,
+    uid_validity: u32,
+    now: SystemTime,
+) -> Result<(), Error> {
+    let lock = folder.join("dovecot-uidlist.lock");
+    let _lock = DotLock::acquire(&shared.durable, lock, &shared.host, now)?;
+    let path = folder.join("dovecot-uidlist");
+    for list in [&path, &folder.join("courierimapuiddb")] {
+        if shared.durable.stat_maybe(list)?.is_some() {
+            return Ok(());
+        }
+    }
+    if uid_validity == 0 || !read_only(&shared.durable, folder)?.is_empty() {
+        return Ok(());
+    }
+    let content = UidList::new(uid_validity, 1).write();
+    shared.durable.replace(&path, &content)
 }
 
 const MODSEQ: &str = "posthaste-modseq";

@@ -169,6 +169,10 @@ impl Backend for Folder {
         }
         Ok(uids)
     }
+
+    fn skip_uids(&mut self, next: u32) {
+        self.table.raise_uid_next(next);
+    }
 }
 
 fn changed_meta(meta: &Meta, change: &FlagChange) -> Meta {

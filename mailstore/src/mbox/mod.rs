@@ -4,6 +4,7 @@ mod change;
 mod from;
 mod incoming;
 mod meta;
+mod reading;
 mod scan;
 mod side;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) use change::deliver;
 pub(crate) use incoming::Incoming;
+pub(crate) use reading::{Lying, is_state_field};
 
 use crate::account::Shared;
 use crate::durable::{Durable, File, Stat};
@@ -137,6 +139,27 @@ fn lock(
     Err(Error::Locked {
         path: site.file.clone(),
     })
+}
+
+/// Begins the state of an mbox with this UIDVALIDITY, unless it has a state or messages.
+pub(crate) fn begin_as(
+    shared: &Shared,
+    site: &Site,
+    uid_validity: u32,
+    now: SystemTime,
+) -> Result<(), Error> {
+    let locked = lock(shared, site, None, now)?;
+    let empty = locked.file.stat().at("stat", &site.file)?.len == 0;
+    if uid_validity == 0 || !empty || Side::read(&shared.durable, &site.state())?.is_some() {
+        return Ok(());
+    }
+    let side = Side {
+        uid_validity,
+        uid_next: 1,
+        uid_ceiling: 1,
+        ..Side::default()
+    };
+    side.write(&shared.durable, &site.state())
 }
 
 /// How many messages a file has, as it is without any lock: for counting alone.

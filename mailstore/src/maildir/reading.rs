@@ -1,0 +1,88 @@
+//! A folder as it is, read without changing anything in it.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::keywords::KeywordFile;
+use super::uidlist::UidList;
+use super::{LIST_LIMIT, count_wire, name, path_of};
+use crate::durable::Durable;
+use crate::error::{Error, IoContext};
+use crate::flags::Flags;
+use crate::wire::{Extent, Form, Reader};
+
+/// A message of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lying {
+    pub(crate) path: PathBuf,
+    pub(crate) flags: Flags,
+    pub(crate) keywords: Vec<String>,
+}
+
+/// The messages: in the order of the UIDs that a list gives, then in that of their arrival.
+pub(crate) fn read_only(durable: &Durable, folder: &Path) -> Result<Vec<Lying>, Error> {
+    let mut list = None;
+    for file in ["dovecot-uidlist", "courierimapuiddb"] {
+        if list.is_none()
+            && let Some((content, _)) = durable.read_maybe(&folder.join(file), LIST_LIMIT)?
+        {
+            list = UidList::parse(&content);
+        }
+    }
+    let mut keywords = KeywordFile::new(folder);
+    keywords.refresh(durable)?;
+    let mut found: HashMap<Box<[u8]>, (Box<[u8]>, bool)> = HashMap::new();
+    // A name in both is one that moved while this looked.
+    for (directory, in_new) in [("new", true), ("cur", false)] {
+        let listed = durable.readdir(&folder.join(directory), |file_name, _| {
+            let name = file_name.as_bytes();
+            if !name.starts_with(b".") {
+                found.insert(name::base(name).into(), (name.into(), in_new));
+            }
+        });
+        match listed {
+            Err(error) if error.is_not_found() => {}
+            other => other?,
+        }
+    }
+    let mut found: Vec<_> = found.into_iter().collect();
+    let uid = |base: &[u8]| {
+        let uid = list.as_ref().and_then(|list| list.uid(base));
+        uid.unwrap_or(u32::MAX)
+    };
+    found.sort_by(|(a, _), (b, _)| (uid(a), name::arrival(a)).cmp(&(uid(b), name::arrival(b))));
+    let lying = found.into_iter().map(|(_, (name, in_new))| {
+        let (flags, letters) = name::flags(&name);
+        let known = letters
+            .indices()
+            .filter_map(|index| keywords.names.get(index));
+        Lying {
+            path: path_of(&folder.join(if in_new { "new" } else { "cur" }), &name),
+            flags,
+            keywords: known.filter(|name| !name.is_empty()).cloned().collect(),
+        }
+    });
+    Ok(lying.collect())
+}
+
+/// A message in a file of its own, whatever its line ends are.
+pub(crate) fn open_message(
+    durable: &Durable,
+    path: &Path,
+) -> Result<(Reader, std::time::SystemTime), Error> {
+    let file = durable.open(path)?;
+    let stat = file.stat().at("stat", path)?;
+    let size = count_wire(&*file, stat.len).at("read", path)?;
+    let form = if size == stat.len {
+        Form::Wire
+    } else {
+        Form::Lines
+    };
+    let extents = vec![Extent {
+        start: 0,
+        end: stat.len,
+        form,
+    }];
+    Ok((Reader::new(file.into(), extents, size), stat.modified))
+}
