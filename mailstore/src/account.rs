@@ -309,6 +309,21 @@ impl Account {
         }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The files of a mailbox that there is.
+    pub(crate) fn existing_site(&self, name: &str) -> Result<Site, Error> {
+        let name = name::canonical(name)?;
+        let site = self.shared.site(&name)?;
+        if self.shared.site_exists(&site)? {
+            Ok(site)
+        } else {
+            Err(Error::NoSuchMailbox(name))
+        }
+    }
+
     fn handle(&self, name: &str) -> Result<Arc<Mailbox>, Error> {
         let name = name::canonical(name)?;
         let mut mailboxes = self

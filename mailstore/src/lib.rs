@@ -90,6 +90,7 @@ mod quota;
 mod spool;
 mod table;
 mod transfer;
+mod verify;
 mod wire;
 
 pub use account::{Account, AccountConfig, Format, Listed, Store};
@@ -105,6 +106,7 @@ pub use quota::{
 pub use spool::{Batch, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
 pub use table::{Changes, Message, Snapshot};
 pub use transfer::{Foreign, Progress, Source, Target, Transfer, Transferred, Unread};
+pub use verify::Finding;
 pub use wire::Reader;
 
 /// The README's example compiles and runs.

@@ -7,6 +7,7 @@ pub(crate) mod name;
 mod reading;
 mod scan;
 mod uidlist;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) use change::{deliver, measure};
 pub(crate) use incoming::Incoming;
 pub(crate) use reading::{Lying, open_message, read_only};
+pub(crate) use verify::check;
 
 use crate::account::Shared;
 use crate::durable::{Durable, Stat};

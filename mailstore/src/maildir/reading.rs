@@ -32,13 +32,14 @@ pub(crate) fn read_only(durable: &Durable, folder: &Path) -> Result<Vec<Lying>, 
     }
     let mut keywords = KeywordFile::new(folder);
     keywords.refresh(durable)?;
-    let mut found: HashMap<Box<[u8]>, (Box<[u8]>, bool)> = HashMap::new();
+    let mut found: HashMap<Vec<u8>, PathBuf> = HashMap::new();
     // A name in both is one that moved while this looked.
-    for (directory, in_new) in [("new", true), ("cur", false)] {
+    for directory in ["new", "cur"] {
         let listed = durable.readdir(&folder.join(directory), |file_name, _| {
             let name = file_name.as_bytes();
             if !name.starts_with(b".") {
-                found.insert(name::base(name).into(), (name.into(), in_new));
+                let path = path_of(&folder.join(directory), name);
+                found.insert(name::base(name).to_vec(), path);
             }
         });
         match listed {
@@ -52,15 +53,15 @@ pub(crate) fn read_only(durable: &Durable, folder: &Path) -> Result<Vec<Lying>, 
         uid.unwrap_or(u32::MAX)
     };
     found.sort_by(|(a, _), (b, _)| (uid(a), name::arrival(a)).cmp(&(uid(b), name::arrival(b))));
-    let lying = found.into_iter().map(|(_, (name, in_new))| {
-        let (flags, letters) = name::flags(&name);
+    let lying = found.into_iter().map(|(_, path)| {
+        let (flags, letters) = name::flags(path.file_name().unwrap_or_default().as_bytes());
         let known = letters
             .indices()
             .filter_map(|index| keywords.names.get(index));
         Lying {
-            path: path_of(&folder.join(if in_new { "new" } else { "cur" }), &name),
             flags,
             keywords: known.filter(|name| !name.is_empty()).cloned().collect(),
+            path,
         }
     });
     Ok(lying.collect())

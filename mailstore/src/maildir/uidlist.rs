@@ -92,6 +92,65 @@ impl UidList {
         Some(list)
     }
 
+    /// Lines that `parse` passes over, by their numbers, and why.
+    pub(crate) fn problems(content: &[u8]) -> Vec<(usize, &'static str)> {
+        let mut problems = Vec::new();
+        let version_1 = content.starts_with(b"1 ");
+        let mut bases = std::collections::HashSet::new();
+        let mut last = 0;
+        for (number, line) in content
+            .split_inclusive(|&octet| octet == b'\n')
+            .enumerate()
+            .skip(1)
+        {
+            let problem = match line
+                .strip_suffix(b"\n")
+                .map(|line| parse_record(line, version_1))
+            {
+                None => Some("a crash cut it"),
+                Some(None) => Some("it is not in the form"),
+                Some(Some((uid, _, _))) if uid <= last => {
+                    Some("its UID is not above the one before")
+                }
+                Some(Some((uid, _, base))) => {
+                    last = uid;
+                    (!bases.insert(base)).then_some("its message has another UID already")
+                }
+            };
+            problems.extend(problem.map(|problem| (number + 1, problem)));
+        }
+        problems
+    }
+
+    /// Gives a message's UID to another base; false when it has none.
+    pub(crate) fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
+        match self.records.remove(from) {
+            Some(record) => {
+                let fields = record
+                    .fields
+                    .split(' ')
+                    .filter(|field| !field.starts_with('W'));
+                let fields = fields.collect::<Vec<_>>().join(" ").into();
+                self.records.insert(
+                    to.into(),
+                    Record {
+                        uid: record.uid,
+                        fields,
+                    },
+                );
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes away what is said of a message beside its UID.
+    pub(crate) fn drop_fields(&mut self, base: &[u8]) {
+        if let Some(record) = self.records.get_mut(base) {
+            record.fields = "".into();
+        }
+    }
+
     pub(crate) fn uid(&self, base: &[u8]) -> Option<u32> {
         self.records.get(base).map(|record| record.uid)
     }

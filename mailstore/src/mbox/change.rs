@@ -209,6 +209,18 @@ fn changed_meta(meta: &Meta, change: &FlagChange) -> Meta {
 }
 
 impl Folder {
+    /// Writes the file anew with what sessions are told.
+    pub(super) fn write_all_anew(&mut self, now: SystemTime) -> Result<(), Error> {
+        let mut locked = self.lock(now)?;
+        self.refresh_locked(&locked)?;
+        let kept = self
+            .found
+            .values()
+            .map(|found| (found.clone(), found.meta.clone()))
+            .collect();
+        self.rewrite(&mut locked, kept)
+    }
+
     /// Names keywords in the first message's `X-IMAPbase`, where Dovecot looks for them.
     fn list_keywords(&mut self, locked: &mut Locked, keywords: &[String]) -> Result<(), Error> {
         let Some(first) = self.found.values().next() else {

@@ -7,6 +7,7 @@ mod meta;
 mod reading;
 mod scan;
 mod side;
+mod verify;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) use change::deliver;
 pub(crate) use incoming::Incoming;
 pub(crate) use reading::{Lying, is_state_field};
+pub(crate) use verify::check;
 
 use crate::account::Shared;
 use crate::durable::{Durable, File, Stat};

@@ -40,6 +40,8 @@ pub(super) struct Found {
     pub(super) slot: Option<(u64, usize)>,
     /// A checksum of what does not change: the `From ` line and the visible header.
     pub(super) hash: u32,
+    /// The header says how long the body is.
+    claimed: bool,
     /// The body is as long as its header says, and so is not quoted.
     counted: bool,
 }
@@ -99,6 +101,11 @@ impl Found {
     /// Octets of a body that is told by a Content-Length and not by quoting.
     pub(super) fn content_length(&self) -> Option<u64> {
         self.counted.then(|| self.end - self.body)
+    }
+
+    /// Whether its header tells a length that its body does not have.
+    pub(super) fn claims_other_length(&self) -> bool {
+        self.claimed && !self.counted
     }
 
     /// Where the empty line behind the header begins.
@@ -218,11 +225,13 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
         hidden: Vec::new(),
         slot: None,
         hash: 0,
+        claimed: false,
         counted: false,
         blank: 0,
     };
     let counted = parse_header(header, &mut found, &mut hasher);
     found.hash = hasher.finalize();
+    found.claimed = counted.is_some();
     if let Some(counted) = counted
         && let Some(end) = found
             .body

@@ -110,11 +110,10 @@ impl MhFolder {
         let _lock = DotLock::acquire(&self.durable, lock, &self.host, now)?;
         let locked = self.lock_sequences()?;
         let mut sequences = self.sequences()?;
-        let mut next = self.numbers()?.last().map_or(1, |last| last + 1);
+        let first = self.numbers()?.last().map_or(1, |last| last + 1);
         // Numbers that are free must have no flags of a message that had them before.
-        sequences.forget_from(next);
-        let first = next;
-        for (_, flags, keywords) in messages {
+        sequences.forget_from(first);
+        for ((_, flags, keywords), next) in messages.iter().zip(first..) {
             if !flags.contains(Flags::SEEN) {
                 sequences.add(UNSEEN, next);
             }
@@ -126,7 +125,6 @@ impl MhFolder {
             for keyword in keywords {
                 sequences.add(keyword, next);
             }
-            next += 1;
         }
         // Written over the old ones: nmh's lock is on this very file.
         let text = sequences.write();
