@@ -55,8 +55,7 @@ pub(super) fn make(durable: &Durable, site: &Site) -> Result<(), Error> {
         return Ok(());
     };
     durable.make_dir(directory)?;
-    let file = durable.create(&site.file)?;
-    durable.sync(&*file, &site.file)?;
+    durable.create(&site.file)?;
     durable.sync_dir(directory)
 }
 

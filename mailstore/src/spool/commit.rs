@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use super::frame::{self, FRAME_HEADER, Record, SEGMENT_HEADER};
+use super::frame::{self, FRAME_HEADER, Key, Record, SEGMENT_HEADER};
 use super::incoming::{Job, Sealed};
 use super::index::Index;
+use super::spare::Spares;
 use super::{Inner, QueueId, lock};
 use crate::durable::{Durable, File};
 use crate::error::{Error, IoContext};
@@ -24,7 +25,10 @@ const COMPACT_RATIO: u64 = 4;
 pub(super) struct Writer {
     directory: PathBuf,
     next_number: u64,
+    /// A segment is ended before it would be longer.
+    segment_octets: u64,
     current: Option<Current>,
+    spares: Spares,
     /// Places in ended segments from which on nothing was acknowledged, not yet in the log.
     voids: Vec<(u64, u64)>,
     /// Refused batches that the log may still name until the voids are in it; their files go after that.
@@ -33,6 +37,7 @@ pub(super) struct Writer {
 
 struct Current {
     number: u64,
+    key: Key,
     path: PathBuf,
     file: Arc<dyn File>,
     end: u64,
@@ -45,11 +50,18 @@ struct Framed {
 }
 
 impl Writer {
-    pub(super) fn new(directory: PathBuf, next_number: u64) -> Self {
+    pub(super) fn new(
+        directory: PathBuf,
+        next_number: u64,
+        segment_octets: u64,
+        spares: Spares,
+    ) -> Self {
         Self {
             directory,
             next_number,
+            segment_octets,
             current: None,
+            spares,
             voids: Vec::new(),
             doubtful: Vec::new(),
         }
@@ -68,23 +80,29 @@ impl Writer {
         self.next_number += 1;
         let path = self.directory.join(format!("{number:010}"));
         let begun = (|| {
-            let file = durable.create(&path)?;
-            file.write_all_at(&frame::segment_header(number), 0)
-                .at("write", &path)?;
+            let key = Key::new(number).map_err(std::io::Error::from);
+            let key = key.at("choose a salt for", &path)?;
+            let file = match self.spares.take(durable, &path)? {
+                Some(file) => file,
+                None => durable.create(&path)?,
+            };
+            file.write_all_at(&key.header(), 0).at("write", &path)?;
             // The header comes to the disk with the first frames; the name alone keeps the number from being
             // given again.
             durable.sync_dir(&self.directory)?;
-            Ok(file)
+            Ok((key, file))
         })();
         match begun {
-            Ok(file) => {
-                let file: Arc<dyn File> = Arc::from(file);
-                index.add_segment(number, Arc::clone(&file), path.clone(), SEGMENT_HEADER);
+            Ok((key, file)) => {
+                let (file, end): (Arc<dyn File>, _) = (Arc::from(file), SEGMENT_HEADER as u64);
+                let len = file.stat().map_or(end, |stat| stat.len);
+                index.add_segment(number, Arc::clone(&file), path.clone(), len);
                 self.current = Some(Current {
                     number,
+                    key,
                     path,
                     file,
-                    end: SEGMENT_HEADER,
+                    end,
                 });
                 Ok(())
             }
@@ -93,6 +111,16 @@ impl Writer {
                 let _ = durable.remove(&path);
                 Err(error)
             }
+        }
+    }
+
+    /// Ends a segment that has no room for so many octets of bodies more; one that is empty takes any.
+    fn make_room(&mut self, octets: usize) {
+        let full = self.current.as_ref().is_some_and(|current| {
+            current.end > SEGMENT_HEADER as u64 && current.end + octets as u64 > self.segment_octets
+        });
+        if full {
+            self.current = None;
         }
     }
 
@@ -121,7 +149,7 @@ impl Writer {
         let has_voids = usize::from(voids.is_some());
         for body in voids.into_iter().chain(bodies) {
             let at = current.end + out.len() as u64;
-            frame::write_frame(current.number, at, &body, &mut out);
+            frame::write_frame(&current.key, at, &body, &mut out);
             framed.push(Framed {
                 body_at: at + FRAME_HEADER as u64,
                 body,
@@ -157,6 +185,8 @@ impl Writer {
 
 /// Runs until the spool is closed and its queue is empty.
 pub(super) fn run(inner: &Inner, mut writer: Writer) {
+    // Each opening begins a segment; a process that starts again and again must not fill the disk with them.
+    while let Ok(true) = tidy(inner, &mut writer) {}
     loop {
         let jobs = {
             let mut queue = lock(&inner.queue);
@@ -214,11 +244,13 @@ fn round(inner: &Inner, writer: &mut Writer, jobs: Vec<Job>) {
     if accepted.is_empty() {
         return;
     }
-    let begun = writer.ensure_segment(&inner.durable, &mut lock(&inner.index));
-    let bodies = accepted
+    let bodies: Vec<Vec<u8>> = accepted
         .iter_mut()
         .map(|job| std::mem::take(&mut job.sealed.body))
         .collect();
+    let octets = bodies.iter().map(|body| body.len() + FRAME_HEADER).sum();
+    writer.make_room(octets);
+    let begun = writer.ensure_segment(&inner.durable, &mut lock(&inner.index));
     let written = begun.and_then(|()| writer.write(&inner.durable, bodies));
     match written {
         Ok((segment, framed)) => {
@@ -254,7 +286,7 @@ fn apply(inner: &Inner, writer: &Writer, segment: u64, framed: &[Framed]) -> Vec
         }
     }
     if let (Some(segment), Some(current)) = (index.segments.get_mut(&segment), &writer.current) {
-        segment.len = current.end;
+        segment.len = segment.len.max(current.end);
     }
     done
 }
@@ -282,15 +314,13 @@ fn allowed(index: &Index, ended: &HashSet<QueueId>, job: &Job) -> Result<(), Err
     Ok(())
 }
 
-/// Ends a full segment, deletes segments from the oldest on while nothing in them is needed, and copies some of
-/// what keeps the oldest alive when the log has grown far beyond its use.
-fn tidy(inner: &Inner, writer: &mut Writer) -> Result<(), Error> {
-    if writer
-        .current
-        .as_ref()
-        .is_some_and(|current| current.end >= inner.config.segment_octets)
-    {
-        writer.current = None;
+/// One step of housekeeping; true when there may be more. Makes a spare segment when the current one is half
+/// full, deletes segments from the oldest on while nothing in them is needed, and copies some of what keeps the
+/// oldest alive when the log has grown far beyond its use.
+fn tidy(inner: &Inner, writer: &mut Writer) -> Result<bool, Error> {
+    let half_full = |current: &Current| current.end > writer.segment_octets / 2;
+    if writer.current.as_ref().is_some_and(half_full) && writer.spares.is_wanted() {
+        writer.spares.fill(&inner.durable);
     }
     let (oldest, total, live) = {
         let index = lock(&inner.index);
@@ -301,38 +331,62 @@ fn tidy(inner: &Inner, writer: &mut Writer) -> Result<(), Error> {
             index.live_octets,
         )
     };
-    let Some(oldest) = oldest else { return Ok(()) };
+    let Some(oldest) = oldest else {
+        return Ok(false);
+    };
     if writer
         .current
         .as_ref()
         .is_some_and(|current| current.number == oldest)
     {
-        return Ok(());
+        return Ok(false);
     }
     if lock(&inner.index).is_dead(oldest) {
         return delete_segment(inner, writer, oldest);
     }
-    let limit = inner.config.segment_octets.saturating_mul(COMPACT_SEGMENTS);
-    if total > limit.max(live.saturating_mul(COMPACT_RATIO)) {
-        return compact(inner, writer, oldest);
+    let limit = writer.segment_octets.saturating_mul(COMPACT_SEGMENTS);
+    if total <= limit.max(live.saturating_mul(COMPACT_RATIO)) {
+        return Ok(false);
     }
-    Ok(())
+    compact(inner, writer, oldest)?;
+    if lock(&inner.index).is_dead(oldest) {
+        return delete_segment(inner, writer, oldest);
+    }
+    Ok(true)
 }
 
 /// Removes a segment durably before a later one may go: a later one may hold the record that ends a message of
 /// this one.
-fn delete_segment(inner: &Inner, writer: &Writer, number: u64) -> Result<(), Error> {
-    let Some(path) = lock(&inner.index)
-        .segments
-        .get(&number)
-        .map(|segment| segment.path.clone())
-    else {
-        return Ok(());
+fn delete_segment(inner: &Inner, writer: &mut Writer, number: u64) -> Result<bool, Error> {
+    // Out of the index first, so that nobody begins to read what will be written over.
+    let Some(mut segment) = lock(&inner.index).segments.remove(&number) else {
+        return Ok(false);
     };
-    inner.durable.remove(&path)?;
-    inner.durable.sync_dir(&writer.directory)?;
-    lock(&inner.index).segments.remove(&number);
-    Ok(())
+    // Somebody may still read a message that is gone; then the file is not used again.
+    let is_read = Arc::strong_count(&segment.file) > 1;
+    let spare = if is_read {
+        None
+    } else {
+        writer.spares.name_for(segment.len)
+    };
+    let gone = (|| {
+        match &spare {
+            Some(spare) => {
+                inner.durable.rename(&segment.path, spare)?;
+                segment.path.clone_from(spare);
+            }
+            None => drop(inner.durable.remove(&segment.path)?),
+        }
+        inner.durable.sync_dir(&writer.directory)
+    })();
+    match gone {
+        Ok(()) => writer.spares.keep(spare),
+        Err(error) => {
+            lock(&inner.index).segments.insert(number, segment);
+            return Err(error);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes some messages of a segment again at the end of the log.
@@ -360,6 +414,7 @@ fn compact(inner: &Inner, writer: &mut Writer, number: u64) -> Result<(), Error>
     if body.is_empty() {
         return Ok(());
     }
+    writer.make_room(body.len() + FRAME_HEADER);
     writer.ensure_segment(&inner.durable, &mut lock(&inner.index))?;
     let (segment, framed) = writer.write(&inner.durable, vec![body])?;
     apply(inner, writer, segment, &framed);

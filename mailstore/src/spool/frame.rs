@@ -2,9 +2,9 @@
 
 use super::QueueId;
 
-/// First octets of a segment, with its number behind them.
-pub(super) const SEGMENT_MAGIC: &[u8; 8] = b"PHSPOOL1";
-pub(super) const SEGMENT_HEADER: u64 = 16;
+/// First octets of a segment, with its number and its salt behind them.
+const SEGMENT_MAGIC: &[u8; 8] = b"PHSPOOL1";
+pub(super) const SEGMENT_HEADER: usize = 32;
 const FRAME_MAGIC: u32 = 0x5246_4850;
 pub(super) const FRAME_HEADER: usize = 20;
 /// A frame's body at most.
@@ -15,10 +15,59 @@ const STATE: u8 = 2;
 const REMOVE: u8 = 3;
 const VOID: u8 = 4;
 
-pub(super) fn segment_header(number: u64) -> Vec<u8> {
-    let mut out = SEGMENT_MAGIC.to_vec();
-    out.extend_from_slice(&number.to_le_bytes());
-    out
+/// What the checksums of a segment's frames begin with.
+///
+/// A segment's file may have been another segment before, and what stands in it behind the end was written by
+/// whoever sent mail then. The salt, which nobody could know, keeps that from being taken for frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    number: u64,
+    /// For frames' headers, and for their bodies: one checksum says nothing of the other.
+    salt: [[u8; 8]; 2],
+}
+
+impl Key {
+    /// The key of a new segment.
+    pub(super) fn new(number: u64) -> Result<Self, getrandom::Error> {
+        let mut salt = [[0; 8]; 2];
+        getrandom::fill(salt.as_flattened_mut())?;
+        Ok(Self { number, salt })
+    }
+
+    /// First octets of the segment.
+    pub(super) fn header(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(SEGMENT_HEADER);
+        out.extend_from_slice(SEGMENT_MAGIC);
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(self.salt.as_flattened());
+        out
+    }
+
+    /// Reads a segment's first octets; `None` when they are not those of this segment.
+    pub(super) fn read(number: u64, header: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor(header);
+        let magic: [u8; 8] = cursor.array()?;
+        let found = u64::from_le_bytes(cursor.array()?);
+        let salt = [cursor.array()?, cursor.array()?];
+        (magic == *SEGMENT_MAGIC && found == number).then_some(Self { number, salt })
+    }
+
+    fn of_header(&self, header: &[u8]) -> u32 {
+        let [salt, _] = &self.salt;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(salt);
+        hasher.update(&self.number.to_le_bytes());
+        hasher.update(header);
+        hasher.finalize()
+    }
+
+    fn of_body(&self, body: &[u8]) -> u32 {
+        let [_, salt] = &self.salt;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(salt);
+        hasher.update(body);
+        hasher.finalize()
+    }
 }
 
 /// One change as it stands in the log; places are counted from the start of the frame's body.
@@ -160,45 +209,32 @@ pub(super) fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
     Some(records)
 }
 
-/// Adds a frame to a write: magic, length of the body, checksum of the body, place of the frame in its segment,
-/// checksum of the header and the segment's number.
-pub(super) fn write_frame(segment: u64, at: u64, body: &[u8], out: &mut Vec<u8>) {
-    let mut header = Vec::with_capacity(FRAME_HEADER);
-    header.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
-    put_len(body, &mut header);
-    header.extend_from_slice(
-        &u32::try_from(at & 0xFFFF_FFFF)
-            .unwrap_or_default()
-            .to_le_bytes(),
-    );
-    header.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
-    let checksum = header_checksum(&header, segment);
-    header.extend_from_slice(&checksum.to_le_bytes());
-    out.extend_from_slice(&header);
+/// Adds a frame to a write: magic, length of the body, place of the frame in its segment, checksum of the body,
+/// checksum of the header.
+pub(super) fn write_frame(key: &Key, at: u64, body: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
+    put_len(body, out);
+    let place = u32::try_from(at & 0xFFFF_FFFF).unwrap_or_default();
+    out.extend_from_slice(&place.to_le_bytes());
+    out.extend_from_slice(&key.of_body(body).to_le_bytes());
+    let checksum = key.of_header(out.get(start..).unwrap_or_default());
+    out.extend_from_slice(&checksum.to_le_bytes());
     out.extend_from_slice(body);
 }
 
-fn header_checksum(header: &[u8], segment: u64) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&segment.to_le_bytes());
-    hasher.update(header);
-    hasher.finalize()
+/// A frame's header, whose checksum was right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameHeader {
+    /// Octets of the body.
+    pub(super) len: usize,
+    body_checksum: u32,
 }
 
-/// What stands at a place of a segment.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame<'a> {
-    /// A frame whose checksums are right.
-    Good(&'a [u8]),
-    /// The header is right, so its length can be trusted; the body is not.
-    Damaged(usize),
-    /// No frame: the end of what was written, or a torn write.
-    End,
-}
-
-pub(super) fn frame(segment: u64, at: u64, content: &[u8]) -> Frame<'_> {
-    let parse = || {
-        let (header, rest) = content.split_at_checked(FRAME_HEADER)?;
+impl FrameHeader {
+    /// The header of the frame at a place of a segment. `None`: the end of what was written, or a torn write.
+    pub(super) fn read(key: &Key, at: u64, content: &[u8]) -> Option<Self> {
+        let header = content.get(..FRAME_HEADER)?;
         let mut cursor = Cursor(header);
         let magic = u32::from_le_bytes(cursor.array()?);
         let len = cursor.len()?;
@@ -208,16 +244,14 @@ pub(super) fn frame(segment: u64, at: u64, content: &[u8]) -> Frame<'_> {
         let good = magic == FRAME_MAGIC
             && u64::from(place) == at & 0xFFFF_FFFF
             && len <= BODY_LIMIT
-            && checksum == header_checksum(header.get(..FRAME_HEADER - 4)?, segment);
-        if !good {
-            return None;
-        }
-        Some(match rest.get(..len) {
-            Some(body) if crc32fast::hash(body) == body_checksum => Frame::Good(body),
-            _ => Frame::Damaged(len),
-        })
-    };
-    parse().unwrap_or(Frame::End)
+            && checksum == key.of_header(header.get(..FRAME_HEADER - 4)?);
+        good.then_some(Self { len, body_checksum })
+    }
+
+    /// Whether this is the frame's body, whole.
+    pub(super) fn is_body(&self, key: &Key, body: &[u8]) -> bool {
+        body.len() == self.len && key.of_body(body) == self.body_checksum
+    }
 }
 
 #[cfg(test)]
@@ -261,19 +295,27 @@ mod tests {
         }
         assert_eq!(records(&body).unwrap(), all);
         assert!(records(&body[..body.len() - 1]).is_none());
+        let key = Key::new(3).unwrap();
+        assert_eq!(Key::read(3, &key.header()), Some(key));
+        assert_eq!(Key::read(4, &key.header()), None);
         let mut out = Vec::new();
-        write_frame(3, 16, &body, &mut out);
-        assert_eq!(frame(3, 16, &out), Frame::Good(&body));
-        assert_eq!(frame(4, 16, &out), Frame::End);
-        assert_eq!(frame(3, 17, &out), Frame::End);
-        assert_eq!(
-            frame(3, 16, &out[..out.len() - 1]),
-            Frame::Damaged(body.len())
-        );
+        write_frame(&key, 16, &body, &mut out);
+        let read = |key: &Key, at, content: &[u8]| {
+            let header = FrameHeader::read(key, at, content)?;
+            let end = content.len().min(FRAME_HEADER + header.len);
+            Some(header.is_body(key, &content[FRAME_HEADER..end]))
+        };
+        assert_eq!(read(&key, 16, &out), Some(true));
+        assert_eq!(read(&key, 17, &out), None);
+        let other = Key { number: 4, ..key };
+        assert_eq!(read(&other, 16, &out), None, "another segment's");
+        let salted = Key::new(3).unwrap();
+        assert_eq!(read(&salted, 16, &out), None, "an earlier use's");
+        assert_eq!(read(&key, 16, &out[..out.len() - 1]), Some(false));
         for at in 0..out.len() {
             let mut bad = out.clone();
             bad[at] ^= 1;
-            assert_ne!(frame(3, 16, &bad), Frame::Good(&body), "flipped octet {at}");
+            assert_ne!(read(&key, 16, &bad), Some(true), "flipped octet {at}");
         }
     }
 }

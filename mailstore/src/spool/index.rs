@@ -30,6 +30,7 @@ pub(super) struct Entry {
 pub(super) struct Segment {
     pub(super) file: Arc<dyn File>,
     pub(super) path: PathBuf,
+    /// Octets that it takes on the disk.
     pub(super) len: u64,
     /// Pending messages that have their content or state here.
     live: usize,

@@ -7,7 +7,7 @@
 //! | claimed | the same | [`Spool::unclaim`], restart → pending; [`Batch::update`] → claimed with new state; [`Batch::remove`] → gone |
 //! | gone | a Remove record behind the others, until the segments before it are deleted | nobody |
 //!
-//! A batch is one frame of the log and so all or nothing. Frames of callers that wait at the same time are
+//! Claims are leases that end with the process. A batch is one frame of the log and so all or nothing. Frames of callers that wait at the same time are
 //! written and synced together by one thread.
 
 mod commit;
@@ -16,6 +16,7 @@ mod id;
 mod incoming;
 mod index;
 mod open;
+mod spare;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -36,7 +37,8 @@ use index::{Index, Place};
 pub struct SpoolConfig {
     /// The spool's directory; made when it is missing.
     pub root: PathBuf,
-    /// A segment of the log is ended when it is longer. 16 MiB unless told.
+    /// Octets of a segment of the log, which has them from its start; a group of more makes it longer. 16 MiB
+    /// unless told.
     pub segment_octets: u64,
     /// A message of more octets gets a file of its own and is not held in memory. 128 KiB unless told; at most
     /// 4 MiB.

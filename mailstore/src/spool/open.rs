@@ -1,14 +1,16 @@
 //! Reading the log when the spool is opened.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::commit::Writer;
-use super::frame::{self, FRAME_HEADER, Frame, Record, SEGMENT_HEADER};
+use super::frame::{self, FRAME_HEADER, FrameHeader, Key, Record, SEGMENT_HEADER};
 use super::index::Index;
+use super::spare::Spares;
 use super::{Inner, Queue, QueueId, SpoolConfig};
-use crate::durable::{Durable, File, read_all};
+use crate::durable::{Durable, File, read_full_at};
 use crate::error::{Error, IoContext};
 
 /// Takes the spool's lock, replays the log, removes files that no record names and begins a new segment.
@@ -18,8 +20,8 @@ pub(super) fn open(config: SpoolConfig, durable: Durable) -> Result<(Inner, Writ
         ..config
     };
     let (log, big) = (config.root.join("log"), config.root.join("big"));
-    durable.make_dir(&log)?;
-    durable.make_dir(&big)?;
+    durable.make_dir(&config.root)?;
+    durable.make_dirs_in(&config.root, &["log", "big"])?;
     let lock = take_lock(&durable, &config.root.join("lock"))?;
     let mut index = Index::default();
     let highest = replay(&durable, &log, &mut index)?;
@@ -31,7 +33,11 @@ pub(super) fn open(config: SpoolConfig, durable: Durable) -> Result<(Inner, Writ
         at: number,
         what: "segment numbers have run out",
     })?;
-    let mut writer = Writer::new(log, number);
+    let mut spares = Spares::open(&log, config.segment_octets, &durable)?;
+    while spares.is_wanted() {
+        spares.fill(&durable);
+    }
+    let mut writer = Writer::new(log, number, config.segment_octets, spares);
     writer.ensure_segment(&durable, &mut index)?;
     let inner = Inner {
         durable,
@@ -74,62 +80,111 @@ fn replay(durable: &Durable, log: &Path, index: &mut Index) -> Result<u64, Error
         }
     })?;
     let highest = paths.keys().next_back().copied().unwrap_or(0);
-    let mut contents = BTreeMap::new();
+    let mut logs = Vec::with_capacity(paths.len());
     let mut voids: BTreeMap<u64, u64> = BTreeMap::new();
-    for (&number, path) in &paths {
-        let file = durable.open(path)?;
-        let len = file.stat().at("stat", path)?.len;
-        let content = read_all(&*file, len).at("read", path)?;
-        for_each_frame(number, &content, |_, body| {
+    for (number, path) in paths {
+        let file: Arc<dyn File> = Arc::from(durable.open(&path)?);
+        let len = file.stat().at("stat", &path)?.len;
+        index.add_segment(number, Arc::clone(&file), path.clone(), len);
+        let mut log = Log::open(number, file).at("read", &path)?;
+        // Whatever follows a refused write waits for the Void of it, which is a segment's first frame.
+        log.next_frame(|_, body| {
             for record in frame::records(body).unwrap_or_default() {
                 if let Record::Void { segment, from } = record {
                     let first = voids.entry(segment).or_insert(from);
                     *first = from.min(*first);
                 }
             }
-        });
-        contents.insert(number, len);
-        index.add_segment(number, Arc::from(file), path.clone(), len);
+        })
+        .at("read", &path)?;
+        log.rewind();
+        logs.push((number, log, path));
     }
-    for (&number, &len) in &contents {
-        let Some((file, path)) = index
-            .segments
-            .get(&number)
-            .map(|segment| (Arc::clone(&segment.file), segment.path.clone()))
-        else {
-            continue;
-        };
-        let content = read_all(&*file, len).at("read", &path)?;
+    for (number, mut log, path) in logs {
         let end = voids.get(&number).copied().unwrap_or(u64::MAX);
-        for_each_frame(number, &content, |at, body| {
+        let mut apply = |at, body: &[u8]| {
             if at < end {
                 let body_at = at + FRAME_HEADER as u64;
                 for record in frame::records(body).unwrap_or_default() {
                     index.apply(number, body_at, body, record);
                 }
             }
-        });
+        };
+        while log.next_frame(&mut apply).at("read", &path)? {}
     }
     Ok(highest)
 }
 
-/// Calls `each` with the place and body of every good frame. A frame whose body is damaged is passed over; where
-/// no header stands, the segment ends: that is the tail that a crash tore, and nothing in it was acknowledged.
-fn for_each_frame(number: u64, content: &[u8], mut each: impl FnMut(u64, &[u8])) {
-    if !content.starts_with(&frame::segment_header(number)) {
-        return;
-    }
-    let mut at = SEGMENT_HEADER;
-    while let Some(rest) = usize::try_from(at).ok().and_then(|at| content.get(at..)) {
-        let len = match frame::frame(number, at, rest) {
-            Frame::Good(body) => {
-                each(at, body);
-                body.len()
-            }
-            Frame::Damaged(len) => len,
-            Frame::End => break,
+/// Octets read at a time.
+const WINDOW: usize = 256 << 10;
+
+/// A segment read from its start to where no frame stands. What lies behind that is not looked at.
+struct Log {
+    file: Arc<dyn File>,
+    /// `None`: this is not a segment, or nothing in it was ever acknowledged.
+    key: Option<Key>,
+    at: u64,
+    /// Octets of the file from `start` on.
+    window: Vec<u8>,
+    start: u64,
+}
+
+impl Log {
+    fn open(number: u64, file: Arc<dyn File>) -> io::Result<Self> {
+        let mut log = Self {
+            file,
+            key: None,
+            at: 0,
+            window: Vec::new(),
+            start: 0,
         };
-        at += (FRAME_HEADER + len) as u64;
+        log.key = Key::read(number, log.octets(0, SEGMENT_HEADER)?);
+        log.rewind();
+        Ok(log)
+    }
+
+    /// Back to the first frame, with nothing held in memory.
+    fn rewind(&mut self) {
+        self.at = SEGMENT_HEADER as u64;
+        self.window = Vec::new();
+    }
+
+    /// So many octets at a place, or fewer where the file ends.
+    fn octets(&mut self, at: u64, len: usize) -> io::Result<&[u8]> {
+        let held = at
+            .checked_sub(self.start)
+            .and_then(|skip| usize::try_from(skip).ok())
+            .filter(|skip| skip.saturating_add(len) <= self.window.len());
+        let skip = match held {
+            Some(skip) => skip,
+            None => {
+                self.window.resize(len.max(WINDOW), 0);
+                let read = read_full_at(&*self.file, &mut self.window, at)?;
+                self.window.truncate(read);
+                self.start = at;
+                0
+            }
+        };
+        let rest = self.window.get(skip..).unwrap_or_default();
+        Ok(rest.get(..len).unwrap_or(rest))
+    }
+
+    /// Calls `each` with the place and body of the next good frame. A frame whose body is damaged is passed over;
+    /// false where no header stands: that is the tail that a crash tore, and nothing in it was acknowledged.
+    fn next_frame(&mut self, each: impl FnOnce(u64, &[u8])) -> io::Result<bool> {
+        let Some(key) = self.key else {
+            return Ok(false);
+        };
+        let at = self.at;
+        let Some(header) = FrameHeader::read(&key, at, self.octets(at, FRAME_HEADER)?) else {
+            return Ok(false);
+        };
+        let body = self.octets(at + FRAME_HEADER as u64, header.len)?;
+        if header.is_body(&key, body) {
+            each(at, body);
+        }
+        self.at = at + (FRAME_HEADER + header.len) as u64;
+        Ok(true)
     }
 }
 
