@@ -14,10 +14,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use common::sim::{Random, Sim, World, crashes};
+use common::power::Power;
+use common::sim::{Line, Sim, World};
 use common::{at, read};
 use mailstore::{
-    AccountConfig, AppendOptions, DeliveryId, Error, FlagChange, Flags, Mailbox, Store,
+    AccountConfig, AppendOptions, Copied, DeliveryId, Error, FlagChange, Flags, Mailbox, Store,
 };
 
 /// What is known of one message, each fact with the operation before which it was not yet true.
@@ -38,6 +39,10 @@ struct Run {
     known: BTreeMap<String, Known>,
     /// Mailboxes as they were seen.
     shown: Vec<Shown>,
+    /// Names that went, between these operations.
+    renamed: Vec<(String, usize, usize)>,
+    /// Mailboxes that were made, and when that was acknowledged.
+    made: Vec<(String, usize)>,
 }
 
 fn body(name: &str) -> Vec<u8> {
@@ -95,7 +100,9 @@ impl Session<'_> {
             let content = read(&self.mailbox(name), message.uid);
             let subject = subject(&content);
             let known = self.run.known.get_mut(&key(name, &subject)).unwrap();
-            known.uid.get_or_insert((name.to_owned(), message.uid, ops));
+            known
+                .uid
+                .get_or_insert((canonical(name).to_owned(), message.uid, ops));
         }
     }
 
@@ -104,7 +111,7 @@ impl Session<'_> {
         let view = self.mailbox(name).snapshot();
         let shown = Shown {
             when: self.ops(),
-            mailbox: name.to_owned(),
+            mailbox: canonical(name).to_owned(),
             uid_next: view.uid_next,
             uid_validity: view.uid_validity,
             highest_modseq: view.highest_modseq,
@@ -126,7 +133,7 @@ impl Session<'_> {
         let known = Known {
             begun,
             acknowledged: Some(ops),
-            uid: Some((name.to_owned(), appended.uid, ops)),
+            uid: Some((canonical(name).to_owned(), appended.uid, ops)),
             flags: vec![(flags, begun, ops)],
             removal: None,
         };
@@ -162,10 +169,7 @@ impl Session<'_> {
 
     fn flag(&mut self, name: &str, contents: &[&str], flags: Flags) {
         let begun = self.ops();
-        let uids: Vec<u32> = contents
-            .iter()
-            .map(|content| self.uid(name, content))
-            .collect();
+        let uids = self.uids(name, contents);
         self.mailbox(name)
             .set_flags(&uids, &FlagChange::replace(flags), None, self.now())
             .unwrap();
@@ -182,10 +186,7 @@ impl Session<'_> {
 
     fn expunge(&mut self, name: &str, contents: &[&str]) {
         let begun = self.ops();
-        let uids: Vec<u32> = contents
-            .iter()
-            .map(|content| self.uid(name, content))
-            .collect();
+        let uids = self.uids(name, contents);
         self.mailbox(name).expunge(&uids, self.now()).unwrap();
         let ops = self.ops();
         for content in contents {
@@ -195,34 +196,74 @@ impl Session<'_> {
 
     fn move_to(&mut self, from: &str, contents: &[&str], to: &str) {
         let begun = self.ops();
-        let uids: Vec<u32> = contents
-            .iter()
-            .map(|content| self.uid(from, content))
-            .collect();
-        let copied = self
+        let uids = self.uids(from, contents);
+        let moved = self
             .mailbox(from)
             .move_to(&uids, &self.mailbox(to), self.now())
             .unwrap();
+        let removal = Some((begun, self.ops()));
+        self.arrived(from, contents, to, begun, &moved);
+        for content in contents {
+            self.run.known.get_mut(&key(from, content)).unwrap().removal = removal;
+        }
+    }
+
+    fn copy(&mut self, from: &str, contents: &[&str], to: &str) {
+        let begun = self.ops();
+        let uids = self.uids(from, contents);
+        let copied = self
+            .mailbox(from)
+            .copy(&uids, &self.mailbox(to), self.now())
+            .unwrap();
+        self.arrived(from, contents, to, begun, &copied);
+    }
+
+    fn uids(&self, from: &str, contents: &[&str]) -> Vec<u32> {
+        contents
+            .iter()
+            .map(|content| self.uid(from, content))
+            .collect()
+    }
+
+    fn arrived(&mut self, from: &str, contents: &[&str], to: &str, begun: usize, copied: &Copied) {
         let ops = self.ops();
-        for (content, (_, uid)) in contents.iter().zip(copied.uids) {
-            let source = self.run.known.get_mut(&key(from, content)).unwrap();
-            source.removal = Some((begun, ops));
-            let flags = vec![(source.flags.last().unwrap().0, begun, ops)];
-            let uid = Some((to.to_owned(), uid, ops));
+        for (content, (_, uid)) in contents.iter().zip(&copied.uids) {
+            let (flags, _, _) = *self.run.known[&key(from, content)].flags.last().unwrap();
             let known = Known {
                 begun,
                 acknowledged: Some(ops),
-                uid,
-                flags,
+                uid: Some((canonical(to).to_owned(), *uid, ops)),
+                flags: vec![(flags, begun, ops)],
                 removal: None,
             };
             self.run.known.insert(key(to, content), known);
         }
     }
+
+    fn create(&mut self, name: &str) {
+        self.account.create(name).unwrap();
+        self.run.made.push((name.to_owned(), self.ops()));
+    }
+
+    /// The messages of `from` are those of `to` then: see [`canonical`].
+    fn rename(&mut self, from: &str, to: &str) {
+        self.open.remove(from);
+        let begun = self.ops();
+        self.account.rename(from, to, self.now()).unwrap();
+        self.run.renamed.push((from.to_owned(), begun, self.ops()));
+    }
+}
+
+/// A mailbox that is renamed is the same mailbox.
+fn canonical(mailbox: &str) -> &str {
+    match mailbox {
+        "Renamed" => "Other",
+        name => name,
+    }
 }
 
 fn key(mailbox: &str, content: &str) -> String {
-    format!("{mailbox}\t{content}")
+    format!("{}\t{content}", canonical(mailbox))
 }
 
 fn subject(content: &[u8]) -> String {
@@ -243,11 +284,15 @@ fn check(run: &Run, config: &AccountConfig, sim: &Sim, cut: usize) -> Result<(),
         .account(config)
         .map_err(fail)?;
     let mut present: HashMap<String, (u32, Flags)> = HashMap::new();
-    for name in ["INBOX", "Other"] {
-        if name != "INBOX" && !account.exists(name).map_err(fail)? {
+    for (path, name) in ["INBOX", "Other", "Renamed"].map(|path| (path, canonical(path))) {
+        if path != "INBOX" && !account.exists(path).map_err(fail)? {
             continue;
         }
-        let mailbox = account.mailbox(name, later).map_err(fail)?;
+        let gone = |(old, _, ended): &(String, usize, usize)| old == path && *ended <= cut;
+        if run.renamed.iter().any(gone) {
+            return Err(format!("{path} is there again"));
+        }
+        let mailbox = account.mailbox(path, later).map_err(fail)?;
         let view = mailbox.refresh(later).map_err(fail)?;
         for message in view.messages() {
             let mut reader = mailbox.reader(message.uid, later).map_err(fail)?;
@@ -303,6 +348,11 @@ fn check(run: &Run, config: &AccountConfig, sim: &Sim, cut: usize) -> Result<(),
             }
         }
     }
+    for (name, when) in &run.made {
+        if *when <= cut && !account.exists(name).map_err(fail)? {
+            return Err(format!("{name} is not there"));
+        }
+    }
     for (name, known) in &run.known {
         let there = present.remove(name);
         let must = known.acknowledged.is_some_and(|when| when <= cut)
@@ -347,7 +397,7 @@ fn configs() -> [AccountConfig; 2] {
 }
 
 /// The changes under test, on an account that has some mail.
-fn scenario(config: &AccountConfig, skip_sync: Option<usize>) -> (World, Sim, Run) {
+fn scenario(config: &AccountConfig) -> (Power, Run) {
     let start = Sim::new(World::new());
     let account = Store::with_fs(Arc::new(start.clone()))
         .account(config)
@@ -356,9 +406,6 @@ fn scenario(config: &AccountConfig, skip_sync: Option<usize>) -> (World, Sim, Ru
     drop(account);
     let base = start.world();
     let sim = Sim::new(base.clone());
-    if let Some(nth) = skip_sync {
-        sim.skip_sync(nth);
-    }
     let account = Store::with_fs(Arc::new(sim.clone()))
         .account(config)
         .unwrap();
@@ -382,101 +429,42 @@ fn scenario(config: &AccountConfig, skip_sync: Option<usize>) -> (World, Sim, Ru
     session.append("Other", "a3", Flags::DRAFT);
     session.show("Other");
     session.expunge("Other", &["a3"]);
+    session.copy("INBOX", &["d1"], "Other");
     session.show("Other");
     session.deliver("d3");
     session.show("INBOX");
+    session.create("Made");
+    session.rename("Other", "Renamed");
+    session.open("Renamed");
+    session.append("Renamed", "a4", Flags::NONE);
+    session.show("Renamed");
     let run = session.run;
-    (base, sim, run)
-}
-
-/// Crashes behind every operation; the first thing that is wrong.
-fn enumerate(config: &AccountConfig, skip_sync: Option<usize>, samples: u64) -> Result<(), String> {
-    let (base, sim, run) = scenario(config, skip_sync);
     let ops = sim.ops();
-    let mut random = Random(7);
-    for cut in 0..=ops.len() {
-        for (nth, world) in crashes(&base, &ops[..cut], &mut random, samples)
-            .into_iter()
-            .enumerate()
-        {
-            let recovering = Sim::new(world.clone());
-            check(&run, config, &recovering, cut).map_err(|error| {
-                format!(
-                    "{config:?}: cut {cut} of {}, world {nth}: {error}",
-                    ops.len()
-                )
-            })?;
-            if nth % 5 != 0 {
-                continue;
-            }
-            // And a crash while that was being recovered from.
-            let again = recovering.ops();
-            let second = random.below(again.len() as u64 + 1) as usize;
-            for world in crashes(&world, &again[..second], &mut random, 4) {
-                check(&run, config, &Sim::new(world), cut).map_err(|error| {
-                    format!("{config:?}: cut {cut}, world {nth}, then {second}: {error}")
-                })?;
-            }
-        }
+    (Power { base, ops }, run)
+}
+
+/// Loses power everywhere; the lines that sync, and whether that is in vain.
+fn lose_power(config: &AccountConfig) -> BTreeMap<Line, bool> {
+    let (power, run) = scenario(config);
+    let check = |sim: &Sim, cut: usize| check(&run, config, sim, cut);
+    let good = power.loss(check).unwrap();
+    power.syncs(&good, check)
+}
+
+#[test]
+fn mail_survives() {
+    let [maildir, mbox] = std::thread::scope(|scope| {
+        configs()
+            .map(|config| scope.spawn(move || lose_power(&config)))
+            .map(|thread| thread.join().unwrap())
+    });
+    // Every line that syncs is there for a reason: without it, some loss of power loses or tears something in one
+    // of the formats at least.
+    let is_idle = |syncs: &BTreeMap<Line, bool>, line| syncs.get(line).is_none_or(|idle| *idle);
+    for line in maildir.keys().chain(mbox.keys()) {
+        assert!(
+            !is_idle(&maildir, line) || !is_idle(&mbox, line),
+            "nothing depends on {line}"
+        );
     }
-    Ok(())
-}
-
-#[test]
-fn maildir_survives() {
-    enumerate(&configs()[0], None, 12).unwrap();
-}
-
-#[test]
-fn mbox_survives() {
-    enumerate(&configs()[1], None, 12).unwrap();
-}
-
-/// Every sync is there for a reason: without it, some crash loses or tears something. Those that only a later
-/// sync of the same directory, or a mere cut of the same line, could tell apart are named.
-fn every_sync_counts(config: &AccountConfig, exempt: &[&str]) {
-    let (_, sim, _) = scenario(config, Some(usize::MAX));
-    let names = sim.sync_names();
-    let idle: Vec<String> = (0..sim.syncs())
-        .filter(|nth| enumerate(config, Some(*nth), 8).is_ok())
-        .map(|nth| format!("{nth} {}", names[nth]))
-        .collect();
-    assert_eq!(idle, exempt, "syncs that nothing depends on, of {names:#?}");
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn maildir_needs_every_sync() {
-    // Covered by the next sync of the same directory, or followed by nothing that the UIDs could be mixed up with.
-    let exempt = [
-        "4 directory ",
-        "9 directory ",
-        "21 file dovecot-uidlist",
-        "36 file dovecot-uidlist",
-    ];
-    every_sync_counts(&configs()[0], &exempt);
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn mbox_needs_every_sync() {
-    // Covered by the next sync of the same directory or file, or told apart by more samples only: the directory
-    // of a journal matters when its name is lost and a part of the append is not.
-    let exempt = [
-        "0 file INBOX",
-        "1 directory ",
-        "4 directory .posthaste",
-        "7 directory ",
-        "9 directory .posthaste",
-        "11 directory .posthaste",
-        "14 directory ",
-        "18 directory .posthaste",
-        "25 file INBOX",
-        "31 directory .posthaste",
-        "35 directory .posthaste",
-        "37 directory .posthaste",
-        "51 directory .posthaste",
-        "53 file INBOX",
-    ];
-    every_sync_counts(&configs()[1], &exempt);
 }

@@ -7,6 +7,7 @@
     clippy::unwrap_used
 )]
 
+pub mod power;
 pub mod sim;
 
 use std::io::Read;

@@ -1,7 +1,4 @@
-//! A file system in memory that records what is done to it, fails on demand, and loses power.
-//!
-//! What survives: octets of a file after `fsync` of it, names of a directory after `fsync` of it (a rename after
-//! that of either of its directories), and of everything else any part.
+//! A file system in memory that records what is done to it and fails on demand.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -10,8 +7,10 @@
     clippy::unwrap_used
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::backtrace::Backtrace;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,6 +19,37 @@ use std::time::{Duration, SystemTime};
 use mailstore::{File, Fs, Kind, Stat};
 
 const ROOT: u64 = 1;
+
+/// The line of the crate that asks for a sync, as `file:line`.
+pub type Line = Arc<str>;
+
+/// The innermost line of the crate on the stack that is not in the functions that all syncs go through.
+fn line() -> Line {
+    let trace = Backtrace::force_capture().to_string();
+    let mut function = "";
+    for line in trace.lines().map(str::trim) {
+        let Some(place) = line.strip_prefix("at ") else {
+            function = line;
+            continue;
+        };
+        // Their lines are the same for all callers.
+        let shared = place.contains("src/durable/group.rs")
+            || place.contains("src/durable/mod.rs")
+                && ["sync", "sync_data", "sync_dir", "{closure#0}"]
+                    .iter()
+                    .any(|name| function.ends_with(name));
+        if let Some((_, place)) = place.split_once("src/")
+            && !place.starts_with("library")
+            && Path::new("src")
+                .join(place.split(':').next().unwrap())
+                .exists()
+            && !shared
+        {
+            return place.rsplit_once(':').unwrap().0.into();
+        }
+    }
+    panic!("a sync from nowhere:\n{trace}");
+}
 
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -63,24 +93,39 @@ pub enum Op {
     },
     Sync {
         inode: u64,
+        line: Line,
     },
     SyncDir {
         dir: u64,
+        line: Line,
     },
+    /// A sync that was left out.
+    Nothing,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Inode {
-    data: Vec<u8>,
+    data: Arc<Vec<u8>>,
     modified: Option<SystemTime>,
-    mode: u32,
+    /// Of the octets.
+    digest: u64,
+}
+
+impl Inode {
+    fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        let data = Arc::make_mut(&mut self.data);
+        change(data);
+        let mut hasher = DefaultHasher::new();
+        data.hash(&mut hasher);
+        self.digest = hasher.finish();
+    }
 }
 
 /// Files and names at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    files: HashMap<u64, Inode>,
-    dirs: HashMap<u64, BTreeMap<OsString, u64>>,
+    files: BTreeMap<u64, Inode>,
+    dirs: BTreeMap<u64, BTreeMap<OsString, u64>>,
     dir_times: HashMap<u64, SystemTime>,
     next: u64,
 }
@@ -93,8 +138,6 @@ struct State {
     fail: Option<Fail>,
     /// Calls that could have failed.
     calls: usize,
-    skip_sync: Option<usize>,
-    syncs: usize,
 }
 
 /// The call that fails, and how.
@@ -119,7 +162,30 @@ impl World {
         world
     }
 
-    fn apply(&mut self, op: &Op, part: Part) {
+    /// Forgets the files that no name leads to and none of `later` will, and tells worlds apart.
+    pub fn settle(&mut self, later: impl Fn(u64) -> bool) -> u64 {
+        let named: HashSet<u64> = self
+            .dirs
+            .values()
+            .flat_map(BTreeMap::values)
+            .copied()
+            .collect();
+        self.files
+            .retain(|inode, _| named.contains(inode) || later(*inode));
+        let mut hasher = DefaultHasher::new();
+        self.dirs.hash(&mut hasher);
+        for (inode, file) in &self.files {
+            (inode, file.digest, file.modified).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// New files get numbers that none of so many operations gave.
+    pub fn skip_numbers(&mut self, ops: usize) {
+        self.next += ops as u64;
+    }
+
+    pub fn apply(&mut self, op: &Op, part: Part) {
         match op {
             Op::Create { dir, name, inode } => {
                 self.files.entry(*inode).or_default();
@@ -136,18 +202,27 @@ impl World {
                     .insert(name.clone(), *inode);
             }
             Op::Write { inode, at, data } => {
-                let file = &mut self.files.entry(*inode).or_default().data;
-                let end = at + data.len();
-                if file.len() < end {
-                    file.resize(end, 0);
-                }
-                for (index, octet) in data.iter().enumerate() {
-                    if part.keeps((at + index) / 512) {
-                        file[at + index] = *octet;
+                let file = self.files.entry(*inode).or_default();
+                file.change(|file| {
+                    let end = at + data.len();
+                    if file.len() < end {
+                        file.resize(end, 0);
                     }
-                }
+                    let mut done = 0;
+                    while done < data.len() {
+                        let block = (at + done) / 512;
+                        let stop = ((block + 1) * 512 - at).min(data.len());
+                        if part.keeps(block) {
+                            file[at + done..at + stop].copy_from_slice(&data[done..stop]);
+                        }
+                        done = stop;
+                    }
+                });
             }
-            Op::SetLen { inode, len } => self.files.entry(*inode).or_default().data.resize(*len, 0),
+            Op::SetLen { inode, len } => {
+                let file = self.files.entry(*inode).or_default();
+                file.change(|file| file.resize(*len, 0));
+            }
             Op::Touch { inode, time } => {
                 self.files.entry(*inode).or_default().modified = Some(*time)
             }
@@ -167,6 +242,9 @@ impl World {
                 {
                     dir.remove(&from.1);
                 }
+                if !self.dirs.contains_key(inode) {
+                    self.files.entry(*inode).or_default();
+                }
                 self.dirs
                     .entry(to.0)
                     .or_default()
@@ -179,14 +257,14 @@ impl World {
                     dir.remove(name);
                 }
             }
-            Op::Sync { .. } | Op::SyncDir { .. } => {}
+            Op::Sync { .. } | Op::SyncDir { .. } | Op::Nothing => {}
         }
     }
 }
 
 /// How much of a write came to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+pub enum Part {
     All,
     /// The length alone.
     Zeros,
@@ -217,83 +295,6 @@ impl Random {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
-}
-
-/// Worlds that a loss of power behind these operations may leave, on top of `base`.
-pub fn crashes(base: &World, ops: &[Op], random: &mut Random, samples: u64) -> Vec<World> {
-    let mut synced_files: HashMap<u64, usize> = HashMap::new();
-    let mut synced_dirs: HashMap<u64, usize> = HashMap::new();
-    for (index, op) in ops.iter().enumerate() {
-        match op {
-            Op::Sync { inode } => drop(synced_files.insert(*inode, index)),
-            Op::SyncDir { dir } => drop(synced_dirs.insert(*dir, index)),
-            _ => {}
-        }
-    }
-    let file = |inode: &u64, index| synced_files.get(inode).is_some_and(|at| *at > index);
-    let dir = |dir: &u64, index| synced_dirs.get(dir).is_some_and(|at| *at > index);
-    let durable: Vec<bool> = ops
-        .iter()
-        .enumerate()
-        .map(|(index, op)| match op {
-            Op::Create { dir: at, .. }
-            | Op::Mkdir { dir: at, .. }
-            | Op::Link { dir: at, .. }
-            | Op::Unlink { dir: at, .. } => dir(at, index),
-            Op::Rename { from, to, .. } => dir(&from.0, index) || dir(&to.0, index),
-            Op::Write { inode, .. } | Op::SetLen { inode, .. } | Op::Touch { inode, .. } => {
-                file(inode, index)
-            }
-            Op::Sync { .. } | Op::SyncDir { .. } => true,
-        })
-        .collect();
-    let pending = durable.iter().filter(|durable| !**durable).count();
-    let mut worlds = Vec::new();
-    let mut make = |survives: &mut dyn FnMut(usize, &Op) -> Option<Part>| {
-        let mut world = base.clone();
-        let mut nth = 0;
-        for (op, durable) in ops.iter().zip(&durable) {
-            if *durable {
-                world.apply(op, Part::All);
-            } else {
-                if let Some(part) = survives(nth, op) {
-                    world.apply(op, part);
-                }
-                nth += 1;
-            }
-        }
-        world.next = base.next + ops.len() as u64 + 1000;
-        worlds.push(world);
-    };
-    make(&mut |_, _| Some(Part::All));
-    make(&mut |_, _| None);
-    if pending <= 12 && (1u64 << pending) <= samples {
-        for subset in 1..(1u64 << pending) - 1 {
-            make(&mut |nth, _| (subset >> nth & 1 == 1).then_some(Part::All));
-        }
-    } else {
-        for _ in 0..samples {
-            let bits = random.below(u64::from(u32::MAX));
-            make(&mut |nth, _| (bits >> (nth % 31) & 1 == 1).then_some(Part::All));
-        }
-    }
-    for _ in 0..samples.min(1 << pending.min(12)) / 2 {
-        make(&mut |_, op| {
-            let Op::Write { at, data, .. } = op else {
-                return (random.below(2) == 0).then_some(Part::All);
-            };
-            let (first, last) = (at / 512, (at + data.len()) / 512);
-            let cut = first + random.below((last - first + 1) as u64) as usize;
-            match random.below(5) {
-                0 => None,
-                1 => Some(Part::Zeros),
-                2 => Some(Part::Before(cut)),
-                3 => Some(Part::From(cut)),
-                _ => Some(Part::All),
-            }
-        });
-    }
-    worlds
 }
 
 impl Sim {
@@ -328,46 +329,6 @@ impl Sim {
 
     pub fn calls(&self) -> usize {
         self.state().calls
-    }
-
-    /// What each sync was of: the newest name of the file, or the directory.
-    pub fn sync_names(&self) -> Vec<String> {
-        let state = self.state();
-        let mut names: HashMap<u64, String> = HashMap::from([(ROOT, "/".to_owned())]);
-        let mut out = Vec::new();
-        for op in &state.ops {
-            match op {
-                Op::Create { name, inode, .. }
-                | Op::Mkdir { name, inode, .. }
-                | Op::Link { name, inode, .. } => {
-                    names.insert(*inode, name.to_string_lossy().into_owned());
-                }
-                Op::Rename { to, inode, .. } => {
-                    names.insert(*inode, to.1.to_string_lossy().into_owned());
-                }
-                Op::Sync { inode } => out.push(format!(
-                    "file {}",
-                    names.get(inode).map_or("", String::as_str)
-                )),
-                Op::SyncDir { dir } => out.push(format!(
-                    "directory {}",
-                    names.get(dir).map_or("", String::as_str)
-                )),
-                _ => {}
-            }
-        }
-        out
-    }
-
-    /// Leaves the `n`th sync out, as if the line were not there.
-    pub fn skip_sync(&self, n: usize) {
-        let mut state = self.state();
-        state.syncs = 0;
-        state.skip_sync = Some(n);
-    }
-
-    pub fn syncs(&self) -> usize {
-        self.state().syncs
     }
 }
 
@@ -448,11 +409,7 @@ impl State {
 
     fn sync(&mut self, op: Op) -> io::Result<()> {
         self.may_fail(false)?;
-        let nth = self.syncs;
-        self.syncs += 1;
-        if self.skip_sync != Some(nth) {
-            self.ops.push(op);
-        }
+        self.ops.push(op);
         Ok(())
     }
 
@@ -585,7 +542,7 @@ impl Fs for Sim {
     fn fsync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         let dir = state.lookup(path)?;
-        state.sync(Op::SyncDir { dir })
+        state.sync(Op::SyncDir { dir, line: line() })
     }
 
     fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
@@ -683,7 +640,11 @@ impl File for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sim.state().sync(Op::Sync { inode: self.inode })
+        let op = Op::Sync {
+            inode: self.inode,
+            line: line(),
+        };
+        self.sim.state().sync(op)
     }
 
     fn sync_data(&self) -> io::Result<()> {
