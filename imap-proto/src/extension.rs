@@ -33,6 +33,26 @@ impl Capability {
         Extension::from_name(&self.0)
     }
 
+    /// The capability that announces `extension` with this value, say
+    /// [`Extension::MessageLimit`] with `1000`.
+    ///
+    /// # Errors
+    /// When the extension takes no value, or it is not one an atom can hold.
+    pub fn with_value(extension: Extension, value: &str) -> Result<Self, Invalid> {
+        if !extension.takes_value() || value.is_empty() {
+            return Err(Invalid { term: "capability" });
+        }
+        Self::new(&format!("{}{value}", extension.name()))
+    }
+
+    /// What stands behind the name of an extension that takes a value: the
+    /// `1000` of `MESSAGELIMIT=1000`, the `texk` of `RIGHTS=texk`.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        let extension = self.extension().filter(|one| one.takes_value())?;
+        self.0.get(extension.name().len()..)
+    }
+
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         Ok(Self(c.atom_text()?.into()))
     }
@@ -162,17 +182,94 @@ extensions! {
     Unauthenticate = "UNAUTHENTICATE",
     /// RFC 6203.
     SearchFuzzy = "SEARCH=FUZZY",
+    /// RFC 4469.
+    Catenate = "CATENATE",
+    /// RFC 4467.
+    UrlAuth = "URLAUTH",
+    /// RFC 5524: URLFETCH of decoded parts.
+    UrlAuthBinary = "URLAUTH=BINARY",
+    /// RFC 5550: `;PARTIAL=` in the URLs of CATENATE and URLAUTH.
+    UrlPartial = "URL-PARTIAL",
+    /// RFC 5465.
+    Notify = "NOTIFY",
+    /// RFC 5267.
+    ContextSearch = "CONTEXT=SEARCH",
+    /// RFC 5267.
+    ContextSort = "CONTEXT=SORT",
+    /// RFC 5257.
+    Annotate = "ANNOTATE-EXPERIMENT-1",
+    /// RFC 7377.
+    MultiSearch = "MULTISEARCH",
+    /// RFC 5466.
+    Filters = "FILTERS",
+    /// RFC 5255.
+    Language = "LANGUAGE",
+    /// RFC 5255: comparisons by i;unicode-casemap.
+    I18nLevel1 = "I18NLEVEL=1",
+    /// RFC 5255: comparisons as COMPARATOR chooses.
+    I18nLevel2 = "I18NLEVEL=2",
+    /// RFC 2221.
+    LoginReferrals = "LOGIN-REFERRALS",
+    /// RFC 2193.
+    MailboxReferrals = "MAILBOX-REFERRALS",
+    /// Threads by References alone (draft-ietf-morg-inthread).
+    ThreadRefs = "THREAD=REFS",
+    /// RFC 9585.
+    InProgress = "INPROGRESS",
+    /// draft-ietf-mailmaint-imap-uidbatches.
+    UidBatches = "UIDBATCHES",
+    /// Apple's push notifications.
+    XApplePushService = "XAPPLEPUSHSERVICE",
+    /// RFC 9698.
+    JmapAccess = "JMAPACCESS",
+    /// RFC 9590.
+    ListMetadata = "LIST-METADATA",
+    /// RFC 4314: the rights beyond those of RFC 2086. Takes a value.
+    Rights = "RIGHTS=",
+    /// RFC 9208: a quota resource. Takes a value, the resource's name.
+    QuotaResource = "QUOTA=RES-",
+    /// RFC 6785. Takes a value, the ManageSieve server's URL.
+    ImapSieve = "IMAPSIEVE=",
+    /// RFC 9738: the most messages that a command works on. Takes a value.
+    MessageLimit = "MESSAGELIMIT=",
+    /// RFC 9738: the most messages that COPY and APPEND take. Takes a value.
+    SaveLimit = "SAVELIMIT=",
+    /// RFC 7889: the largest message that APPEND takes. Takes a value.
+    AppendLimit = "APPENDLIMIT=",
 }
 
 impl Extension {
-    /// The extension of this name, in any case.
+    /// The extension of this name, in any case, whatever its value.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let found = |extension: &&Self| extension.name().eq_ignore_ascii_case(name);
+        let found = |extension: &&Self| {
+            let known = extension.name();
+            if !extension.takes_value() {
+                return known.eq_ignore_ascii_case(name);
+            }
+            let front = name.get(..known.len());
+            name.len() > known.len() && front.is_some_and(|front| front.eq_ignore_ascii_case(known))
+        };
         Self::ALL.iter().find(found).copied()
     }
 
-    fn bit(self) -> u64 {
+    /// Whether the capability's name is followed by a value: `MESSAGELIMIT=`
+    /// by a number. A server announces such by
+    /// [`Config::capabilities`](crate::Config::capabilities).
+    #[must_use]
+    pub fn takes_value(self) -> bool {
+        matches!(
+            self,
+            Self::Rights
+                | Self::QuotaResource
+                | Self::ImapSieve
+                | Self::MessageLimit
+                | Self::SaveLimit
+                | Self::AppendLimit
+        )
+    }
+
+    fn bit(self) -> u128 {
         1 << (self as u8)
     }
 
@@ -203,7 +300,7 @@ impl Extension {
 
 /// A set of extensions.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Extensions(u64);
+pub struct Extensions(u128);
 
 impl Extensions {
     /// Whether `extension` is among them, or part of an IMAP4rev2 that is.
@@ -215,6 +312,7 @@ impl Extensions {
                 Extension::LiteralMinus => self.holds(Extension::LiteralPlus),
                 Extension::CondStore => self.holds(Extension::QResync),
                 Extension::MetadataServer => self.holds(Extension::Metadata),
+                Extension::I18nLevel1 => self.holds(Extension::I18nLevel2),
                 _ => false,
             }
     }
@@ -257,5 +355,39 @@ impl fmt::Debug for Extensions {
         f.debug_list()
             .entries(self.iter().map(Extension::name))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_again() {
+        for extension in Extension::ALL {
+            let name = match extension.takes_value() {
+                true => format!("{}x", extension.name().to_lowercase()),
+                false => extension.name().to_lowercase(),
+            };
+            assert_eq!(Extension::from_name(&name), Some(*extension), "{name}");
+            let set: Extensions = [*extension].into_iter().collect();
+            assert_eq!(set.iter().collect::<Vec<_>>(), [*extension]);
+        }
+        assert_eq!(Extension::from_name("MESSAGELIMIT="), None);
+        assert_eq!(Extension::from_name("IDLE="), None);
+    }
+
+    #[test]
+    fn values() {
+        let limit = Capability::with_value(Extension::MessageLimit, "1000").unwrap();
+        assert_eq!(limit.as_str(), "MESSAGELIMIT=1000");
+        assert_eq!(limit.value(), Some("1000"));
+        assert_eq!(Capability::new("IDLE").unwrap().value(), None);
+        assert_eq!(
+            Capability::new("quota=res-storage").unwrap().value(),
+            Some("storage")
+        );
+        assert!(Capability::with_value(Extension::Idle, "1").is_err());
+        assert!(Capability::with_value(Extension::MessageLimit, "").is_err());
     }
 }

@@ -140,9 +140,10 @@ pub use response::{
 pub use server::{Config, Event, Limits, Payload, Rejected, Rejection, Server, State};
 pub use types::{
     Address, Atom, BodyStructure, Date, DateTime, EntryName, Envelope, Extension as BodyExtension,
-    Flag, IString, ListPattern, Mailbox, Media, MultiExtension, MultiPart, NString, NumberSet,
-    Parameters, PartNumber, Partial, PermanentFlag, Ranges, Rights, Section, SectionText,
-    SequenceNumber, SequenceRange, SequenceSet, SingleExtension, SinglePart, Tag,
+    Flag, IString, ImapUrl, ListPattern, Mailbox, Media, MultiExtension, MultiPart, NString,
+    NumberSequence, NumberSet, Parameters, PartNumber, Partial, PermanentFlag, Ranges, Rights,
+    Section, SectionText, SequenceNumber, SequenceRange, SequenceSet, SingleExtension, SinglePart,
+    Tag, UrlAccess, UrlAuthorization, UrlPartial, UrlParts, UrlServer,
 };
 pub use view::{Change, Message, NoSuchMessage, View, ViewOptions};
 pub use wire::{Dialect, Literals};

@@ -11,6 +11,7 @@ impl Server {
         let mut names: Vec<String> = config
             .extensions
             .iter()
+            .filter(|extension| !extension.takes_value())
             .map(|extension| extension.name().to_owned())
             .collect();
         names.push(format!("APPENDLIMIT={}", config.limits.message));
