@@ -312,6 +312,10 @@ impl Extensions {
                 Extension::LiteralMinus => self.holds(Extension::LiteralPlus),
                 Extension::CondStore => self.holds(Extension::QResync),
                 Extension::MetadataServer => self.holds(Extension::Metadata),
+                // RFC 5267 §4.4 has it too, without ranges from the end.
+                Extension::Partial => {
+                    self.holds(Extension::ContextSearch) || self.holds(Extension::ContextSort)
+                }
                 Extension::I18nLevel1 => self.holds(Extension::I18nLevel2),
                 _ => false,
             }

@@ -124,18 +124,21 @@ pub use algorithm::{
 };
 pub use client::{Client, ClientConfig, ClientEvent, Ticket};
 pub use command::{
-    Append, AppendOptions, Command, CommandBody, Fetch, FetchAttribute, GetMetadata, List,
-    ListReturn, ListSelection, MetadataDepth, MetadataValue, PartialRange, QResync, RightsChange,
-    Search, SearchKey, SearchReturn, Select, SetAcl, SetMetadata, Sort, SortCriterion, SortKey,
-    Status, StatusItem, Store, StoreAction, Thread, ThreadAlgorithm,
+    Annotation, AnnotationMatch, AnnotationRequest, AnnotationScope, Append, AppendOptions,
+    Command, CommandBody, EventGroup, Fetch, FetchAttribute, FilterName, GetMetadata, List,
+    ListReturn, ListSelection, MailboxFilter, MetadataDepth, MetadataValue, MultiSearch, Notify,
+    NotifyEvent, PartialRange, QResync, ResetKey, RightsChange, Search, SearchKey, SearchReturn,
+    Select, SetAcl, SetMetadata, Sort, SortCriterion, SortKey, Status, StatusItem, Store,
+    StoreAction, Thread, ThreadAlgorithm, UndefinedFilter, UrlContent, UrlFetch, UrlFetchItems,
+    XApplePushService,
 };
 pub use error::{Error, Invalid, ParseError, ParseErrorKind};
 pub use extension::{Capability, Extension, Extensions};
 pub use proto_core::{Misuse, Output, Secret, Step};
 pub use response::{
-    Code, Content, Delimiter, ESearch, FetchItem, MailboxAttribute, MailboxList, Namespace,
-    Namespaces, QuotaResource, Response, StatusKind, StatusResponse, StatusValue, ThreadNode,
-    Untagged,
+    AnnotationSupport, Code, Content, ContextUpdate, Delimiter, ESearch, FetchItem, FetchedUrl,
+    MailboxAttribute, MailboxList, Namespace, Namespaces, Progress, QuotaResource, Response,
+    StatusKind, StatusResponse, StatusValue, ThreadNode, Untagged, UrlData,
 };
 pub use server::{Config, Event, Limits, Payload, Rejected, Rejection, Server, State};
 pub use types::{

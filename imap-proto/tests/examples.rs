@@ -1,5 +1,6 @@
 //! The examples of the RFCs, a file for each: what a client (`C:`) or a server
-//! (`S:`) says is parsed, and encoded to the same, or to what `=:` says.
+//! (`S:`) says is parsed, and encoded to the same, or to what `=:` says. The
+//! line ends and NUL of literals are written `\r\n` and `\0`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 use std::path::Path;
@@ -31,7 +32,8 @@ fn parse_and_encode() {
 }
 
 fn encode(side: &str, example: &str, place: &str) -> String {
-    let octets = Bytes::from(example.to_owned());
+    let example = example.replace("\\r\\n", "\r\n").replace("\\0", "\0");
+    let octets = Bytes::from(example + "\r\n");
     let encoded = match side {
         "C" => match Command::parse(&octets, Dialect::SERVER) {
             Ok(command) => command.to_vec(Dialect::SERVER),
@@ -47,5 +49,6 @@ fn encode(side: &str, example: &str, place: &str) -> String {
         other => panic!("{place}: {other}"),
     };
     let line = String::from_utf8(encoded).unwrap();
-    line.strip_suffix("\r\n").unwrap().to_owned()
+    let line = line.strip_suffix("\r\n").unwrap();
+    line.replace("\r\n", "\\r\\n").replace('\0', "\\0")
 }

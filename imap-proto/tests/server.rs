@@ -16,7 +16,7 @@ use common::ServerMachine;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use imap_proto::{Config, Error, Event, Extension, Server, Step};
+use imap_proto::{Capability, Config, Error, Event, Extension, Server, Step};
 use proto_core::transcript::{Side, run};
 
 fn config() -> Config {
@@ -138,6 +138,31 @@ fn timeouts() {
         include_str!("transcripts/server/timeout_payload.txt"),
         &config(),
     );
+}
+
+#[test]
+fn extended() {
+    let mut config = config();
+    config.starttls = false;
+    config.mechanisms_without_tls.clear();
+    config.extensions = [
+        Extension::Imap4Rev1,
+        Extension::Imap4Rev2,
+        Extension::UidOnly,
+        Extension::UrlAuth,
+        Extension::Notify,
+        Extension::MultiSearch,
+        Extension::Language,
+    ]
+    .into_iter()
+    .collect();
+    let valued = [
+        (Extension::MessageLimit, "500"),
+        (Extension::Rights, "texk"),
+    ];
+    let valued = valued.map(|(extension, value)| Capability::with_value(extension, value).unwrap());
+    config.capabilities = valued.to_vec();
+    play(include_str!("transcripts/server/extended.txt"), &config);
 }
 
 #[test]

@@ -179,10 +179,8 @@ impl Session {
                 StatusResponse::ok("ID completed")
             }
             Body::Namespace => {
-                let personal = Namespace {
-                    prefix: ListPattern::new("")?,
-                    delimiter: Some(Delimiter::new('/')?),
-                };
+                let delimiter = Some(Delimiter::new('/')?);
+                let personal = Namespace::new(ListPattern::new("")?, delimiter);
                 server.untagged(&Untagged::Namespace(Namespaces {
                     personal: vec![personal],
                     ..Namespaces::default()

@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 
 use super::{base_subject, fold};
-use crate::{Message, SortCriterion, SortKey};
+use crate::{EntryName, Message, SortCriterion, SortKey};
 
 /// What of a message SORT compares (RFC 5256 §3, RFC 5957).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct SortFields {
     date: i64,
     size: u64,
     texts: [String; 6],
+    relevancy: u8,
+    annotations: Vec<(EntryName, bool, String)>,
 }
 
 const CC: usize = 0;
@@ -30,6 +32,8 @@ impl SortFields {
             date: arrival,
             size,
             texts: Default::default(),
+            relevancy: 0,
+            annotations: Vec::new(),
         }
     }
 
@@ -68,6 +72,26 @@ impl SortFields {
         self.with_text(CC, mailbox)
     }
 
+    /// How well it matches a fuzzy search, from 1 to 100 (RFC 6203).
+    #[must_use]
+    pub fn with_relevancy(mut self, score: u8) -> Self {
+        self.relevancy = score;
+        self
+    }
+
+    /// The value of an annotation, shared or private (RFC 5257 §4.6).
+    #[must_use]
+    pub fn with_annotation(mut self, entry: EntryName, shared: bool, value: &str) -> Self {
+        self.annotations.push((entry, shared, fold(value)));
+        self
+    }
+
+    fn annotation(&self, entry: &EntryName, shared: bool) -> &str {
+        let mut all = self.annotations.iter();
+        let found = all.find(|(known, of, _)| known == entry && *of == shared);
+        found.map_or("", |(_, _, value)| value)
+    }
+
     /// The message.
     #[must_use]
     pub fn message(&self) -> Message {
@@ -85,7 +109,7 @@ impl SortFields {
         self.texts.get(which).map_or("", String::as_str)
     }
 
-    fn compare(&self, other: &Self, key: SortKey) -> Ordering {
+    fn compare(&self, other: &Self, key: &SortKey) -> Ordering {
         let by = |which| self.text(which).cmp(other.text(which));
         match key {
             SortKey::Arrival => self.arrival.cmp(&other.arrival),
@@ -97,6 +121,11 @@ impl SortFields {
             SortKey::Subject => by(SUBJECT),
             SortKey::DisplayFrom => by(DISPLAY_FROM),
             SortKey::DisplayTo => by(DISPLAY_TO),
+            SortKey::Relevancy => other.relevancy.cmp(&self.relevancy),
+            SortKey::Annotation { entry, shared } => {
+                let own = self.annotation(entry, *shared);
+                own.cmp(other.annotation(entry, *shared))
+            }
         }
     }
 }
@@ -106,7 +135,7 @@ impl SortFields {
 pub fn sort(messages: &mut [SortFields], criteria: &[SortCriterion]) {
     messages.sort_unstable_by(|one, other| {
         let order = criteria.iter().map(|criterion| {
-            let order = one.compare(other, criterion.key);
+            let order = one.compare(other, &criterion.key);
             if criterion.reverse {
                 order.reverse()
             } else {
@@ -145,7 +174,7 @@ mod tests {
                 .iter()
                 .map(|(reverse, key)| SortCriterion {
                     reverse: *reverse,
-                    key: *key,
+                    key: key.clone(),
                 })
                 .collect();
             sort(&mut messages, &criteria);

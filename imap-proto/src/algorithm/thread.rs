@@ -9,6 +9,7 @@ use crate::{ThreadAlgorithm, ThreadNode};
 pub struct ThreadInput {
     number: NonZeroU32,
     date: i64,
+    arrival: i64,
     subject: String,
     is_reply: bool,
     message_id: Option<String>,
@@ -23,11 +24,20 @@ impl ThreadInput {
         Self {
             number,
             date,
+            arrival: date,
             subject: String::new(),
             is_reply: false,
             message_id: None,
             references: Vec::new(),
         }
+    }
+
+    /// The Unix time of its arrival (INTERNALDATE), for
+    /// [`ThreadAlgorithm::Refs`].
+    #[must_use]
+    pub fn with_arrival(mut self, arrival: i64) -> Self {
+        self.arrival = arrival;
+        self
     }
 
     /// Its subject, RFC 2047 words decoded.
@@ -86,6 +96,7 @@ pub fn thread(messages: &[ThreadInput], algorithm: ThreadAlgorithm) -> Vec<Threa
     match algorithm {
         ThreadAlgorithm::OrderedSubject => ordered_subject(messages),
         ThreadAlgorithm::References => Forest::build(messages).answer(),
+        ThreadAlgorithm::Refs => Forest::by_references(messages).answer(),
     }
 }
 
@@ -124,6 +135,33 @@ struct Forest<'a> {
 
 impl<'a> Forest<'a> {
     fn build(messages: &'a [ThreadInput]) -> Self {
+        let mut forest = Self::linked(messages);
+        forest.sort_siblings_of_root();
+        forest.merge_subjects();
+        forest.sort_siblings_of_root();
+        forest
+    }
+
+    /// REFS: steps 1 to 3 and 6, and the threads by their newest message.
+    fn by_references(messages: &'a [ThreadInput]) -> Self {
+        let mut forest = Self::linked(messages);
+        let mut newest = vec![(i64::MIN, 0); forest.parent.len()];
+        for (node, message) in messages.iter().enumerate() {
+            let root = forest.find(node);
+            if let Some(slot) = newest.get_mut(root) {
+                *slot = (*slot).max((message.arrival, message.number.get()));
+            }
+        }
+        let mut roots = std::mem::take(&mut forest.roots);
+        roots.sort_by_cached_key(|root| {
+            let leader = forest.find(*root);
+            newest.get(leader).copied().unwrap_or_default()
+        });
+        forest.roots = roots;
+        forest
+    }
+
+    fn linked(messages: &'a [ThreadInput]) -> Self {
         let mut forest = Self {
             messages,
             parent: vec![None; messages.len()],
@@ -135,9 +173,6 @@ impl<'a> Forest<'a> {
         forest.link(&references);
         drop(references);
         forest.prune();
-        forest.sort_siblings_of_root();
-        forest.merge_subjects();
-        forest.sort_siblings_of_root();
         forest
     }
 

@@ -136,6 +136,17 @@ impl CommandBody {
             }
             Self::GetMetadata(get) => get.encode(w),
             Self::SetMetadata(set) => set.encode(w),
+            Self::StoreAnnotations {
+                uid,
+                set,
+                annotations,
+            } => {
+                w.raw(if *uid { b"UID STORE " } else { b"STORE " });
+                set.encode(w);
+                w.space();
+                super::annotation::encode_list(annotations, w);
+            }
+            other => other.encode_extended(w),
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::num::NonZeroU32;
 
+use super::AnnotationRequest;
 use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::section::{encode_binary, parse_binary};
 use crate::types::{Chars, PartNumber, Partial, Section, SequenceSet};
@@ -80,6 +81,8 @@ pub enum FetchAttribute {
         /// Only if it costs nothing.
         lazy: bool,
     },
+    /// `ANNOTATION` (RFC 5257).
+    Annotation(Box<AnnotationRequest>),
 }
 
 /// `partial-range` (RFC 9394): 1-based, from the front or from the back.
@@ -210,18 +213,7 @@ impl Fetch {
         if self.partial.is_some() {
             need(Extension::Partial);
         }
-        for attribute in &self.attributes {
-            match attribute {
-                FetchAttribute::Binary { .. } | FetchAttribute::BinarySize(_) => {
-                    need(Extension::Binary);
-                }
-                FetchAttribute::ModSeq => need(Extension::CondStore),
-                FetchAttribute::EmailId | FetchAttribute::ThreadId => need(Extension::ObjectId),
-                FetchAttribute::SaveDate => need(Extension::SaveDate),
-                FetchAttribute::Preview { .. } => need(Extension::Preview),
-                _ => {}
-            }
-        }
+        self.attributes.iter().for_each(|one| one.requires(need));
     }
 }
 
@@ -279,6 +271,10 @@ impl FetchAttribute {
             b"PREVIEW" => Self::Preview {
                 lazy: c.eat_text(" (LAZY)"),
             },
+            b"ANNOTATION" => {
+                c.space()?;
+                Self::Annotation(Box::new(AnnotationRequest::parse(c)?))
+            }
             _ => return Err(unknown(at)),
         })
     }
@@ -300,8 +296,24 @@ impl FetchAttribute {
         })
     }
 
+    pub(super) fn requires(&self, need: &mut dyn FnMut(Extension)) {
+        match self {
+            Self::Binary { .. } | Self::BinarySize(_) => need(Extension::Binary),
+            Self::ModSeq => need(Extension::CondStore),
+            Self::EmailId | Self::ThreadId => need(Extension::ObjectId),
+            Self::SaveDate => need(Extension::SaveDate),
+            Self::Preview { .. } => need(Extension::Preview),
+            Self::Annotation(_) => need(Extension::Annotate),
+            _ => {}
+        }
+    }
+
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
         match self {
+            Self::Annotation(request) => {
+                w.raw(b"ANNOTATION ");
+                request.encode(w);
+            }
             Self::Envelope => w.raw(b"ENVELOPE"),
             Self::Flags => w.raw(b"FLAGS"),
             Self::InternalDate => w.raw(b"INTERNALDATE"),

@@ -1,6 +1,6 @@
 use super::StatusItem;
 use crate::cursor::{Cursor, Parsed};
-use crate::types::{ListPattern, Mailbox};
+use crate::types::{EntryName, ListPattern, Mailbox};
 use crate::wire::Writer;
 use crate::{Extension, ParseErrorKind};
 
@@ -45,6 +45,8 @@ pub struct ListReturn {
     pub my_rights: bool,
     /// `STATUS (…)` (RFC 5819)
     pub status: Option<Vec<StatusItem>>,
+    /// `METADATA (…)` (RFC 9590): these entries; at least one.
+    pub metadata: Option<Vec<EntryName>>,
 }
 
 impl List {
@@ -109,6 +111,9 @@ impl List {
         if self.returns.my_rights {
             need(Extension::ListMyRights);
         }
+        if self.returns.metadata.is_some() {
+            need(Extension::ListMetadata);
+        }
         if let Some(items) = &self.returns.status {
             need(Extension::ListStatus);
             items.iter().for_each(|item| item.requires(need));
@@ -170,6 +175,8 @@ impl ListReturn {
                 returns.my_rights = true;
             } else if c.eat_text("STATUS ") {
                 returns.status = Some(c.list1(StatusItem::parse)?);
+            } else if c.eat_text("METADATA ") {
+                returns.metadata = Some(c.list1(EntryName::parse)?);
             } else {
                 return Err(c.error(ParseErrorKind::Unknown("LIST return option")));
             }
@@ -189,12 +196,20 @@ impl ListReturn {
         w.spaced(words.iter().filter(|(on, _)| *on), |w, (_, word)| {
             w.str(word)
         });
+        let mut separator: &[u8] = match words.iter().any(|(on, _)| *on) {
+            true => b" ",
+            false => b"",
+        };
         if let Some(items) = &self.status {
-            if words.iter().any(|(on, _)| *on) {
-                w.space();
-            }
+            w.raw(separator);
             w.raw(b"STATUS ");
             w.list(items, |w, item| w.str(item.name()));
+            separator = b" ";
+        }
+        if let Some(entries) = &self.metadata {
+            w.raw(separator);
+            w.raw(b"METADATA ");
+            w.list(entries, |w, entry| entry.encode(w));
         }
         w.byte(b')');
     }

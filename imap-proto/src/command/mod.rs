@@ -1,33 +1,47 @@
 //! What clients say.
 
 mod acl;
+pub(crate) mod annotation;
 pub(crate) mod append;
 mod encode;
+mod extended;
 mod fetch;
 mod list;
 mod metadata;
+mod multisearch;
+mod notify;
 mod parse;
+pub(crate) mod push;
 mod requires;
 mod search;
 mod select;
 mod status;
 mod store;
+mod urlauth;
 
 pub use acl::{RightsChange, SetAcl};
+pub use annotation::{Annotation, AnnotationMatch, AnnotationRequest, AnnotationScope};
 pub use append::{Append, AppendOptions};
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 pub(crate) use encode::encode_id;
 pub use fetch::{Fetch, FetchAttribute, PartialRange};
 pub use list::{List, ListReturn, ListSelection};
 pub use metadata::{GetMetadata, MetadataDepth, MetadataValue, SetMetadata};
+pub use multisearch::MultiSearch;
+pub use notify::{EventGroup, MailboxFilter, Notify, NotifyEvent};
 pub(crate) use parse::parse_id;
 use proto_core::Secret;
+pub use push::XApplePushService;
 pub use search::{
-    Search, SearchKey, SearchReturn, Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm,
+    FilterName, Search, SearchKey, SearchReturn, Sort, SortCriterion, SortKey, Thread,
+    ThreadAlgorithm, UndefinedFilter,
 };
 pub use select::{QResync, Select};
 pub use status::{Status, StatusItem};
 pub use store::{Store, StoreAction};
+pub use urlauth::{ResetKey, UrlContent, UrlFetch, UrlFetchItems};
 
 use crate::cursor::{Cursor, Parsed};
 use crate::types::{Atom, IString, ListPattern, Mailbox, NString, SequenceSet, Tag};
@@ -190,6 +204,58 @@ pub enum CommandBody {
     Unauthenticate,
     /// COMPRESS DEFLATE (RFC 4978)
     Compress,
+    /// STORE ANNOTATION, UID STORE ANNOTATION (RFC 5257)
+    StoreAnnotations {
+        /// Whether the set holds UIDs.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Entries and their new values; NIL takes a value away.
+        annotations: Vec<Annotation>,
+    },
+    /// NOTIFY (RFC 5465)
+    Notify(Notify),
+    /// ESEARCH (RFC 7377)
+    MultiSearch(MultiSearch),
+    /// RESETKEY (RFC 4467)
+    ResetKey(ResetKey),
+    /// GENURLAUTH (RFC 4467): URLs and mechanisms; at least one.
+    GenUrlAuth(Vec<(IString, Atom)>),
+    /// URLFETCH (RFC 4467); at least one.
+    UrlFetch(Vec<UrlFetch>),
+    /// CANCELUPDATE (RFC 5267): tags of searches; at least one.
+    CancelUpdate(Vec<Tag>),
+    /// LANGUAGE (RFC 5255): language ranges, the best first; none asks which
+    /// there are.
+    Language(Vec<IString>),
+    /// COMPARATOR (RFC 5255): collations, the best first; none asks which is
+    /// in use.
+    Comparator(Vec<IString>),
+    /// UIDBATCHES (draft-ietf-mailmaint-imap-uidbatches)
+    UidBatches {
+        /// Messages in each batch.
+        size: NonZeroU32,
+        /// Only these batches, 1 being that of the highest UIDs.
+        range: Option<(NonZeroU32, NonZeroU32)>,
+    },
+    /// XAPPLEPUSHSERVICE
+    XApplePushService(Box<XApplePushService>),
+    /// GETJMAPACCESS (RFC 9698)
+    GetJmapAccess,
+    /// RLIST (RFC 2193): LIST with mailboxes on other servers.
+    Rlist {
+        /// The reference name.
+        reference: Mailbox,
+        /// The pattern.
+        pattern: ListPattern,
+    },
+    /// RLSUB (RFC 2193): LSUB with mailboxes on other servers.
+    Rlsub {
+        /// The reference name.
+        reference: Mailbox,
+        /// The pattern.
+        pattern: ListPattern,
+    },
 }
 
 impl Command {

@@ -3,8 +3,8 @@
 use proto_core::Secret;
 
 use super::{
-    CommandBody, Fetch, GetMetadata, List, Search, Select, SetAcl, SetMetadata, Sort, Status,
-    Store, Thread,
+    CommandBody, Fetch, GetMetadata, List, MultiSearch, Search, Select, SetAcl, SetMetadata, Sort,
+    Status, Store, Thread,
 };
 use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::string::{nil, nstring};
@@ -35,6 +35,8 @@ impl CommandBody {
                         c.space()?;
                         Self::UidExpunge(SequenceSet::parse(c)?)
                     }
+                    // RFC 7377 §2 shows it so, though all it answers are UIDs.
+                    "ESEARCH" => Self::MultiSearch(MultiSearch::parse(c)?),
                     name => Self::parse_messages(name, c, true)
                         .unwrap_or(Err(unknown("UID command", at)))?,
                 }
@@ -50,7 +52,7 @@ impl CommandBody {
     fn parse_messages(name: &str, c: &mut Cursor<'_>, uid: bool) -> Option<Parsed<Self>> {
         Some(match name {
             "FETCH" => Fetch::parse(c, uid).map(Self::Fetch),
-            "STORE" => Store::parse(c, uid).map(Self::Store),
+            "STORE" => Store::parse(c, uid),
             "SEARCH" => Search::parse(c, uid).map(Self::Search),
             "SORT" => Sort::parse(c, uid).map(Self::Sort),
             "THREAD" => Thread::parse(c, uid).map(Self::Thread),
@@ -140,7 +142,10 @@ impl CommandBody {
                 c.expect_text(" DEFLATE")?;
                 Self::Compress
             }
-            _ => return Err(unknown("command", at)),
+            name => match Self::parse_extended(name, c) {
+                Some(body) => body?,
+                None => return Err(unknown("command", at)),
+            },
         })
     }
 }

@@ -5,6 +5,27 @@ use crate::Extension;
 use crate::types::SequenceSet;
 
 impl CommandBody {
+    /// Whether it speaks of sequence numbers, which UIDONLY forbids (RFC 9586
+    /// §3).
+    pub(crate) fn names_sequence_numbers(&self) -> bool {
+        match self {
+            Self::Fetch(fetch) => !fetch.uid,
+            Self::Store(store) => !store.uid,
+            Self::StoreAnnotations { uid, .. }
+            | Self::Copy { uid, .. }
+            | Self::Move { uid, .. } => !uid,
+            Self::Search(search) => !search.uid || search.key.names_sequence_numbers(),
+            Self::Sort(sort) => !sort.uid || sort.key.names_sequence_numbers(),
+            Self::Thread(thread) => !thread.uid || thread.key.names_sequence_numbers(),
+            Self::MultiSearch(search) => search.key.names_sequence_numbers(),
+            Self::Select(select) => {
+                let known = select.qresync.as_ref();
+                known.is_some_and(|known| known.sequence_match.is_some())
+            }
+            _ => false,
+        }
+    }
+
     /// Calls `need` with each extension that the command is part of.
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
         match self {
@@ -55,7 +76,11 @@ impl CommandBody {
                 initial_response: Some(_),
                 ..
             } => need(Extension::SaslIr),
-            _ => {}
+            Self::StoreAnnotations { set, .. } => {
+                need(Extension::Annotate);
+                requires_set(set, need);
+            }
+            other => other.requires_extended(need),
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Select {
     pub read_only: bool,
     /// `CONDSTORE` (RFC 7162 §3.1.8).
     pub condstore: bool,
+    /// `ANNOTATE` (RFC 5257 §4.1): annotations that change are news.
+    pub annotate: bool,
     /// `QRESYNC (…)` (RFC 7162 §3.2.5).
     pub qresync: Option<QResync>,
 }
@@ -38,12 +40,15 @@ impl Select {
             mailbox: Mailbox::parse(c)?,
             read_only,
             condstore: false,
+            annotate: false,
             qresync: None,
         };
         if c.eat(b' ') {
             c.list1(|c| {
                 if c.eat_text("CONDSTORE") {
                     select.condstore = true;
+                } else if c.eat_text("ANNOTATE") {
+                    select.annotate = true;
                 } else if c.eat_text("QRESYNC ") {
                     select.qresync = Some(QResync::parse(c)?);
                 } else {
@@ -62,24 +67,27 @@ impl Select {
             b"SELECT "
         });
         self.mailbox.encode(w);
-        match (&self.qresync, self.condstore) {
-            (None, false) => {}
-            (None, true) => w.raw(b" (CONDSTORE)"),
-            (Some(known), condstore) => {
-                w.raw(if condstore {
-                    b" (CONDSTORE QRESYNC "
-                } else {
-                    b" (QRESYNC "
-                });
-                known.encode(w);
-                w.byte(b')');
-            }
+        let words = [(self.condstore, "CONDSTORE"), (self.annotate, "ANNOTATE")];
+        let mut chosen = words.iter().filter(|(on, _)| *on).peekable();
+        if chosen.peek().is_none() && self.qresync.is_none() {
+            return;
         }
+        w.raw(b" (");
+        let separator = chosen.peek().is_some();
+        w.spaced(chosen, |w, (_, word)| w.str(word));
+        if let Some(known) = &self.qresync {
+            w.raw(if separator { b" QRESYNC " } else { b"QRESYNC " });
+            known.encode(w);
+        }
+        w.byte(b')');
     }
 
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
         if self.condstore {
             need(Extension::CondStore);
+        }
+        if self.annotate {
+            need(Extension::Annotate);
         }
         if self.qresync.is_some() {
             need(Extension::QResync);

@@ -1,3 +1,4 @@
+use super::CommandBody;
 use crate::cursor::{Cursor, Parsed};
 use crate::types::{Flag, SequenceSet};
 use crate::wire::Writer;
@@ -32,7 +33,8 @@ pub enum StoreAction {
 }
 
 impl Store {
-    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
+    /// STORE of flags, or of annotations (RFC 5257 §4.3).
+    pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
         c.space()?;
         let set = SequenceSet::parse(c)?;
         c.space()?;
@@ -46,6 +48,14 @@ impl Store {
                 Ok(())
             })?;
             c.space()?;
+        }
+        if unchanged_since.is_none() && c.eat_text("ANNOTATION ") {
+            let annotations = super::annotation::parse_list(c)?;
+            return Ok(CommandBody::StoreAnnotations {
+                uid,
+                set,
+                annotations,
+            });
         }
         let action = if c.eat(b'+') {
             StoreAction::Add
@@ -66,14 +76,14 @@ impl Store {
             }
             flags
         };
-        Ok(Self {
+        Ok(CommandBody::Store(Self {
             uid,
             set,
             unchanged_since,
             action,
             silent,
             flags,
-        })
+        }))
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {

@@ -2,10 +2,12 @@ use std::num::NonZeroU32;
 
 use bytes::Bytes;
 
+use super::{AnnotationSupport, Progress};
 use crate::Capability;
+use crate::command::FilterName;
 use crate::cursor::{Cursor, Parsed};
 use crate::types::string::quote;
-use crate::types::{Chars, IString, NumberSet, PermanentFlag};
+use crate::types::{Atom, Chars, IString, ImapUrl, NumberSet, PermanentFlag, Tag};
 use crate::wire::Writer;
 
 /// `resp-text-code`: what a status means, for programs.
@@ -71,6 +73,45 @@ pub enum Code {
     MailboxId(IString),
     UidRequired,
     CompressionActive,
+    /// RFC 4469: the first URL that cannot be had.
+    BadUrl(Bytes),
+    /// RFC 4467: mechanisms and what belongs to them; INTERNAL first.
+    UrlMech(Vec<(Atom, Option<Bytes>)>),
+    /// RFC 5465.
+    NotificationOverflow,
+    /// RFC 5465: the events that there are; at least one.
+    BadEvent(Vec<Atom>),
+    /// RFC 5267: what this search finds will not be kept up to date.
+    NoUpdate(Tag),
+    /// RFC 5257.
+    AnnotateTooBig,
+    /// RFC 5257.
+    AnnotateTooMany,
+    /// RFC 5257.
+    Annotations(AnnotationSupport),
+    /// RFC 5466.
+    UndefinedFilter(FilterName),
+    /// RFC 5255.
+    BadComparator,
+    /// RFC 9738.
+    MessageLimit {
+        /// The most messages that a command works on.
+        limit: NonZeroU32,
+        /// The lowest UID that was worked on.
+        last_uid: Option<NonZeroU32>,
+    },
+    /// RFC 9585.
+    InProgress(Progress),
+    /// RFC 2221, RFC 2193: where to ask instead; at least one.
+    Referral(Vec<ImapUrl>),
+    /// RFC 5464: octets of the longest value that was left out.
+    MetadataLongEntries(u64),
+    /// RFC 5464: octets of the largest value.
+    MetadataMaxSize(u64),
+    /// RFC 5464.
+    MetadataTooMany,
+    /// RFC 5464.
+    MetadataNoPrivate,
     /// A code that this crate does not know, with its argument.
     Other {
         name: Box<str>,
@@ -129,6 +170,8 @@ plain_codes! {
     "USEATTR" => UseAttr,
     "UIDREQUIRED" => UidRequired,
     "COMPRESSIONACTIVE" => CompressionActive,
+    "NOTIFICATIONOVERFLOW" => NotificationOverflow,
+    "BADCOMPARATOR" => BadComparator,
 }
 
 impl Code {
@@ -168,6 +211,9 @@ impl Code {
                 false => Vec::new(),
             };
             return Ok(Self::BadCharset(charsets));
+        }
+        if is("INPROGRESS") && c.peek() == Some(b']') {
+            return Ok(Self::InProgress(Progress::default()));
         }
         c.space()?;
         if is("CAPABILITY") {
@@ -209,7 +255,7 @@ impl Code {
             c.close()?;
             Ok(Self::MailboxId(id))
         } else {
-            c.expected("a known code")
+            Self::parse_extended(name, c)
         }
     }
 
@@ -282,7 +328,10 @@ impl Code {
                     w.raw(argument);
                 }
             }
-            plain => w.str(plain_name(plain).unwrap_or("ALERT")),
+            other => match plain_name(other) {
+                Some(name) => w.str(name),
+                None => other.encode_extended(w),
+            },
         }
     }
 
@@ -306,6 +355,16 @@ impl Code {
             } => !source.is_empty() && !destination.is_empty(),
             Self::Modified(set) => !set.is_empty(),
             Self::Capability(all) => !all.is_empty(),
+            Self::BadUrl(url) => {
+                let fits = |octet: &u8| Chars::TEXT.holds(*octet) && *octet != b']';
+                !url.is_empty() && !url.starts_with(b"\"") && url.iter().all(fits)
+            }
+            Self::UrlMech(mechanisms) => !mechanisms.is_empty(),
+            Self::BadEvent(names) => !names.is_empty(),
+            Self::Referral(urls) => {
+                let fits = |url: &ImapUrl| !url.as_str().is_empty() && !url.as_str().contains(']');
+                !urls.is_empty() && urls.iter().all(fits)
+            }
             _ => true,
         }
     }

@@ -129,6 +129,7 @@ impl Untagged {
                 w.spaced(entries, |w, entry| entry.encode(w));
             }
             Self::Other(raw) => w.raw(raw),
+            other => other.encode_extended(w),
         }
     }
 }

@@ -2,11 +2,13 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use bytes::Bytes;
 
+use crate::command::Annotation;
 use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::section::{encode_binary, parse_binary};
 use crate::types::string::{literal_octets, nil, nstring};
 use crate::types::{
-    BodyStructure, Chars, DateTime, Envelope, Flag, IString, NString, PartNumber, Section,
+    BodyStructure, Chars, DateTime, EntryName, Envelope, Flag, IString, NString, PartNumber,
+    Section,
 };
 use crate::wire::Writer;
 use crate::{ParseError, ParseErrorKind};
@@ -70,6 +72,11 @@ pub enum FetchItem {
     SaveDate(Option<DateTime>),
     /// `PREVIEW` (RFC 8970)
     Preview(NString),
+    /// `ANNOTATION` with values (RFC 5257 §4.2); at least one.
+    Annotation(Vec<Annotation>),
+    /// `ANNOTATION` without values, news (RFC 5257 §4.4): these entries
+    /// changed; at least one.
+    AnnotationChanged(Vec<EntryName>),
     /// An item that this crate does not understand, as it was sent.
     Opaque {
         /// Its name.
@@ -93,7 +100,7 @@ pub enum Content {
 }
 
 impl Content {
-    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+    pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         if nil(c) {
             return Ok(Self::Nil);
         }
@@ -103,7 +110,7 @@ impl Content {
         Ok(Self::Octets(IString::parse(c)?.to_bytes()))
     }
 
-    fn encode(&self, w: &mut Writer<'_>, binary: bool) {
+    pub(super) fn encode(&self, w: &mut Writer<'_>, binary: bool) {
         match self {
             Self::Nil => w.raw(b"NIL"),
             // Literals throughout: bodies hold line ends, and every client
@@ -259,6 +266,7 @@ impl FetchItem {
             }
             b"SAVEDATE" if nil(c) => Self::SaveDate(None),
             b"SAVEDATE" => Self::SaveDate(Some(DateTime::parse(c)?)),
+            b"ANNOTATION" => parse_annotation(c)?,
             b"PREVIEW" => Self::Preview(nstring(c)?),
             _ => return Err(Cursor::error_at(ParseErrorKind::Unknown("FETCH item"), at)),
         })
@@ -391,11 +399,31 @@ impl FetchItem {
                 w.raw(b"PREVIEW ");
                 crate::types::string::encode_nstring(w, text);
             }
+            Self::Annotation(annotations) => {
+                crate::command::annotation::encode_list(annotations, w);
+            }
+            Self::AnnotationChanged(entries) => {
+                w.raw(b"ANNOTATION ");
+                w.list(entries, |w, entry| entry.encode(w));
+            }
             Self::Opaque { name, value } => {
                 w.str(name);
                 w.space();
                 w.raw(value);
             }
+        }
+    }
+}
+
+/// `"(" entry-att *(SP entry-att) ")"` or `"(" entry *(SP entry) ")"`.
+fn parse_annotation(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    let at = c.at();
+    match crate::command::annotation::parse_list(c) {
+        Ok(annotations) => Ok(FetchItem::Annotation(annotations)),
+        Err(error) if error.kind == ParseErrorKind::Incomplete => Err(error),
+        Err(_) => {
+            c.set_at(at);
+            c.list1(EntryName::parse).map(FetchItem::AnnotationChanged)
         }
     }
 }

@@ -1,5 +1,7 @@
 use std::num::NonZeroU32;
 
+use bytes::Bytes;
+
 use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::string::{nil, quote};
 use crate::types::{Atom, IString, ListPattern, Mailbox};
@@ -19,6 +21,9 @@ pub struct MailboxList {
     pub child_info: Vec<IString>,
     /// `OLDNAME` (RFC 9051 §6.3.9.7).
     pub old_name: Option<Mailbox>,
+    /// Other extended data items: their names, and all behind the name's
+    /// space as it was sent.
+    pub extended: Vec<(IString, Bytes)>,
 }
 
 /// The character between two levels of the hierarchy: any of ASCII that a
@@ -115,6 +120,8 @@ attributes! {
     Trash = "Trash",
     /// RFC 8457.
     Important = "Important",
+    /// RFC 5465: may be listed, but not watched.
+    NoAccess = "NoAccess",
 }
 
 impl MailboxList {
@@ -127,6 +134,7 @@ impl MailboxList {
             mailbox,
             child_info: Vec::new(),
             old_name: None,
+            extended: Vec::new(),
         }
     }
 
@@ -141,6 +149,7 @@ impl MailboxList {
         c.space()?;
         let mailbox = Mailbox::parse(c)?;
         let (mut child_info, mut old_name) = (Vec::new(), None);
+        let mut extended = Vec::new();
         if c.eat(b' ') {
             c.list(|c| {
                 let name = IString::parse_astring(c)?;
@@ -154,7 +163,10 @@ impl MailboxList {
                     old_name = Some(Mailbox::parse(c)?);
                     return c.close();
                 }
-                super::fetch::skip_value(c)
+                let at = c.at();
+                super::fetch::skip_value(c)?;
+                extended.push((name, c.slice(at, c.at())));
+                Ok(())
             })?;
         }
         Ok(Self {
@@ -163,6 +175,7 @@ impl MailboxList {
             mailbox,
             child_info,
             old_name,
+            extended,
         })
     }
 
@@ -175,23 +188,30 @@ impl MailboxList {
         encode_delimiter(self.delimiter, w);
         w.space();
         self.mailbox.encode(w);
-        if self.child_info.is_empty() && self.old_name.is_none() {
-            return;
-        }
-        w.raw(b" (");
+        let mut separator: &[u8] = b" (";
         if !self.child_info.is_empty() {
+            w.raw(separator);
             w.raw(b"\"CHILDINFO\" ");
             w.list(&self.child_info, |w, one| one.encode(w));
+            separator = b" ";
         }
         if let Some(old) = &self.old_name {
-            if !self.child_info.is_empty() {
-                w.space();
-            }
+            w.raw(separator);
             w.raw(b"\"OLDNAME\" (");
             old.encode(w);
             w.byte(b')');
+            separator = b" ";
         }
-        w.byte(b')');
+        for (name, value) in &self.extended {
+            w.raw(separator);
+            name.encode_astring(w);
+            w.space();
+            w.raw(value);
+            separator = b" ";
+        }
+        if separator == b" " {
+            w.byte(b')');
+        }
     }
 }
 
@@ -236,6 +256,30 @@ pub struct Namespace {
     pub prefix: ListPattern,
     /// The hierarchy delimiter.
     pub delimiter: Option<Delimiter>,
+    /// `Namespace-Response-Extension` (RFC 4466 §2.7): names and values, at
+    /// least one value each.
+    pub extensions: Vec<(IString, Vec<IString>)>,
+}
+
+impl Namespace {
+    /// A namespace without extensions.
+    #[must_use]
+    pub fn new(prefix: ListPattern, delimiter: Option<Delimiter>) -> Self {
+        Self {
+            prefix,
+            delimiter,
+            extensions: Vec::new(),
+        }
+    }
+
+    /// `TRANSLATION`: the prefix in the language of the session (RFC 5255
+    /// §3.4).
+    #[must_use]
+    pub fn translation(&self) -> Option<ListPattern> {
+        let is = |name: &IString| name.as_bytes().eq_ignore_ascii_case(b"TRANSLATION");
+        let (_, values) = self.extensions.iter().find(|(name, _)| is(name))?;
+        ListPattern::decode(values.first()?.as_bytes())
+    }
 }
 
 impl Namespaces {
@@ -269,6 +313,12 @@ impl Namespaces {
                 }
                 w.space();
                 encode_delimiter(one.delimiter, w);
+                for (name, values) in &one.extensions {
+                    w.space();
+                    name.encode(w);
+                    w.space();
+                    w.list(values, |w, value| value.encode(w));
+                }
                 w.byte(b')');
             }
             w.byte(b')');
@@ -288,11 +338,18 @@ fn parse_kind(c: &mut Cursor<'_>) -> Parsed<Vec<Namespace>> {
         c.space()?;
         let delimiter = parse_delimiter(c)?;
         // Namespace_Response_Extension: `SP string SP "(" … ")"`.
+        let mut extensions = Vec::new();
         while c.eat(b' ') {
-            super::fetch::skip_value(c)?;
+            let name = IString::parse(c)?;
+            c.space()?;
+            extensions.push((name, c.list1(IString::parse)?));
         }
         c.close()?;
-        all.push(Namespace { prefix, delimiter });
+        all.push(Namespace {
+            prefix,
+            delimiter,
+            extensions,
+        });
         let _ = c.eat(b' ');
     }
     Ok(all)
@@ -315,6 +372,9 @@ pub enum StatusValue {
     AppendLimit(Option<u32>),
     MailboxId(IString),
     DeletedStorage(u64),
+    /// One that this crate does not know: its name, and its value as it was
+    /// sent.
+    Other(Atom, Bytes),
 }
 
 impl StatusValue {
@@ -341,7 +401,14 @@ impl StatusValue {
                 c.close()?;
                 Self::MailboxId(id)
             }
-            _ => return Err(Cursor::error_at(ParseErrorKind::Unknown("STATUS item"), at)),
+            _ => {
+                c.set_at(at);
+                let name = Atom::parse(c)?;
+                c.space()?;
+                let start = c.at();
+                super::fetch::skip_value(c)?;
+                Self::Other(name, c.slice(start, c.at()))
+            }
         })
     }
 
@@ -358,6 +425,11 @@ impl StatusValue {
             Self::DeletedStorage(number) => ("DELETED-STORAGE ", *number),
             Self::AppendLimit(Some(number)) => ("APPENDLIMIT ", (*number).into()),
             Self::AppendLimit(None) => return w.raw(b"APPENDLIMIT NIL"),
+            Self::Other(name, value) => {
+                w.str(name.as_str());
+                w.space();
+                return w.raw(value);
+            }
             Self::MailboxId(id) => {
                 w.raw(b"MAILBOXID (");
                 id.encode_astring(w);

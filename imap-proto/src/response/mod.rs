@@ -1,7 +1,9 @@
 //! What servers say.
 
 mod code;
+mod code_extended;
 mod encode;
+mod extended;
 pub(crate) mod fetch;
 mod mailbox;
 mod parse;
@@ -12,9 +14,11 @@ use std::num::NonZeroU32;
 
 use bytes::Bytes;
 pub use code::Code;
+pub use code_extended::{AnnotationSupport, Progress};
+pub use extended::{FetchedUrl, UrlData};
 pub use fetch::{Content, FetchItem};
 pub use mailbox::{Delimiter, MailboxAttribute, MailboxList, Namespace, Namespaces, StatusValue};
-pub use search::{ESearch, QuotaResource, ThreadNode};
+pub use search::{ContextUpdate, ESearch, QuotaResource, ThreadNode};
 pub use status::{StatusKind, StatusResponse};
 
 use crate::command::MetadataValue;
@@ -159,6 +163,35 @@ pub enum Untagged {
         /// Which entries; at least one.
         entries: Vec<EntryName>,
     },
+    /// GENURLAUTH (RFC 4467): the URLs with their tokens; at least one.
+    GenUrlAuth(Vec<IString>),
+    /// URLFETCH (RFC 4467); at least one.
+    UrlFetch(Vec<FetchedUrl>),
+    /// LANGUAGE (RFC 5255): the language in use, or all that there are.
+    Language(Vec<IString>),
+    /// COMPARATOR (RFC 5255)
+    Comparator {
+        /// The collation in use.
+        active: IString,
+        /// All that match what was asked for.
+        matching: Vec<IString>,
+    },
+    /// UIDBATCHES (draft-ietf-mailmaint-imap-uidbatches)
+    UidBatches {
+        /// The tag of the command that it answers.
+        tag: Tag,
+        /// Higher and lower end of each batch, in UIDs, the highest first.
+        batches: Vec<(NonZeroU32, NonZeroU32)>,
+    },
+    /// XAPPLEPUSHSERVICE
+    XApplePushService {
+        /// `aps-version`
+        version: u32,
+        /// `aps-topic`: what the device has to listen to.
+        topic: IString,
+    },
+    /// JMAPACCESS (RFC 9698): the URL of the JMAP session.
+    JmapAccess(IString),
     /// Data that this crate does not know, as it was sent behind `* `.
     Other(Bytes),
 }

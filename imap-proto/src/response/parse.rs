@@ -134,7 +134,10 @@ impl Untagged {
                 }
                 Self::QuotaRoot { mailbox, roots }
             }
-            _ => return Ok(None),
+            name => match Self::parse_extended(name, c) {
+                Some(data) => data?,
+                None => return Ok(None),
+            },
         };
         Ok(Some(data))
     }

@@ -5,7 +5,9 @@ use super::code::atom_or_quoted;
 use super::fetch::skip_value;
 use crate::command::PartialRange;
 use crate::cursor::{Cursor, Parsed};
-use crate::types::{Atom, IString, NumberSet, Tag};
+use bytes::Bytes;
+
+use crate::types::{Atom, IString, Mailbox, NumberSequence, Tag};
 use crate::wire::Writer;
 
 /// `esearch-response` (RFC 9051 §7.3.4).
@@ -21,24 +23,93 @@ pub struct ESearch {
     pub max: Option<NonZeroU32>,
     /// How many.
     pub count: Option<u32>,
-    /// All. Left out when empty.
-    pub all: NumberSet,
-    /// That slice of the result (RFC 9394); an empty set is NIL.
-    pub partial: Option<(PartialRange, NumberSet)>,
+    /// All, ascending, or in the order of a SORT (RFC 5267 §3.2). Left out
+    /// when empty.
+    pub all: NumberSequence,
+    /// That slice of the result (RFC 9394), in order; an empty one is NIL.
+    pub partial: Option<(PartialRange, NumberSequence)>,
     /// The highest modification sequence among them (RFC 7162).
     pub mod_seq: Option<u64>,
+    /// Which mailbox was searched (RFC 7377).
+    pub mailbox: Option<Mailbox>,
+    /// Its UID validity (RFC 7377).
+    pub uid_validity: Option<NonZeroU32>,
+    /// How well each of `all` (or of `partial`) matches, from 1 to 100
+    /// (RFC 6203 §4).
+    pub relevancy: Vec<u8>,
+    /// What the result has gained and lost since, in order (RFC 5267 §4.3).
+    pub updates: Vec<ContextUpdate>,
+    /// Data that this crate does not know: names, and values as they were
+    /// sent.
+    pub others: Vec<(Atom, Bytes)>,
+}
+
+/// ADDTO and REMOVEFROM (RFC 5267 §4.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextUpdate {
+    /// These come in at these places, 1-based; 0 for their place in the order
+    /// of the mailbox.
+    Add(Vec<(u32, NumberSequence)>),
+    /// These go, from these places on; 0 for wherever they are.
+    Remove(Vec<(u32, NumberSequence)>),
+}
+
+impl ContextUpdate {
+    /// `"(" context-position SP sequence-set *(SP …) ")"`.
+    fn parse(c: &mut Cursor<'_>) -> Parsed<Vec<(u32, NumberSequence)>> {
+        c.list1(|c| {
+            let position = c.number()?;
+            c.space()?;
+            Ok((position, NumberSequence::parse(c)?))
+        })
+    }
+
+    fn encode(&self, w: &mut Writer<'_>) {
+        let (name, places): (&[u8], _) = match self {
+            Self::Add(places) => (b" ADDTO ", places),
+            Self::Remove(places) => (b" REMOVEFROM ", places),
+        };
+        w.raw(name);
+        w.list(places, |w, (position, numbers)| {
+            w.number(*position);
+            w.space();
+            numbers.encode(w);
+        });
+    }
+}
+
+/// `"TAG" SP tag-string`.
+pub(super) fn parse_correlator_tag(c: &mut Cursor<'_>) -> Parsed<Tag> {
+    c.expect_text("TAG ")?;
+    let at = c.at();
+    let tag = Tag::new(&IString::parse_astring(c)?.to_text());
+    tag.map_err(|_| Cursor::error_at(crate::ParseErrorKind::Octets, at))
+}
+
+/// `score`: 1 to 100.
+fn parse_score(c: &mut Cursor<'_>) -> Parsed<u8> {
+    let at = c.at();
+    let score = u8::try_from(c.number()?).ok();
+    score
+        .filter(|score| (1..=100).contains(score))
+        .ok_or(Cursor::error_at(crate::ParseErrorKind::Number, at))
 }
 
 impl ESearch {
     pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let mut result = Self::default();
-        if c.eat_text(" (TAG ") {
-            let at = c.at();
-            let tag = IString::parse_astring(c)?;
-            let tag = Tag::new(&tag.to_text());
-            result.tag =
-                Some(tag.map_err(|_| Cursor::error_at(crate::ParseErrorKind::Octets, at))?);
-            c.close()?;
+        if c.peek() == Some(b' ') && c.peek_at(1) == Some(b'(') {
+            c.set_at(c.at() + 1);
+            c.list1(|c| {
+                if c.eat_text("MAILBOX ") {
+                    result.mailbox = Some(Mailbox::parse(c)?);
+                } else if c.eat_text("UIDVALIDITY ") {
+                    result.uid_validity = Some(c.nz_number()?);
+                } else {
+                    result.tag = Some(parse_correlator_tag(c)?);
+                }
+                Ok(())
+            })?;
         }
         let at = c.at();
         result.uid = c.eat_text(" UID");
@@ -54,22 +125,34 @@ impl ESearch {
             } else if c.eat_text("COUNT ") {
                 result.count = Some(c.number()?);
             } else if c.eat_text("ALL ") {
-                result.all = NumberSet::parse(c)?;
+                result.all = NumberSequence::parse(c)?;
             } else if c.eat_text("MODSEQ ") {
                 result.mod_seq = Some(c.number64()?);
             } else if c.eat_text("PARTIAL (") {
                 let range = PartialRange::parse(c)?;
                 c.space()?;
                 let set = match crate::types::string::nil(c) {
-                    true => NumberSet::default(),
-                    false => NumberSet::parse(c)?,
+                    true => NumberSequence::default(),
+                    false => NumberSequence::parse(c)?,
                 };
                 c.close()?;
                 result.partial = Some((range, set));
+            } else if c.eat_text("RELEVANCY ") {
+                result.relevancy = c.list1(parse_score)?;
+            } else if c.eat_text("ADDTO ") {
+                result
+                    .updates
+                    .push(ContextUpdate::Add(ContextUpdate::parse(c)?));
+            } else if c.eat_text("REMOVEFROM ") {
+                result
+                    .updates
+                    .push(ContextUpdate::Remove(ContextUpdate::parse(c)?));
             } else {
-                c.atom_text()?;
+                let name = Atom::parse(c)?;
                 c.space()?;
+                let at = c.at();
                 skip_value(c)?;
+                result.others.push((name, c.slice(at, c.at())));
             }
         }
         Ok(result)
@@ -77,11 +160,7 @@ impl ESearch {
 
     pub(super) fn encode(&self, w: &mut Writer<'_>) {
         w.raw(b"ESEARCH");
-        if let Some(tag) = &self.tag {
-            w.raw(b" (TAG ");
-            crate::types::string::quote(w, tag.as_str().as_bytes());
-            w.byte(b')');
-        }
+        self.encode_correlators(w);
         if self.uid {
             w.raw(b" UID");
         }
@@ -111,6 +190,42 @@ impl ESearch {
         if let Some(value) = self.mod_seq {
             w.raw(b" MODSEQ ");
             w.number(value);
+        }
+        if !self.relevancy.is_empty() {
+            w.raw(b" RELEVANCY ");
+            w.list(&self.relevancy, |w, score| w.number(*score));
+        }
+        self.updates.iter().for_each(|update| update.encode(w));
+        for (name, value) in &self.others {
+            w.space();
+            w.str(name.as_str());
+            w.space();
+            w.raw(value);
+        }
+    }
+
+    fn encode_correlators(&self, w: &mut Writer<'_>) {
+        let mut separator: &[u8] = b" (";
+        if let Some(tag) = &self.tag {
+            w.raw(separator);
+            w.raw(b"TAG ");
+            crate::types::string::quote(w, tag.as_str().as_bytes());
+            separator = b" ";
+        }
+        if let Some(mailbox) = &self.mailbox {
+            w.raw(separator);
+            w.raw(b"MAILBOX ");
+            mailbox.encode(w);
+            separator = b" ";
+        }
+        if let Some(validity) = self.uid_validity {
+            w.raw(separator);
+            w.raw(b"UIDVALIDITY ");
+            w.number(validity.get());
+            separator = b" ";
+        }
+        if separator == b" " {
+            w.byte(b')');
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is offered, and ENABLE.
 
 use super::{Server, State};
-use crate::{Capability, Extension};
+use crate::{Capability, Config, Extension, Extensions};
 
 impl Server {
     /// What the server can do for this client now.
@@ -68,4 +68,13 @@ impl Server {
             self.enabled.holds(Extension::Imap4Rev2) || self.enabled.holds(Extension::Utf8Accept);
         enabled
     }
+}
+
+/// What a configuration offers: extensions by themselves, those that take a
+/// value by their capability.
+pub(super) fn offered(config: &Config) -> Extensions {
+    let mut offered = config.extensions;
+    let valued = config.capabilities.iter().filter_map(Capability::extension);
+    valued.for_each(|extension| offered.insert(extension));
+    offered
 }

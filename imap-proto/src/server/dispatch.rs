@@ -143,9 +143,18 @@ impl Server {
             }) if !self.enabled.holds(Extension::QResync) => {
                 return Some(Rejection::State("before ENABLE QRESYNC"));
             }
+            CommandBody::CancelUpdate(_)
+                if !self.offered.has(Extension::ContextSearch)
+                    && !self.offered.has(Extension::ContextSort) =>
+            {
+                return Some(Rejection::NotOffered("CONTEXT=SEARCH"));
+            }
+            body if self.enabled.holds(Extension::UidOnly) && body.names_sequence_numbers() => {
+                return Some(Rejection::UidRequired);
+            }
             _ => {}
         }
-        let (offered, mut missing, mut condstore) = (self.config.extensions, None, false);
+        let (offered, mut missing, mut condstore) = (self.offered, None, false);
         body.requires(&mut |extension| {
             condstore |= extension == Extension::CondStore;
             if !offered.has(extension) {
@@ -166,6 +175,7 @@ fn allowed(body: &CommandBody) -> Allowed {
         | CommandBody::Noop
         | CommandBody::Logout
         | CommandBody::Id(_)
+        | CommandBody::Language(_)
         | CommandBody::Compress => Allowed::Always,
         CommandBody::StartTls | CommandBody::Authenticate { .. } | CommandBody::Login { .. } => {
             Allowed::NotAuthenticated
@@ -180,8 +190,12 @@ fn allowed(body: &CommandBody) -> Allowed {
         | CommandBody::Thread(_)
         | CommandBody::Fetch(_)
         | CommandBody::Store(_)
+        | CommandBody::StoreAnnotations { .. }
+        | CommandBody::CancelUpdate(_)
+        | CommandBody::UidBatches { .. }
         | CommandBody::Copy { .. }
         | CommandBody::Move { .. } => Allowed::Selected,
+        CommandBody::MultiSearch(search) if search.needs_selected() => Allowed::Selected,
         _ => Allowed::Authenticated,
     }
 }

@@ -130,6 +130,9 @@ pub enum Rejection {
     /// IDLE was ended by something other than DONE.
     #[error("expected DONE")]
     NotDone,
+    /// A sequence number after `ENABLE UIDONLY` (RFC 9586 §3).
+    #[error("UIDs are required")]
+    UidRequired,
     /// The client cancelled a MULTIAPPEND with an empty literal.
     #[error("cancelled")]
     Cancelled,

@@ -92,6 +92,8 @@ pub struct Server {
     mode: Mode,
     tls: bool,
     enabled: Extensions,
+    /// What the configuration offers, with and without values.
+    offered: Extensions,
     dialect: Dialect,
     framer: Framer,
     /// What is being skipped, and will be answered behind it.
@@ -115,6 +117,7 @@ impl Server {
             mode: Mode::Ready,
             tls: config.implicit_tls,
             enabled: Extensions::default(),
+            offered: capability::offered(&config),
             dialect: Dialect::SERVER,
             framer: Framer::default(),
             rejecting: None,
@@ -436,6 +439,7 @@ impl Server {
             Rejection::Mechanism => StatusResponse::no(text).with(Code::Cannot),
             Rejection::LiteralTooLarge(_) => StatusResponse::bad(text).with(Code::TooBig),
             Rejection::State(_) => StatusResponse::bad(text).with(Code::ClientBug),
+            Rejection::UidRequired => StatusResponse::bad(text).with(Code::UidRequired),
             _ => StatusResponse::bad(text),
         };
         match &tag {

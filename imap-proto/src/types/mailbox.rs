@@ -102,6 +102,11 @@ impl ListPattern {
         &self.0
     }
 
+    /// The pattern, or prefix, that is meant by octets of the wire.
+    pub(crate) fn decode(octets: &[u8]) -> Option<Self> {
+        decode(octets, false).and_then(|text| Self::new(&text).ok())
+    }
+
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let at = c.at();
         let text = match c.peek() {

@@ -40,6 +40,12 @@ pub fn fetch_attribute() -> impl Strategy<Value = FetchAttribute> {
             peek
         }),
         vec(nz(), 0..3).prop_map(A::BinarySize),
+        (vec(istring(), 1..3), vec(istring(), 1..3)).prop_map(|(entries, attributes)| {
+            A::Annotation(Box::new(AnnotationRequest {
+                entries,
+                attributes,
+            }))
+        }),
     ]
 }
 
@@ -95,6 +101,20 @@ pub fn search_key() -> impl Strategy<Value = SearchKey> {
         nz().prop_map(K::Older),
         nz().prop_map(K::Younger),
         istring().prop_map(K::EmailId),
+        nz().prop_map(K::UidAfter),
+        nz().prop_map(K::UidBefore),
+        filter_name().prop_map(K::Filter),
+        (istring(), 0..3, nstring()).prop_map(|(entry, scope, value)| {
+            K::Annotation(Box::new(AnnotationMatch {
+                entry,
+                scope: match scope {
+                    0 => AnnotationScope::Any,
+                    1 => AnnotationScope::Private,
+                    _ => AnnotationScope::Shared,
+                },
+                value,
+            }))
+        }),
         istring().prop_map(K::ThreadId),
         sequence_set().prop_map(K::Uid),
         sequence_set().prop_map(K::Sequence),
@@ -110,17 +130,23 @@ pub fn search_key() -> impl Strategy<Value = SearchKey> {
 }
 
 pub fn search_return() -> impl Strategy<Value = Option<SearchReturn>> {
-    let options = (any::<[bool; 5]>(), option::of(partial_range()));
-    option::of(options.prop_map(|([min, max, all, count, save], partial)| {
-        let none = !(min || max || count || save || partial.is_some());
-        SearchReturn {
+    let update = option::of(vec(fetch_attribute(), 0..3));
+    let options = (any::<[bool; 7]>(), option::of(partial_range()), update);
+    option::of(options.prop_map(|(words, partial, update)| {
+        let [min, max, all, count, save, relevancy, context] = words;
+        let mut options = SearchReturn {
             min,
             max,
-            all: all || none,
+            all,
             count,
             save,
             partial,
-        }
+            relevancy,
+            context,
+            update,
+        };
+        options.all |= options == SearchReturn::default();
+        options
     }))
 }
 
@@ -146,7 +172,15 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
     ];
     let criterion = (
         any::<bool>(),
-        prop::sample::select(vec![SortKey::Arrival, SortKey::DisplayTo, SortKey::Subject]),
+        prop_oneof![
+            prop::sample::select(vec![
+                SortKey::Arrival,
+                SortKey::DisplayTo,
+                SortKey::Relevancy
+            ]),
+            (entry(), any::<bool>())
+                .prop_map(|(entry, shared)| SortKey::Annotation { entry, shared }),
+        ],
     )
         .prop_map(|(reverse, key)| SortCriterion { reverse, key });
     prop_oneof![
@@ -171,7 +205,7 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
         }),
         (
             mailbox(),
-            any::<[bool; 2]>(),
+            any::<[bool; 3]>(),
             nz(),
             any::<u64>(),
             option::of(numbers()),
@@ -181,7 +215,7 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
             .prop_map(
                 |(
                     mailbox,
-                    [read_only, condstore],
+                    [read_only, condstore, annotate],
                     uid_validity,
                     mod_seq,
                     known_uids,
@@ -198,6 +232,7 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
                         mailbox,
                         read_only,
                         condstore,
+                        annotate,
                         qresync,
                     })
                 }
@@ -216,33 +251,37 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
             mailbox(),
             vec(pattern(), 1..3),
             any::<[bool; 8]>(),
-            option::of(status_items())
+            option::of(status_items()),
+            option::of(vec(entry(), 1..3)),
         )
-            .prop_map(|(reference, patterns, [a, b, c, d, e, f, g, h], status)| {
-                let selection = ListSelection {
-                    subscribed: a,
-                    remote: b,
-                    recursive_match: c && (a || d),
-                    special_use: d,
-                };
-                let returns = ListReturn {
-                    subscribed: e,
-                    children: f,
-                    special_use: g,
-                    my_rights: h,
-                    status,
-                };
-                let plain = selection == ListSelection::default()
-                    && returns == ListReturn::default()
-                    && patterns.len() == 1;
-                B::List(List {
-                    selection,
-                    reference,
-                    patterns,
-                    returns,
-                    extended: !plain || a,
-                })
-            }),
+            .prop_map(
+                |(reference, patterns, [a, b, c, d, e, f, g, h], status, metadata)| {
+                    let selection = ListSelection {
+                        subscribed: a,
+                        remote: b,
+                        recursive_match: c && (a || d),
+                        special_use: d,
+                    };
+                    let returns = ListReturn {
+                        subscribed: e,
+                        children: f,
+                        special_use: g,
+                        my_rights: h,
+                        status,
+                        metadata,
+                    };
+                    let plain = selection == ListSelection::default()
+                        && returns == ListReturn::default()
+                        && patterns.len() == 1;
+                    B::List(List {
+                        selection,
+                        reference,
+                        patterns,
+                        returns,
+                        extended: !plain || a,
+                    })
+                }
+            ),
         (mailbox(), status_items())
             .prop_map(|(mailbox, items)| B::Status(Status { mailbox, items })),
         sequence_set().prop_map(B::UidExpunge),
@@ -274,14 +313,18 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
                     key
                 })
             ),
-        (any::<bool>(), istring(), search_key()).prop_map(|(uid, charset, key)| B::Thread(
-            Thread {
+        (any::<[bool; 2]>(), istring(), search_key()).prop_map(|([uid, refs], charset, key)| {
+            B::Thread(Thread {
                 uid,
-                algorithm: ThreadAlgorithm::References,
+                algorithm: match refs {
+                    true => ThreadAlgorithm::Refs,
+                    false => ThreadAlgorithm::References,
+                },
                 charset,
-                key
-            }
-        )),
+                key,
+            })
+        }),
+        extended(),
         (
             any::<[bool; 2]>(),
             sequence_set(),
@@ -372,5 +415,136 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
             ),
         (mailbox(), vec(metadata_value(), 1..3))
             .prop_map(|(mailbox, values)| B::SetMetadata(SetMetadata { mailbox, values })),
+    ]
+}
+
+fn filter(esearch: bool) -> impl Strategy<Value = MailboxFilter> {
+    use MailboxFilter as F;
+    let named = (vec(mailbox(), 1..3), 0..3).prop_map(move |(names, which)| match which {
+        0 => F::Subtree(names),
+        1 if esearch => F::SubtreeOne(names),
+        _ => F::Mailboxes(names),
+    });
+    prop_oneof![
+        prop::sample::select(vec![F::Inboxes, F::Personal, F::Subscribed]),
+        named
+    ]
+}
+
+fn notify() -> impl Strategy<Value = Notify> {
+    use NotifyEvent as E;
+    let others = vec![
+        E::MailboxName,
+        E::SubscriptionChange,
+        E::MailboxMetadataChange,
+        E::ServerMetadataChange,
+        E::Other(Atom::new("X-Event").unwrap()),
+    ];
+    let new = |attributes| vec![E::MessageNew(attributes), E::MessageExpunge, E::FlagChange];
+    let group = (
+        filter(false),
+        any::<bool>(),
+        vec(prop::sample::select(others), 0..3),
+    )
+        .prop_map(move |(mailboxes, messages, others)| {
+            let mut events = match messages {
+                true => new(Vec::new()),
+                false => Vec::new(),
+            };
+            events.extend(others);
+            EventGroup { mailboxes, events }
+        });
+    let selected =
+        (any::<bool>(), vec(fetch_attribute(), 0..3)).prop_map(move |(delayed, some)| EventGroup {
+            mailboxes: match delayed {
+                true => MailboxFilter::SelectedDelayed,
+                false => MailboxFilter::Selected,
+            },
+            events: new(some),
+        });
+    prop_oneof![
+        Just(Notify::None),
+        (any::<bool>(), vec(group, 0..3), selected).prop_map(|(status, mut groups, selected)| {
+            groups.push(selected);
+            Notify::Set { status, groups }
+        }),
+    ]
+}
+
+/// The commands that few clients send.
+fn extended() -> impl Strategy<Value = CommandBody> {
+    use CommandBody as B;
+    let search = (
+        vec(filter(true), 0..3),
+        search_return(),
+        option::of(istring()),
+        search_key(),
+    )
+        .prop_map(|(sources, return_options, charset, key)| {
+            let save = sources.is_empty();
+            B::MultiSearch(MultiSearch {
+                sources,
+                return_options: return_options.filter(|options| save || !options.save),
+                charset,
+                key,
+            })
+        });
+    let url_items = (any::<bool>(), 0..3).prop_map(|(structure, content)| UrlFetchItems {
+        structure,
+        content: match content {
+            0 => None,
+            1 => Some(UrlContent::Body),
+            _ => Some(UrlContent::Binary),
+        },
+    });
+    let push = (
+        0_u32..3,
+        istring(),
+        istring(),
+        istring(),
+        vec(mailbox(), 0..3),
+    )
+        .prop_map(|(version, account_id, device_token, subtopic, mailboxes)| {
+            B::XApplePushService(Box::new(XApplePushService {
+                version,
+                account_id,
+                device_token,
+                subtopic,
+                mailboxes,
+            }))
+        });
+    prop_oneof![
+        notify().prop_map(B::Notify),
+        search,
+        (option::of(mailbox()), vec(atom(), 0..3)).prop_map(|(mailbox, mechanisms)| {
+            let mechanisms = mailbox.as_ref().map_or(Vec::new(), |_| mechanisms);
+            B::ResetKey(ResetKey {
+                mailbox,
+                mechanisms,
+            })
+        }),
+        vec((istring(), atom()), 1..3).prop_map(B::GenUrlAuth),
+        vec((istring(), option::of(url_items)), 1..3).prop_map(|urls| {
+            let urls = urls.into_iter();
+            B::UrlFetch(urls.map(|(url, items)| UrlFetch { url, items }).collect())
+        }),
+        vec(tag(), 1..3).prop_map(B::CancelUpdate),
+        vec(istring(), 0..3).prop_map(B::Language),
+        vec(istring(), 0..3).prop_map(B::Comparator),
+        (nz(), option::of((nz(), nz()))).prop_map(|(size, range)| B::UidBatches {
+            size,
+            range: range.map(|(one, other)| (one.min(other), one.max(other))),
+        }),
+        push,
+        Just(B::GetJmapAccess),
+        (mailbox(), pattern()).prop_map(|(reference, pattern)| B::Rlist { reference, pattern }),
+        (mailbox(), pattern()).prop_map(|(reference, pattern)| B::Rlsub { reference, pattern }),
+        (any::<bool>(), sequence_set(), annotations()).prop_map(|(uid, set, annotations)| {
+            B::StoreAnnotations {
+                uid,
+                set,
+                annotations,
+            }
+        }),
     ]
 }

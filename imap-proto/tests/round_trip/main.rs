@@ -102,6 +102,24 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn urls(url in terms::url()) {
+        let again = ImapUrl::parse(url.as_str());
+        prop_assert_eq!(again.as_ref().map(ImapUrl::parts), Ok(url.parts()));
+        prop_assert!(url.as_str().starts_with(url.rump()));
+    }
+
+    #[test]
+    fn url_garbage(text in "\\PC{0,20}", path in "(imap://)?[a-z@:;=?/%.A-Z0-9]{0,40}") {
+        for text in [text, path] {
+            if let Ok(url) = ImapUrl::parse(&text) {
+                let _ = url.resolve(&url);
+            }
+        }
+    }
+}
+
 #[allow(clippy::disallowed_methods)]
 fn start() -> std::time::Instant {
     std::time::Instant::now()

@@ -121,6 +121,8 @@ pub fn fetch_item() -> impl Strategy<Value = FetchItem> {
     use FetchItem as I;
     prop_oneof![
         vec(flag(), 0..3).prop_map(I::Flags),
+        annotations().prop_map(I::Annotation),
+        vec(entry(), 1..3).prop_map(I::AnnotationChanged),
         Just(I::Flags(vec![Flag::Recent])),
         nz().prop_map(I::Uid),
         date_time().prop_map(I::InternalDate),
@@ -199,6 +201,7 @@ pub fn code() -> impl Strategy<Value = Code> {
                 destination,
             }
         }),
+        extended_code(),
         any::<u64>().prop_map(Code::HighestModSeq),
         numbers().prop_map(Code::Modified),
         Just(Code::Other {
@@ -252,14 +255,19 @@ pub fn mailbox_list() -> impl Strategy<Value = MailboxList> {
         mailbox(),
         vec(istring(), 0..2),
         option::of(mailbox()),
+        vec(
+            (istring(), Just(Bytes::from_static(b"(a \"(\" {1}\r\n) b)"))),
+            0..2,
+        ),
     )
         .prop_map(
-            |(attributes, delimiter, mailbox, child_info, old_name)| MailboxList {
+            |(attributes, delimiter, mailbox, child_info, old_name, extended)| MailboxList {
                 attributes,
                 delimiter,
                 mailbox,
                 child_info,
                 old_name,
+                extended,
             },
         )
 }
@@ -275,6 +283,10 @@ pub fn status_value() -> impl Strategy<Value = StatusValue> {
         any::<u64>().prop_map(StatusValue::HighestModSeq),
         option::of(any::<u32>()).prop_map(StatusValue::AppendLimit),
         istring().prop_map(StatusValue::MailboxId),
+        Just(StatusValue::Other(
+            Atom::new("X-FOO").unwrap(),
+            Bytes::from_static(b"(1 \")\")")
+        )),
     ]
 }
 
@@ -283,30 +295,64 @@ pub fn esearch() -> impl Strategy<Value = ESearch> {
         option::of(tag()),
         any::<bool>(),
         (option::of(nz()), option::of(nz()), option::of(any::<u32>())),
-        prop_oneof![numbers(), Just(NumberSet::default())],
+        prop_oneof![sequence(), Just(NumberSequence::default())],
         option::of((
             partial_range(),
-            prop_oneof![numbers(), Just(NumberSet::default())],
+            prop_oneof![sequence(), Just(NumberSequence::default())],
         )),
         option::of(any::<u64>()),
+        (
+            option::of(mailbox()),
+            option::of(nz()),
+            vec(1_u8..=100, 0..3),
+        ),
+        vec((any::<bool>(), vec((any::<u32>(), sequence()), 1..3)), 0..3),
+        vec(
+            (
+                Just(Atom::new("X-FOO").unwrap()),
+                Just(Bytes::from_static(b"(1 2)")),
+            ),
+            0..2,
+        ),
     )
         .prop_map(
-            |(tag, uid, (min, max, count), all, partial, mod_seq)| ESearch {
-                tag,
-                uid,
-                min,
-                max,
-                count,
-                all,
-                partial,
-                mod_seq,
+            |(tag, uid, (min, max, count), all, partial, mod_seq, correlators, updates, others)| {
+                ESearch {
+                    tag,
+                    uid,
+                    min,
+                    max,
+                    count,
+                    all,
+                    partial,
+                    mod_seq,
+                    mailbox: correlators.0,
+                    uid_validity: correlators.1,
+                    relevancy: correlators.2,
+                    updates: updates
+                        .into_iter()
+                        .map(|(add, places)| match add {
+                            true => ContextUpdate::Add(places),
+                            false => ContextUpdate::Remove(places),
+                        })
+                        .collect(),
+                    others,
+                }
             },
         )
 }
 
 pub fn namespaces() -> impl Strategy<Value = Namespaces> {
-    let one =
-        (pattern(), delimiter()).prop_map(|(prefix, delimiter)| Namespace { prefix, delimiter });
+    let one = (
+        pattern(),
+        delimiter(),
+        vec((istring(), vec(istring(), 1..3)), 0..2),
+    )
+        .prop_map(|(prefix, delimiter, extensions)| Namespace {
+            prefix,
+            delimiter,
+            extensions,
+        });
     let kind = vec(one, 0..2).boxed();
     (kind.clone(), kind.clone(), kind).prop_map(|(personal, other_users, shared)| Namespaces {
         personal,
@@ -321,6 +367,7 @@ pub fn untagged() -> impl Strategy<Value = Untagged> {
         .prop_map(|(name, usage, limit)| QuotaResource { name, usage, limit });
     prop_oneof![
         status().prop_map(U::Status),
+        extended(),
         mailbox_list().prop_map(U::List),
         mailbox_list().prop_map(U::Lsub),
         namespaces().prop_map(U::Namespace),
@@ -356,5 +403,80 @@ pub fn untagged() -> impl Strategy<Value = Untagged> {
             .prop_map(|(mailbox, values)| U::Metadata { mailbox, values }),
         (mailbox(), vec(entry(), 1..3))
             .prop_map(|(mailbox, entries)| U::MetadataChanged { mailbox, entries }),
+    ]
+}
+
+/// Codes that few servers send.
+fn extended_code() -> impl Strategy<Value = Code> {
+    let mechanism = (
+        "[A-Z][A-Z0-9-]{0,6}",
+        option::of(vec(any::<u8>(), 1..8).prop_map(Bytes::from)),
+    )
+        .prop_map(|(name, data)| (Atom::new(&name).unwrap(), data));
+    let one_line = |url: &ImapUrl| !url.as_str().contains(']') && !url.as_str().is_empty();
+    let support = (option::of(nz()), any::<bool>()).prop_map(|(size, no_private)| match size {
+        Some(max_size) => AnnotationSupport::Writable {
+            max_size,
+            no_private,
+        },
+        None => AnnotationSupport::ReadOnly { no_private },
+    });
+    let number = || option::of(any::<u32>());
+    prop_oneof![
+        prop::sample::select(vec![
+            Code::NotificationOverflow,
+            Code::BadComparator,
+            Code::AnnotateTooBig,
+            Code::AnnotateTooMany,
+            Code::Annotations(AnnotationSupport::None),
+            Code::MetadataTooMany,
+            Code::MetadataNoPrivate,
+        ]),
+        "[!#-Z^-~][ -Z^-~]{0,9}".prop_map(|url| Code::BadUrl(url.into())),
+        vec(mechanism, 1..3).prop_map(Code::UrlMech),
+        vec(atom(), 1..3).prop_map(Code::BadEvent),
+        tag().prop_map(Code::NoUpdate),
+        support.prop_map(Code::Annotations),
+        filter_name().prop_map(Code::UndefinedFilter),
+        (nz(), option::of(nz()))
+            .prop_map(|(limit, last_uid)| Code::MessageLimit { limit, last_uid }),
+        (option::of(tag()), number(), number())
+            .prop_map(|(tag, done, goal)| Code::InProgress(Progress { tag, done, goal })),
+        vec(url().prop_filter("one line", one_line), 1..3).prop_map(Code::Referral),
+        any::<u64>().prop_map(Code::MetadataLongEntries),
+        any::<u64>().prop_map(Code::MetadataMaxSize),
+    ]
+}
+
+/// What few servers send.
+fn extended() -> impl Strategy<Value = Untagged> {
+    use Untagged as U;
+    let items = (
+        option::of(structure(true)),
+        option::of((any::<bool>(), content())),
+    )
+        .prop_filter("one of both", |(structure, content)| {
+            structure.is_some() || content.is_some()
+        })
+        .prop_map(|(structure, content)| UrlData::Items {
+            structure,
+            content: content.map(|(binary, content)| match binary {
+                true => (UrlContent::Binary, content),
+                false => (UrlContent::Body, content),
+            }),
+        });
+    let data = prop_oneof![content().prop_map(UrlData::Plain), items];
+    let fetched = (istring(), data).prop_map(|(url, data)| FetchedUrl { url, data });
+    let batch = (nz(), nz()).prop_map(|(one, other)| (one.max(other), one.min(other)));
+    prop_oneof![
+        vec(istring(), 1..3).prop_map(U::GenUrlAuth),
+        vec(fetched, 1..3).prop_map(U::UrlFetch),
+        vec(istring(), 1..3).prop_map(U::Language),
+        (istring(), vec(istring(), 0..3))
+            .prop_map(|(active, matching)| U::Comparator { active, matching }),
+        (tag(), vec(batch, 0..3)).prop_map(|(tag, batches)| U::UidBatches { tag, batches }),
+        (any::<u32>(), istring())
+            .prop_map(|(version, topic)| U::XApplePushService { version, topic }),
+        istring().prop_map(U::JmapAccess),
     ]
 }

@@ -66,6 +66,102 @@ pub fn numbers() -> impl Strategy<Value = NumberSet> {
     vec(nz(), 1..6).prop_map(|numbers| numbers.into_iter().collect())
 }
 
+pub fn sequence() -> impl Strategy<Value = NumberSequence> {
+    vec(nz(), 1..6).prop_map(|numbers| numbers.into_iter().collect())
+}
+
+pub fn filter_name() -> impl Strategy<Value = FilterName> {
+    "[A-Za-z$_.&+-][A-Za-z0-9=:]{0,6}".prop_map(|name| FilterName::new(&name).unwrap())
+}
+
+pub fn annotations() -> impl Strategy<Value = Vec<Annotation>> {
+    let value = option::of(vec(any::<u8>(), 0..8).prop_map(Bytes::from));
+    let one = (entry(), vec((istring(), value), 1..3));
+    vec(
+        one.prop_map(|(entry, values)| Annotation { entry, values }),
+        1..3,
+    )
+}
+
+/// A section whose names a URL can hold.
+fn url_section() -> impl Strategy<Value = Section> {
+    let name = || "[A-Za-z-]{1,6}".prop_map(|name| IString::try_from(name.as_str()).unwrap());
+    let text = prop_oneof![
+        Just(SectionText::Whole),
+        Just(SectionText::Header),
+        Just(SectionText::Text),
+        Just(SectionText::Mime),
+        vec(name(), 1..3).prop_map(SectionText::HeaderFields),
+        vec(name(), 1..3).prop_map(SectionText::HeaderFieldsNot),
+    ];
+    (vec(nz(), 0..3), text)
+        .prop_filter_map("a section", |(part, text)| Section::new(part, text).ok())
+}
+
+pub fn url() -> impl Strategy<Value = ImapUrl> {
+    let user = || option::of("\\PC{1,6}");
+    let server = (user(), user(), "[a-z.]{1,9}", option::of(any::<u16>())).prop_map(
+        |(user, mechanism, host, port)| UrlServer {
+            user,
+            mechanism,
+            host,
+            port,
+        },
+    );
+    let partial = (any::<u64>(), option::of(1..u64::MAX)).prop_map(|(first, length)| UrlPartial {
+        first,
+        length: length.and_then(NonZeroU64::new),
+    });
+    let access = prop_oneof![
+        "\\PC{1,6}".prop_map(UrlAccess::Submit),
+        "\\PC{1,6}".prop_map(UrlAccess::User),
+        Just(UrlAccess::AuthUser),
+        Just(UrlAccess::Anonymous),
+    ];
+    let authorization = (
+        option::of(Just("2026-02-03T04:05:06Z".to_owned())),
+        access,
+        option::of(("[A-Z0-9.-]{1,6}", "[0-9a-f]{32,40}")),
+    )
+        .prop_map(|(expire, access, verifier)| UrlAuthorization {
+            expire,
+            access,
+            verifier,
+        });
+    let in_message = (
+        option::of(url_section()),
+        option::of(partial),
+        option::of(authorization),
+    );
+    let name = "[^\\p{C}/]\\PC{0,6}[^\\p{C}/]".prop_map(|name| Mailbox::new(&name).unwrap());
+    (
+        option::of(server),
+        name,
+        option::of(nz()),
+        option::of(nz()),
+        "\\PC{1,6}",
+        in_message,
+    )
+        .prop_map(|(server, mailbox, uid_validity, uid, search, inside)| {
+            let mut parts = UrlParts {
+                server,
+                mailbox: Some(mailbox),
+                uid_validity,
+                uid,
+                ..UrlParts::default()
+            };
+            match uid {
+                Some(_) => {
+                    parts.section = inside.0.filter(|section| *section != Section::default());
+                    parts.partial = inside.1;
+                    parts.authorization = inside.2;
+                }
+                None => parts.search = Some(search),
+            }
+            ImapUrl::new(parts).unwrap()
+        })
+}
+
 pub fn flag() -> impl Strategy<Value = Flag> {
     let flags = [
         Flag::Seen,

@@ -77,10 +77,7 @@ impl Session<'_> {
         let Ok(prefix) = ListPattern::new("") else {
             return Ok(Done::no("There is no namespace"));
         };
-        let personal = Namespace {
-            prefix,
-            delimiter: delimiter(),
-        };
+        let personal = Namespace::new(prefix, delimiter());
         conn.machine().untagged(&Untagged::Namespace(Namespaces {
             personal: vec![personal],
             ..Namespaces::default()

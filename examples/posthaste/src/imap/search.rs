@@ -56,7 +56,8 @@ impl Session<'_> {
         let program = match Program::new(&search.key, charset, &selected.view, now) {
             Ok(program) => program,
             Err(error) => {
-                if search.return_options.is_some_and(|options| options.save) {
+                let options = search.return_options.as_ref();
+                if options.is_some_and(|options| options.save) {
                     selected.view.save(imap_proto::NumberSet::default());
                 }
                 return Ok(Done(error.status()));

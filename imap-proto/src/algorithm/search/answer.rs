@@ -1,4 +1,8 @@
-use crate::{ESearch, Message, NumberSet, Search, SearchReturn, Tag, Untagged};
+use std::num::NonZeroU32;
+
+use crate::{
+    ESearch, Mailbox, Message, MultiSearch, NumberSet, Search, SearchReturn, Sort, Tag, Untagged,
+};
 
 impl Search {
     /// The response to a search that found these messages, ascending: SEARCH,
@@ -21,43 +25,16 @@ impl Search {
             all: true,
             ..SearchReturn::default()
         };
-        let options = match self.return_options {
+        let options = match &self.return_options {
             Some(options) => options,
-            None if rev2 => all,
+            None if rev2 => &all,
             None => {
                 let numbers = numbers.collect();
                 return Some(Untagged::Search { numbers, mod_seq });
             }
         };
-        let only_save = SearchReturn {
-            save: true,
-            ..SearchReturn::default()
-        };
-        if options == only_save {
-            return None;
-        }
-        let mut result = ESearch {
-            tag: Some(tag.clone()),
-            uid: self.uid,
-            mod_seq,
-            ..ESearch::default()
-        };
-        if options.min {
-            result.min = found.first().map(number);
-        }
-        if options.max {
-            result.max = found.last().map(number);
-        }
-        if options.count {
-            result.count = Some(u32::try_from(found.len()).unwrap_or(u32::MAX));
-        }
-        if options.all {
-            result.all = numbers.collect();
-        }
-        if let Some(range) = options.partial {
-            let slice = range.of(found).iter().map(number).collect();
-            result.partial = Some((range, slice));
-        }
+        let mut result = options.answer(tag, self.uid, found)?;
+        result.mod_seq = mod_seq;
         Some(Untagged::ESearch(result))
     }
 
@@ -65,7 +42,8 @@ impl Search {
     /// [`View::save`].
     #[must_use]
     pub fn saves(&self, found: &[Message]) -> Option<NumberSet> {
-        let options = self.return_options.filter(|options| options.save)?;
+        let options = self.return_options.as_ref();
+        let options = options.filter(|options| options.save)?;
         let ends_only = (options.min || options.max)
             && !options.all
             && !options.count
@@ -79,6 +57,81 @@ impl Search {
         let min = found.first().filter(|_| options.min);
         let max = found.last().filter(|_| options.max);
         Some(min.into_iter().chain(max).map(|one| one.uid).collect())
+    }
+}
+
+impl Sort {
+    /// The response to a SORT that put these messages in this order: SORT, or
+    /// ESEARCH where RETURN asks for it (RFC 5267 §3).
+    #[must_use]
+    pub fn answer(&self, tag: &Tag, sorted: &[Message]) -> Option<Untagged> {
+        let number = |one: &Message| if self.uid { one.uid } else { one.sequence };
+        match &self.return_options {
+            None => Some(Untagged::Sort(sorted.iter().map(number).collect())),
+            Some(options) => options.answer(tag, self.uid, sorted).map(Untagged::ESearch),
+        }
+    }
+}
+
+impl MultiSearch {
+    /// The response of one mailbox, whose messages these are, ascending;
+    /// `None` where nothing was found (RFC 7377 §2.1).
+    #[must_use]
+    pub fn answer(
+        &self,
+        tag: &Tag,
+        mailbox: &Mailbox,
+        uid_validity: NonZeroU32,
+        found: &[Message],
+    ) -> Option<Untagged> {
+        if found.is_empty() {
+            return None;
+        }
+        let all = SearchReturn {
+            all: true,
+            ..SearchReturn::default()
+        };
+        let options = self.return_options.as_ref().unwrap_or(&all);
+        let mut result = options.answer(tag, true, found)?;
+        result.mailbox = Some(mailbox.clone());
+        result.uid_validity = Some(uid_validity);
+        Some(Untagged::ESearch(result))
+    }
+}
+
+impl SearchReturn {
+    /// What these options ask of a result; `None` where that is nothing.
+    fn answer(&self, tag: &Tag, uid: bool, found: &[Message]) -> Option<ESearch> {
+        let only_save = Self {
+            save: true,
+            ..Self::default()
+        };
+        if *self == only_save {
+            return None;
+        }
+        let number = |one: &Message| if uid { one.uid } else { one.sequence };
+        let mut result = ESearch {
+            tag: Some(tag.clone()),
+            uid,
+            ..ESearch::default()
+        };
+        if self.min {
+            result.min = found.first().map(number);
+        }
+        if self.max {
+            result.max = found.last().map(number);
+        }
+        if self.count {
+            result.count = Some(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        }
+        if self.all {
+            result.all = found.iter().map(number).collect();
+        }
+        if let Some(range) = self.partial {
+            let slice = range.of(found).iter().map(number).collect();
+            result.partial = Some((range, slice));
+        }
+        Some(result)
     }
 }
 

@@ -8,7 +8,10 @@ pub use program::Program;
 use thiserror::Error;
 
 use super::fold;
-use crate::{Code, Date, DateTime, Flag, IString, Message, NoSuchMessage, StatusResponse};
+use crate::{
+    AnnotationMatch, Code, Date, DateTime, Flag, IString, Message, NoSuchMessage, StatusResponse,
+    UndefinedFilter,
+};
 
 /// A message that a [`Program`] looks at.
 ///
@@ -38,6 +41,12 @@ pub trait Candidate {
     /// Its THREADID (RFC 8474).
     fn thread_id(&self) -> Option<&[u8]> {
         None
+    }
+    /// Whether an annotation that is asked for has the needle in its value;
+    /// without a needle, whether there is none with a value (RFC 5257 §4.5).
+    fn annotation_contains(&self, wanted: &AnnotationMatch, needle: Option<&Needle>) -> bool {
+        let _ = wanted;
+        needle.is_none()
     }
     /// The day in its Date field, in that field's own zone; `Some(None)` when
     /// it has no such day.
@@ -81,6 +90,9 @@ pub enum SearchError {
     /// A sequence number beyond the last message.
     #[error(transparent)]
     NoSuchMessage(#[from] NoSuchMessage),
+    /// FILTER, not put in by [`SearchKey::with_filters`](crate::SearchKey::with_filters).
+    #[error(transparent)]
+    UndefinedFilter(#[from] UndefinedFilter),
 }
 
 impl SearchError {
@@ -93,6 +105,7 @@ impl SearchError {
                 StatusResponse::no(self.to_string()).with(Code::BadCharset(known.to_vec()))
             }
             Self::NoSuchMessage(_) => StatusResponse::bad(self.to_string()),
+            Self::UndefinedFilter(undefined) => undefined.status(),
         }
     }
 }

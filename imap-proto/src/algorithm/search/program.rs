@@ -1,5 +1,10 @@
 use super::{Candidate, Need, Needle, SearchError, Verdict};
-use crate::{Date, DateTime, Flag, IString, NumberSet, SearchKey, SequenceSet, View};
+use std::num::NonZeroU32;
+
+use crate::{
+    AnnotationMatch, Date, DateTime, Flag, IString, NumberSet, SearchKey, SequenceSet,
+    UndefinedFilter, View,
+};
 
 /// A search, its sets resolved and its keys in order of cost.
 #[derive(Debug, Clone)]
@@ -23,6 +28,7 @@ enum Test {
     Sent(Days),
     EmailId(IString),
     ThreadId(IString),
+    Annotation(Box<AnnotationMatch>, Option<Needle>),
     Field(Box<[u8]>, Needle),
     Body(Needle),
     Text(Needle),
@@ -137,6 +143,19 @@ impl Compiler<'_> {
             }
             // Fuzzier than exact is allowed, not demanded (RFC 6203 §3).
             SearchKey::Fuzzy(key) => self.test(key)?,
+            SearchKey::Filter(name) => return Err(UndefinedFilter(name.clone()).into()),
+            SearchKey::Annotation(wanted) => {
+                let needle = wanted.value.as_ref().map(needle).transpose()?;
+                Test::Annotation(wanted.clone(), needle)
+            }
+            SearchKey::UidAfter(uid) => Self::beyond(uid.checked_add(1), None),
+            SearchKey::UidBefore(uid) => {
+                let last = uid.get().checked_sub(1).and_then(NonZeroU32::new);
+                match last {
+                    Some(last) => Self::beyond(Some(NonZeroU32::MIN), Some(last)),
+                    None => Test::Always(false),
+                }
+            }
             SearchKey::Not(key) => not(self.test(key)?),
             SearchKey::Or(keys) => {
                 Test::Any(by_cost(vec![self.test(&keys.0)?, self.test(&keys.1)?]))
@@ -146,6 +165,16 @@ impl Compiler<'_> {
                 Test::All(by_cost(tests?))
             }
         })
+    }
+
+    /// UIDs from `first` on, up to `last`.
+    fn beyond(first: Option<NonZeroU32>, last: Option<NonZeroU32>) -> Test {
+        let Some(first) = first else {
+            return Test::Always(false);
+        };
+        let mut uids = NumberSet::default();
+        uids.insert_range(first, last.unwrap_or(NonZeroU32::MAX));
+        Test::Uids(uids)
     }
 
     fn uids(&self, set: &SequenceSet) -> Result<NumberSet, SearchError> {
@@ -203,6 +232,9 @@ impl Test {
             }
             Self::EmailId(id) => candidate.email_id() == Some(id.as_bytes()),
             Self::ThreadId(id) => candidate.thread_id() == Some(id.as_bytes()),
+            Self::Annotation(wanted, needle) => {
+                candidate.annotation_contains(wanted, needle.as_ref())
+            }
             Self::Field(name, needle) => {
                 candidate.field_contains(name, needle).ok_or(Need::Header)?
             }

@@ -1,5 +1,7 @@
 use std::num::NonZeroU32;
 
+use super::FilterName;
+use crate::command::AnnotationMatch;
 use crate::cursor::{Cursor, KEYWORD, Parsed};
 use crate::types::{Atom, Chars, Date, IString, SequenceSet};
 use crate::wire::Writer;
@@ -69,6 +71,14 @@ pub enum SearchKey {
     SaveDateSupported,
     /// RFC 6203.
     Fuzzy(Box<SearchKey>),
+    /// A search that is stored under this name (RFC 5466).
+    Filter(FilterName),
+    /// RFC 5257.
+    Annotation(Box<AnnotationMatch>),
+    /// UID above that (RFC 9738 §3.2).
+    UidAfter(NonZeroU32),
+    /// UID below that (RFC 9738 §3.2).
+    UidBefore(NonZeroU32),
 }
 
 macro_rules! plain_keys {
@@ -114,7 +124,7 @@ fn unknown(at: usize) -> ParseError {
 
 impl SearchKey {
     /// `search-key *(SP search-key)` up to the end.
-    pub(super) fn parse_program(c: &mut Cursor<'_>) -> Parsed<Self> {
+    pub(in crate::command) fn parse_program(c: &mut Cursor<'_>) -> Parsed<Self> {
         let key = Self::parse(c)?;
         if c.peek() != Some(b' ') {
             return Ok(key);
@@ -127,7 +137,7 @@ impl SearchKey {
         Ok(Self::And(keys))
     }
 
-    pub(super) fn encode_program(&self, w: &mut Writer<'_>) {
+    pub(in crate::command) fn encode_program(&self, w: &mut Writer<'_>) {
         match self {
             Self::And(keys) if keys.len() > 1 => w.spaced(keys, |w, key| key.encode(w)),
             key => key.encode(w),
@@ -184,6 +194,10 @@ impl SearchKey {
             b"SMALLER" => Self::Smaller(c.number64()?),
             b"UID" => Self::Uid(SequenceSet::parse(c)?),
             b"NOT" => Self::Not(Box::new(Self::parse(c)?)),
+            b"FILTER" => Self::Filter(FilterName::parse(c)?),
+            b"ANNOTATION" => Self::Annotation(Box::new(AnnotationMatch::parse(c)?)),
+            b"UIDAFTER" => Self::UidAfter(c.nz_number()?),
+            b"UIDBEFORE" => Self::UidBefore(c.nz_number()?),
             b"FUZZY" => Self::Fuzzy(Box::new(Self::parse(c)?)),
             b"OR" => {
                 let first = Self::parse(c)?;
@@ -259,6 +273,8 @@ impl SearchKey {
             Self::Smaller(size) => return number("SMALLER", *size),
             Self::Older(age) => return number("OLDER", age.get().into()),
             Self::Younger(age) => return number("YOUNGER", age.get().into()),
+            Self::UidAfter(uid) => return number("UIDAFTER", uid.get().into()),
+            Self::UidBefore(uid) => return number("UIDBEFORE", uid.get().into()),
             Self::ModSeq(value) => return number("MODSEQ", *value),
             _ => {}
         }
@@ -284,6 +300,14 @@ impl SearchKey {
                 w.raw(b"FUZZY ");
                 key.encode(w);
             }
+            Self::Filter(name) => {
+                w.raw(b"FILTER ");
+                w.str(name.as_str());
+            }
+            Self::Annotation(wanted) => {
+                w.raw(b"ANNOTATION ");
+                wanted.encode(w);
+            }
             Self::Or(keys) => {
                 w.raw(b"OR ");
                 keys.0.encode(w);
@@ -295,7 +319,17 @@ impl SearchKey {
         }
     }
 
-    pub(super) fn requires(&self, need: &mut dyn FnMut(Extension)) {
+    pub(in crate::command) fn names_sequence_numbers(&self) -> bool {
+        match self {
+            Self::Sequence(set) => *set != SequenceSet::SavedResult,
+            Self::Not(key) | Self::Fuzzy(key) => key.names_sequence_numbers(),
+            Self::Or(keys) => keys.0.names_sequence_numbers() || keys.1.names_sequence_numbers(),
+            Self::And(keys) => keys.iter().any(Self::names_sequence_numbers),
+            _ => false,
+        }
+    }
+
+    pub(in crate::command) fn requires(&self, need: &mut dyn FnMut(Extension)) {
         match self {
             Self::Older(_) | Self::Younger(_) => need(Extension::Within),
             Self::ModSeq(_) => need(Extension::CondStore),
@@ -311,6 +345,9 @@ impl SearchKey {
                 need(Extension::SearchFuzzy);
                 key.requires(need);
             }
+            Self::Filter(_) => need(Extension::Filters),
+            Self::Annotation(_) => need(Extension::Annotate),
+            Self::UidAfter(_) | Self::UidBefore(_) => need(Extension::MessageLimit),
             Self::Not(key) => key.requires(need),
             Self::Or(keys) => {
                 keys.0.requires(need);

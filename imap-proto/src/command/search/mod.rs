@@ -1,12 +1,14 @@
+mod filter;
 mod key;
 mod sort;
 mod thread;
 
+pub use filter::{FilterName, UndefinedFilter};
 pub use key::SearchKey;
 pub use sort::{Sort, SortCriterion, SortKey};
 pub use thread::{Thread, ThreadAlgorithm};
 
-use super::PartialRange;
+use super::{FetchAttribute, PartialRange};
 use crate::cursor::{Cursor, Parsed};
 use crate::types::IString;
 use crate::wire::Writer;
@@ -27,7 +29,7 @@ pub struct Search {
 }
 
 /// `search-return-opts`: an empty list means ALL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SearchReturn {
     /// `MIN`
     pub min: bool,
@@ -41,6 +43,13 @@ pub struct SearchReturn {
     pub save: bool,
     /// `PARTIAL` (RFC 9394)
     pub partial: Option<PartialRange>,
+    /// `RELEVANCY` (RFC 6203 §4)
+    pub relevancy: bool,
+    /// `CONTEXT`: the same will be asked again (RFC 5267 §4.2).
+    pub context: bool,
+    /// `UPDATE`: tell what the result gains and loses (RFC 5267 §4.3), and
+    /// of what it gains these attributes (RFC 5465 §7).
+    pub update: Option<Vec<FetchAttribute>>,
 }
 impl SearchReturn {
     fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
@@ -56,6 +65,20 @@ impl SearchReturn {
                 options.count = true;
             } else if c.eat_text("SAVE") {
                 options.save = true;
+            } else if c.eat_text("RELEVANCY") {
+                options.relevancy = true;
+            } else if c.eat_text("CONTEXT") {
+                options.context = true;
+            } else if c.eat_text("UPDATE") {
+                let at = c.at();
+                let behind = c.eat(b' ') && c.peek() == Some(b'(');
+                if !behind {
+                    c.set_at(at);
+                }
+                options.update = Some(match behind || c.peek() == Some(b'(') {
+                    true => c.list1(FetchAttribute::parse)?,
+                    false => Vec::new(),
+                });
             } else if c.eat_text("PARTIAL ") {
                 options.partial = Some(PartialRange::parse(c)?);
             } else {
@@ -69,7 +92,7 @@ impl SearchReturn {
         Ok(options)
     }
 
-    fn encode(self, w: &mut Writer<'_>) {
+    pub(in crate::command) fn encode(&self, w: &mut Writer<'_>) {
         w.raw(b"RETURN (");
         let words = [
             (self.min, "MIN"),
@@ -77,15 +100,28 @@ impl SearchReturn {
             (self.all, "ALL"),
             (self.count, "COUNT"),
             (self.save, "SAVE"),
+            (self.relevancy, "RELEVANCY"),
+            (self.context, "CONTEXT"),
         ];
         let chosen = words.iter().filter(|(chosen, _)| *chosen);
         w.spaced(chosen, |w, (_, word)| w.str(word));
+        let mut separator: &[u8] = match words.iter().any(|(chosen, _)| *chosen) {
+            true => b" ",
+            false => b"",
+        };
         if let Some(range) = self.partial {
-            if words.iter().any(|(chosen, _)| *chosen) {
-                w.space();
-            }
+            w.raw(separator);
             w.raw(b"PARTIAL ");
             range.encode(w);
+            separator = b" ";
+        }
+        if let Some(attributes) = &self.update {
+            w.raw(separator);
+            w.raw(b"UPDATE");
+            if !attributes.is_empty() {
+                w.space();
+                w.list(attributes, |w, one| one.encode(w));
+            }
         }
         w.raw(b") ");
     }
@@ -112,7 +148,7 @@ impl Search {
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
         w.raw(if self.uid { b"UID SEARCH " } else { b"SEARCH " });
-        if let Some(options) = self.return_options {
+        if let Some(options) = &self.return_options {
             options.encode(w);
         }
         if let Some(charset) = &self.charset {
@@ -124,12 +160,13 @@ impl Search {
     }
 
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
-        requires_return(self.return_options, Extension::ESearch, need);
+        let options = self.return_options.as_ref();
+        requires_return(options, Extension::ESearch, Extension::ContextSearch, need);
         self.key.requires(need);
     }
 }
 
-fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
+pub(in crate::command) fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
     if !c.eat_text("RETURN ") {
         return Ok(None);
     }
@@ -138,13 +175,25 @@ fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
     Ok(Some(options))
 }
 
-fn requires_return(
-    options: Option<SearchReturn>,
+pub(in crate::command) fn requires_return(
+    options: Option<&SearchReturn>,
     extension: Extension,
+    context: Extension,
     need: &mut dyn FnMut(Extension),
 ) {
     if let Some(options) = options {
-        need(extension);
+        if options.context || options.update.is_some() {
+            need(context);
+        } else {
+            need(extension);
+        }
+        for attribute in options.update.iter().flatten() {
+            need(Extension::Notify);
+            attribute.requires(need);
+        }
+        if options.relevancy {
+            need(Extension::SearchFuzzy);
+        }
         if options.save {
             need(Extension::SearchRes);
         }

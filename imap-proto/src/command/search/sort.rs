@@ -1,6 +1,6 @@
 use super::{SearchKey, SearchReturn, parse_return, requires_return};
 use crate::cursor::{Cursor, Parsed};
-use crate::types::IString;
+use crate::types::{EntryName, IString};
 use crate::wire::Writer;
 use crate::{Extension, ParseErrorKind};
 
@@ -20,7 +20,7 @@ pub struct Sort {
 }
 
 /// `sort-criterion`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SortCriterion {
     /// Descending.
     pub reverse: bool,
@@ -29,8 +29,9 @@ pub struct SortCriterion {
 }
 
 /// `sort-key` (RFC 5256 §3, RFC 5957).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the RFC's word")]
+#[non_exhaustive]
 pub enum SortKey {
     Arrival,
     Cc,
@@ -41,8 +42,17 @@ pub enum SortKey {
     To,
     DisplayFrom,
     DisplayTo,
+    /// By how well it matches, the best first (RFC 6203 §5).
+    Relevancy,
+    /// By the value of an annotation (RFC 5257 §4.6).
+    Annotation {
+        /// Which entry.
+        entry: EntryName,
+        /// `value.shared`, otherwise `value.priv`.
+        shared: bool,
+    },
 }
-const SORT_KEYS: [(&str, SortKey); 9] = [
+const SORT_KEYS: [(&str, SortKey); 10] = [
     ("ARRIVAL", SortKey::Arrival),
     ("CC", SortKey::Cc),
     ("DATE", SortKey::Date),
@@ -52,6 +62,7 @@ const SORT_KEYS: [(&str, SortKey); 9] = [
     ("TO", SortKey::To),
     ("DISPLAYFROM", SortKey::DisplayFrom),
     ("DISPLAYTO", SortKey::DisplayTo),
+    ("RELEVANCY", SortKey::Relevancy),
 ];
 
 impl Sort {
@@ -62,10 +73,14 @@ impl Sort {
             let reverse = c.eat_text("REVERSE ");
             let at = c.at();
             let name = c.atom_text()?;
+            if name.eq_ignore_ascii_case("ANNOTATION") {
+                let key = parse_annotation(c)?;
+                return Ok(SortCriterion { reverse, key });
+            }
             let key = SORT_KEYS
                 .iter()
                 .find(|(known, _)| known.eq_ignore_ascii_case(name))
-                .map(|(_, key)| *key)
+                .map(|(_, key)| key.clone())
                 .ok_or(Cursor::error_at(ParseErrorKind::Unknown("sort key"), at))?;
             Ok(SortCriterion { reverse, key })
         })?;
@@ -83,12 +98,21 @@ impl Sort {
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
         w.raw(if self.uid { b"UID SORT " } else { b"SORT " });
-        if let Some(options) = self.return_options {
+        if let Some(options) = &self.return_options {
             options.encode(w);
         }
         w.list(&self.criteria, |w, criterion| {
             if criterion.reverse {
                 w.raw(b"REVERSE ");
+            }
+            if let SortKey::Annotation { entry, shared } = &criterion.key {
+                w.raw(b"ANNOTATION ");
+                entry.encode(w);
+                return w.raw(if *shared {
+                    b" value.shared"
+                } else {
+                    b" value.priv"
+                });
             }
             let name = SORT_KEYS.iter().find(|(_, key)| *key == criterion.key);
             w.str(name.map_or("ARRIVAL", |(name, _)| name));
@@ -101,11 +125,30 @@ impl Sort {
 
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
         need(Extension::Sort);
-        let display = [SortKey::DisplayFrom, SortKey::DisplayTo];
-        if self.criteria.iter().any(|one| display.contains(&one.key)) {
-            need(Extension::SortDisplay);
+        for criterion in &self.criteria {
+            match criterion.key {
+                SortKey::DisplayFrom | SortKey::DisplayTo => need(Extension::SortDisplay),
+                SortKey::Relevancy => need(Extension::SearchFuzzy),
+                SortKey::Annotation { .. } => need(Extension::Annotate),
+                _ => {}
+            }
         }
-        requires_return(self.return_options, Extension::ESort, need);
+        let options = self.return_options.as_ref();
+        requires_return(options, Extension::ESort, Extension::ContextSort, need);
         self.key.requires(need);
     }
+}
+
+/// `SP entry SP att-sort`.
+fn parse_annotation(c: &mut Cursor<'_>) -> Parsed<SortKey> {
+    c.space()?;
+    let entry = EntryName::parse(c)?;
+    c.space()?;
+    let shared = if c.eat_text("value.shared") {
+        true
+    } else {
+        c.expect_text("value.priv")?;
+        false
+    };
+    Ok(SortKey::Annotation { entry, shared })
 }

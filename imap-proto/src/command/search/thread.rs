@@ -24,12 +24,17 @@ pub enum ThreadAlgorithm {
     OrderedSubject,
     /// By References and In-Reply-To, then by base subject.
     References,
+    /// By References and In-Reply-To alone; the thread with the newest
+    /// message last (draft-ietf-morg-inthread).
+    Refs,
 }
 impl Thread {
     pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
         c.space()?;
         let algorithm = if c.eat_text("ORDEREDSUBJECT ") {
             ThreadAlgorithm::OrderedSubject
+        } else if c.eat_text("REFS ") {
+            ThreadAlgorithm::Refs
         } else if c.eat_text("REFERENCES ") {
             ThreadAlgorithm::References
         } else {
@@ -50,6 +55,7 @@ impl Thread {
         w.raw(match self.algorithm {
             ThreadAlgorithm::OrderedSubject => b"ORDEREDSUBJECT ",
             ThreadAlgorithm::References => b"REFERENCES ",
+            ThreadAlgorithm::Refs => b"REFS ",
         });
         self.charset.encode_astring(w);
         w.space();
@@ -60,6 +66,7 @@ impl Thread {
         need(match self.algorithm {
             ThreadAlgorithm::OrderedSubject => Extension::ThreadOrderedSubject,
             ThreadAlgorithm::References => Extension::ThreadReferences,
+            ThreadAlgorithm::Refs => Extension::ThreadRefs,
         });
         self.key.requires(need);
     }
