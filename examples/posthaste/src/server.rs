@@ -516,8 +516,27 @@ fn imap_config(
     machine
 }
 
+/// How mail in a place is kept.
+pub(crate) fn account_config(config: &Config, location: Location) -> AccountConfig {
+    let mut mail = match location {
+        Location::Maildir { root, fs: false } => AccountConfig::maildir(root, &config.myhostname),
+        Location::Maildir { root, fs: true } => AccountConfig::maildir_fs(root, &config.myhostname),
+        Location::Mbox { root, inbox } => AccountConfig::mbox(root, inbox, &config.myhostname),
+    };
+    mail.quota = config
+        .quota_rule
+        .iter()
+        .map(|rule| rule.0.clone())
+        .collect();
+    mail
+}
+
 /// Where one account's mail lies.
-fn place(config: &Config, users: &Users, user: &str) -> Result<AccountPlace, StoreError> {
+pub(crate) fn place(
+    config: &Config,
+    users: &Users,
+    user: &str,
+) -> Result<AccountPlace, StoreError> {
     let named = |reason: String| StoreError::Name {
         name: user.to_owned(),
         reason,
@@ -533,16 +552,7 @@ fn place(config: &Config, users: &Users, user: &str) -> Result<AccountPlace, Sto
     let location = config
         .location_of(account)
         .map_err(|error| named(error.to_string()))?;
-    let mut mail = match location {
-        Location::Maildir { root, fs: false } => AccountConfig::maildir(root, &config.myhostname),
-        Location::Maildir { root, fs: true } => AccountConfig::maildir_fs(root, &config.myhostname),
-        Location::Mbox { root, inbox } => AccountConfig::mbox(root, inbox, &config.myhostname),
-    };
-    mail.quota = config
-        .quota_rule
-        .iter()
-        .map(|rule| rule.0.clone())
-        .collect();
+    let mail = account_config(config, location);
     std::fs::create_dir_all(&home)
         .map_err(|error| StoreError::Storage(format!("{}: {error}", home.display())))?;
     let expand = |path: &UserPath| {

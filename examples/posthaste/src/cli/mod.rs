@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod deliver;
 mod first_start;
+mod mailbox;
 mod message;
 mod place;
 mod print;
@@ -62,6 +63,9 @@ enum Command {
     /// Add, change and list accounts
     #[command(subcommand)]
     User(user::Command),
+    /// List, change, copy and check an account's mailboxes
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
     /// Try logins
     #[command(subcommand)]
     Auth(user::AuthCommand),
@@ -135,6 +139,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(command) => with_config(&place, |config| config::run(&config, &command)),
         Command::Queue(command) => with_config(&place, |config| queue::run(config, &command)),
         Command::User(command) => with_config(&place, |config| user::run(&config, &command)),
+        Command::Mailbox(command) => with_config(&place, |config| mailbox::run(&config, &command)),
         Command::Auth(command) => with_config(&place, |config| user::auth(&config, &command)),
         Command::Procmail(command) => procmail::run(command),
         Command::Formail { arguments } => crate::procmail::formail(arguments),

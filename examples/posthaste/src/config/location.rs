@@ -245,6 +245,15 @@ impl MailLocation {
     }
 }
 
+impl std::str::FromStr for MailLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::from_text(text)
+            .map_err(|reason| format!("expected {}: {reason}", <Self as Text>::EXPECTED))
+    }
+}
+
 impl Text for MailLocation {
     const EXPECTED: &'static str =
         "a place such as \"maildir:~/Maildir\" or \"mbox:~/mail:INBOX=~/inbox\"";
