@@ -18,9 +18,10 @@ use crate::append::{Delivery, DeliveryId};
 use crate::delivered::Deliveries;
 use crate::durable::{Durable, Fs, Kind, RealFs};
 use crate::error::Error;
+use crate::lock::DotLock;
 use crate::mailbox::Mailbox;
-use crate::name;
 use crate::quota::{Ledger, QuotaLimits, QuotaRule, QuotaUsed};
+use crate::{memory, name};
 
 /// How an account keeps its mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,8 @@ pub enum Format {
     MaildirFs,
     /// A file for each mailbox, a directory for each level above one.
     Mbox,
+    /// No files at all: the mail is gone with its [`Store`]. For tests.
+    Memory,
 }
 
 /// Where and how an account keeps its mail.
@@ -71,6 +74,14 @@ impl AccountConfig {
         Self {
             format: Format::MaildirFs,
             ..Self::maildir(root, host)
+        }
+    }
+
+    /// Mail in memory; `root` is only what tells this account from others of its [`Store`].
+    pub fn memory(root: impl Into<PathBuf>) -> Self {
+        Self {
+            format: Format::Memory,
+            ..Self::maildir(root, "localhost")
         }
     }
 
@@ -114,6 +125,7 @@ pub(crate) struct Shared {
     uid_validity: Mutex<()>,
     pub(crate) deliveries: Deliveries,
     pub(crate) quota: Ledger,
+    memory: Arc<memory::Root>,
 }
 
 /// Where a mailbox is.
@@ -123,7 +135,12 @@ pub(crate) enum Site {
     Maildir(PathBuf),
     /// Its files.
     Mbox(crate::mbox::Site),
+    /// Its name.
+    Memory(String),
 }
+
+/// The file of the last UIDVALIDITY that was given.
+const UID_VALIDITY: &str = "posthaste-uidvalidity";
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -140,14 +157,13 @@ impl Shared {
             .uid_validity
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let path = self.root.join("posthaste-uidvalidity");
-        let last = match self.durable.read_maybe(&path, 64)? {
+        let last = match self.read_own(UID_VALIDITY, 64)? {
             None => 0,
-            Some((content, _)) => {
+            Some(content) => {
                 let text = String::from_utf8_lossy(&content);
                 let last: Result<u32, _> = text.trim_end().parse();
                 last.map_err(|_| Error::Corrupt {
-                    path: path.clone(),
+                    path: self.root.join(UID_VALIDITY),
                     at: 0,
                     what: "no number",
                 })?
@@ -161,9 +177,38 @@ impl Shared {
             .unwrap_or(u32::MAX - 1)
             .max(last.saturating_add(1))
             .max(1);
-        self.durable
-            .replace(&path, format!("{next}\n").as_bytes())?;
+        self.replace_own(UID_VALIDITY, format!("{next}\n").as_bytes())?;
         Ok(next)
+    }
+
+    pub(crate) fn memory(&self) -> &memory::Root {
+        &self.memory
+    }
+
+    /// A file of the account's own, in its root; `None` when there is none.
+    pub(crate) fn read_own(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        if self.format == Format::Memory {
+            return Ok(self.memory.read(name));
+        }
+        let read = self.durable.read_maybe(&self.root.join(name), limit)?;
+        Ok(read.map(|(content, _)| content))
+    }
+
+    pub(crate) fn replace_own(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+        if self.format == Format::Memory {
+            self.memory.replace(name, content);
+            return Ok(());
+        }
+        self.durable.replace(&self.root.join(name), content)
+    }
+
+    /// The lock of such a file.
+    pub(crate) fn lock_own(&self, name: &str, now: SystemTime) -> Result<Option<DotLock>, Error> {
+        if self.format == Format::Memory {
+            return Ok(None);
+        }
+        let path = self.root.join(format!("{name}.lock"));
+        DotLock::acquire(&self.durable, path, &self.host, now).map(Some)
     }
 
     /// Where the mailbox of a canonical name is, whether it exists or not.
@@ -172,6 +217,7 @@ impl Shared {
             Format::Maildir => maildir::directory(&self.root, name).map(Site::Maildir),
             Format::MaildirFs => maildir_fs::directory(&self.root, name).map(Site::Maildir),
             Format::Mbox => mbox::site(&self.root, &self.inbox, name).map(Site::Mbox),
+            Format::Memory => name::levels(name).map(|_| Site::Memory(name.to_owned())),
         }
     }
 
@@ -184,6 +230,7 @@ impl Shared {
                 .durable
                 .stat_maybe(&site.file)?
                 .is_some_and(|stat| stat.kind == Kind::File)),
+            Site::Memory(name) => Ok(self.memory.has(name)),
         }
     }
 
@@ -193,6 +240,7 @@ impl Shared {
             Format::Maildir => maildir::existing(&self.durable, &self.root),
             Format::MaildirFs => maildir_fs::existing(&self.durable, &self.root),
             Format::Mbox => mbox::existing(&self.durable, &self.root, &self.inbox),
+            Format::Memory => Ok(self.memory.existing()),
         }
     }
 
@@ -203,6 +251,10 @@ impl Shared {
             }
             Site::Maildir(directory) => maildir::make(&self.durable, directory),
             Site::Mbox(site) => mbox::make(&self.durable, site),
+            Site::Memory(name) => {
+                self.memory.make(name);
+                Ok(())
+            }
         }
     }
 }
@@ -211,6 +263,7 @@ impl Shared {
 pub struct Store {
     fs: Arc<dyn Fs>,
     accounts: Mutex<HashMap<PathBuf, Weak<Account>>>,
+    memory: Mutex<HashMap<PathBuf, Arc<memory::Root>>>,
 }
 
 impl Default for Store {
@@ -230,6 +283,7 @@ impl Store {
         Self {
             fs,
             accounts: Mutex::default(),
+            memory: Mutex::default(),
         }
     }
 
@@ -242,7 +296,12 @@ impl Store {
         if let Some(account) = accounts.get(&config.root).and_then(Weak::upgrade) {
             return Ok(account);
         }
-        let account = Arc::new(Account::open(Arc::clone(&self.fs), config)?);
+        let mut memory = Arc::default();
+        if config.format == Format::Memory {
+            let mut roots = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory = Arc::clone(roots.entry(config.root.clone()).or_default());
+        }
+        let account = Arc::new(Account::open(Arc::clone(&self.fs), config, memory)?);
         accounts.retain(|_, account| account.strong_count() > 0);
         accounts.insert(config.root.clone(), Arc::downgrade(&account));
         Ok(account)
@@ -259,9 +318,15 @@ pub struct Account {
 }
 
 impl Account {
-    fn open(fs: Arc<dyn Fs>, config: &AccountConfig) -> Result<Self, Error> {
+    fn open(
+        fs: Arc<dyn Fs>,
+        config: &AccountConfig,
+        memory: Arc<memory::Root>,
+    ) -> Result<Self, Error> {
         let durable = Durable::new(fs);
-        durable.make_dir(&config.root)?;
+        if config.format != Format::Memory {
+            durable.make_dir(&config.root)?;
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 durable,
@@ -273,6 +338,7 @@ impl Account {
                 uid_validity: Mutex::default(),
                 deliveries: Deliveries::default(),
                 quota: Ledger::new(config.quota.clone()),
+                memory,
             }),
             mailboxes: Mutex::default(),
         })
@@ -425,6 +491,10 @@ impl Account {
                 crate::maildir::begin_as(&self.shared, folder, uid_validity, now)
             }
             Site::Mbox(site) => crate::mbox::begin_as(&self.shared, site, uid_validity, now),
+            Site::Memory(name) => {
+                self.shared.memory.begin_as(name, uid_validity);
+                Ok(())
+            }
         }
     }
 
@@ -458,6 +528,10 @@ impl Account {
             }
             Site::Maildir(directory) => maildir::delete(durable, &self.shared.root, &directory),
             Site::Mbox(site) => mbox::delete(durable, &self.shared.root, &site),
+            Site::Memory(name) => {
+                self.shared.memory.delete(&name);
+                Ok(())
+            }
         }?;
         self.shared.quota.doubt(&self.shared)
     }
@@ -532,10 +606,13 @@ impl Account {
                 (Site::Mbox(from), Site::Mbox(to)) => {
                     mbox::rename(&self.shared.durable, &self.shared.root, &from, &to)?
                 }
+                (Site::Memory(from), Site::Memory(to)) => self.shared.memory.rename(&from, &to),
                 _ => {}
             }
         }
-        self.shared.durable.sync_dir(&self.shared.root)?;
+        if self.shared.format != Format::Memory {
+            self.shared.durable.sync_dir(&self.shared.root)?;
+        }
         if self.shared.quota.knows_names() {
             self.shared.quota.doubt(&self.shared)?;
         }

@@ -10,7 +10,7 @@ use crate::error::{Error, IoContext};
 use crate::flags::Flags;
 use crate::mailbox::Mailbox;
 use crate::wire::Reader;
-use crate::{maildir, mbox};
+use crate::{maildir, mbox, memory};
 
 /// Where an appended message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,7 @@ impl AppendOptions {
 pub(crate) enum Incoming {
     Maildir(maildir::Incoming),
     Mbox(mbox::Incoming),
+    Memory(memory::Incoming),
 }
 
 impl Incoming {
@@ -97,6 +98,7 @@ impl Incoming {
                 &shared.durable,
                 site.waiting(shared.count()),
             ))),
+            Site::Memory(_) => Ok(Self::Memory(memory::Incoming::begin())),
         }
     }
 
@@ -104,6 +106,10 @@ impl Incoming {
         match self {
             Self::Maildir(incoming) => incoming.write(wire),
             Self::Mbox(incoming) => incoming.write(wire),
+            Self::Memory(incoming) => {
+                incoming.write(wire);
+                Ok(())
+            }
         }
     }
 
@@ -128,6 +134,11 @@ impl Incoming {
             Self::Mbox(mut incoming) => {
                 let size = incoming.seal()?;
                 Ok((Source::Mbox(incoming), size))
+            }
+            Self::Memory(incoming) => {
+                let content = incoming.seal();
+                let size = content.len() as u64;
+                Ok((Source::Memory(content), size))
             }
         }
     }

@@ -58,6 +58,8 @@ pub(crate) enum Source {
     /// In another Maildir folder.
     Link(Link),
     Mbox(mbox::Incoming),
+    /// In wire form.
+    Memory(Vec<u8>),
 }
 
 impl Source {
@@ -69,6 +71,7 @@ impl Source {
             }
             Self::Link(link) => link.octets(durable),
             Self::Mbox(incoming) => Ok(incoming.octets()),
+            Self::Memory(content) => Ok(content.len() as u64),
         }
     }
 }

@@ -84,6 +84,7 @@ mod lock;
 mod mailbox;
 mod maildir;
 mod mbox;
+mod memory;
 mod mh;
 mod name;
 mod quota;

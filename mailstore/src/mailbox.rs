@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::flags::FlagChange;
 use crate::maildir;
 use crate::mbox;
+use crate::memory;
 use crate::quota::{Admission, QuotaUsed};
 use crate::table::{Changes, Snapshot, Table};
 use crate::wire::Reader;
@@ -207,6 +208,9 @@ impl Mailbox {
                 // The sessions' own changes of the file are made under the same guard.
                 let _open = self.lock();
                 mbox::deliver(&self.shared, site, &self.name, incoming, id, options, now)?
+            }
+            (Incoming::Memory(incoming), Site::Memory(name)) => {
+                memory::deliver(&self.shared, name, incoming, id, options, now)?
             }
             _ => return Err(Error::NoSuchMailbox(self.name.clone())),
         };
@@ -426,6 +430,7 @@ impl Mailbox {
             *open = Open::Folder(match &self.site {
                 Site::Maildir(path) => Box::new(maildir::Folder::open(&self.shared, path, now)?),
                 Site::Mbox(site) => Box::new(mbox::Folder::open(&self.shared, site, now)?),
+                Site::Memory(name) => Box::new(memory::Folder::open(&self.shared, name, now)?),
             });
         }
         match &mut *open {

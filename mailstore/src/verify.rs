@@ -78,6 +78,7 @@ impl Account {
         let mut checked = match &site {
             Site::Maildir(folder) => maildir::check(shared, folder, mend, now)?,
             Site::Mbox(site) => mbox::check(shared, site, mend, now)?,
+            Site::Memory(name) => shared.memory().check(name)?,
         };
         let broken = checked.findings.iter().any(|finding| !finding.mended);
         // Opening a mailbox mends some of it, which must not happen while one only looks.

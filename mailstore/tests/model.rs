@@ -14,7 +14,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::{at, configs, now, read};
-use mailstore::{Account, AppendOptions, DeliveryId, FlagChange, FlagMode, Flags, Mailbox, Store};
+use mailstore::{
+    Account, AccountConfig, AppendOptions, DeliveryId, FlagChange, FlagMode, Flags, Format,
+    Mailbox, Store,
+};
 use proptest::prelude::*;
 
 const NAMES: [&str; 2] = ["INBOX", "Other"];
@@ -271,9 +274,15 @@ proptest! {
     #[test]
     fn every_format_is_the_list(changes in prop::collection::vec((change(), 0..2usize), 1..25)) {
         let directory = tempfile::tempdir().unwrap();
-        for config in configs(directory.path()) {
+        let in_memory = AccountConfig::memory("memory");
+        for config in configs(directory.path()).into_iter().chain([in_memory]) {
             let mut model = Model::default();
-            let open = || Store::new().account(&config).unwrap();
+            // Files are shared with other processes, memory with the sessions of one.
+            let memory = (config.format == Format::Memory).then(Store::new);
+            let open = || match &memory {
+                Some(store) => store.account(&config).unwrap(),
+                None => Store::new().account(&config).unwrap(),
+            };
             let mut sessions = [open(), open()];
             sessions[0].create("Other").unwrap();
             let mut held: Vec<Vec<Arc<Mailbox>>> = Vec::new();

@@ -196,7 +196,7 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
 
 #[test]
 fn an_export_that_is_killed_goes_on_where_it_was() {
-    const MESSAGES: usize = 800;
+    const MESSAGES: usize = 200;
     let server = Server::prepare("");
     let source = server.path("source");
     mbox(&source, MESSAGES);
@@ -221,7 +221,7 @@ fn an_export_that_is_killed_goes_on_where_it_was() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        while octets() < 20_000 && child.try_wait().unwrap().is_none() {
+        while octets() < 6_000 && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         child.kill().unwrap();

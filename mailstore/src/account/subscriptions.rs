@@ -7,16 +7,14 @@ use std::time::SystemTime;
 
 use super::Shared;
 use crate::error::Error;
-use crate::lock::DotLock;
 use crate::name;
 
+const NAME: &str = "subscriptions";
 const LIMIT: u64 = 16 << 20;
 
 pub(super) fn read(shared: &Shared) -> Result<Vec<String>, Error> {
-    let content = shared
-        .durable
-        .read_maybe(&shared.root.join("subscriptions"), LIMIT)?;
-    Ok(content.map_or_else(Vec::new, |(content, _)| {
+    let content = shared.read_own(NAME, LIMIT)?;
+    Ok(content.map_or_else(Vec::new, |content| {
         parse(&String::from_utf8_lossy(&content))
     }))
 }
@@ -27,12 +25,7 @@ pub(super) fn change(
     subscribed: bool,
     now: SystemTime,
 ) -> Result<bool, Error> {
-    let _lock = DotLock::acquire(
-        &shared.durable,
-        shared.root.join("subscriptions.lock"),
-        &shared.host,
-        now,
-    )?;
+    let _lock = shared.lock_own(NAME, now)?;
     let mut names = read(shared)?;
     let before = names.len();
     names.retain(|known| known != name);
@@ -48,9 +41,7 @@ pub(super) fn change(
         content.push_str(&levels.join("\t"));
         content.push('\n');
     }
-    shared
-        .durable
-        .replace(&shared.root.join("subscriptions"), content.as_bytes())?;
+    shared.replace_own(NAME, content.as_bytes())?;
     Ok(true)
 }
 

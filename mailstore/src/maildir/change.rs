@@ -289,7 +289,7 @@ impl Folder {
                     self.durable()
                         .link(&link.path, &path_of(&self.cur, &name))?;
                 }
-                Source::Mbox(_) => continue,
+                Source::Mbox(_) | Source::Memory(_) => continue,
             }
             placed.push(Placed {
                 name,

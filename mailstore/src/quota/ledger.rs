@@ -192,6 +192,10 @@ impl Ledger {
     ) -> Result<(QuotaLimits, QuotaUsed), Error> {
         let mut counted = self.counting();
         let mut limits = account_limits(&self.rules);
+        if shared.format == Format::Memory {
+            let used = shared.memory().measure(|name| self.counts(name));
+            return Ok((limits, used));
+        }
         if !shared.format.has_maildirs() {
             return Ok((limits, self.count_mboxes(shared, &mut counted)?));
         }
