@@ -1,5 +1,7 @@
 use std::num::NonZeroU32;
 
+use bytes::Bytes;
+
 use super::IString;
 use crate::Invalid;
 use crate::cursor::{Cursor, Parsed};
@@ -187,6 +189,16 @@ pub struct Partial {
 }
 
 impl Partial {
+    /// Those of a section's octets, shared; none where it begins behind the
+    /// end (RFC 9051 §6.4.5).
+    #[must_use]
+    pub fn of(self, section: &Bytes) -> Bytes {
+        let index = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        let first = index(self.first).min(section.len());
+        let end = first.saturating_add(index(self.length.get()));
+        section.slice(first..end.min(section.len()))
+    }
+
     /// `"<" number64 "." nz-number64 ">"`, if there is one.
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Option<Self>> {
         if !c.eat(b'<') {
@@ -208,6 +220,26 @@ impl Partial {
             w.byte(b'.');
             w.number(length.get());
             w.byte(b'>');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_octets() {
+        let section = Bytes::from_static(b"0123456789");
+        for (first, length, octets) in [
+            (0, 4, "0123"),
+            (8, 4, "89"),
+            (10, 1, ""),
+            (u64::MAX, u64::MAX, ""),
+            (3, u64::MAX, "3456789"),
+        ] {
+            let length = std::num::NonZeroU64::new(length).unwrap();
+            assert_eq!(Partial { first, length }.of(&section), octets);
         }
     }
 }
