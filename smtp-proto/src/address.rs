@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::domain::{AddressLiteral, domain_prefix, parse_literal, to_ascii};
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::{self, LOCAL_PART};
 
 /// Octets of a local part (RFC 5321 §4.5.3.1.1).
 const LOCAL_PART_MAX: usize = 64;
@@ -133,95 +134,74 @@ impl Address {
     ///
     /// Stops at the first octet that can be part of neither local part nor
     /// domain. `at` is the offset of `text` for errors.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_prefix(
-        text: &str,
+        text: &[u8],
         at: usize,
         underscores: bool,
     ) -> Result<(Self, usize), ParseError> {
-        let local_end = local_part_end(text.as_bytes(), at)?;
+        let local_end = local_part_end(text, at)?;
         if local_end > LOCAL_PART_MAX {
             return Err(ParseError::new(
                 ParseErrorKind::TooLong,
                 at + LOCAL_PART_MAX,
             ));
         }
-        let after = text.get(local_end..).unwrap_or_default();
-        let Some(domain) = after.strip_prefix('@') else {
-            return Err(ParseError::new(ParseErrorKind::LocalPart, at + local_end));
+        let domain = match text.get(local_end..) {
+            Some([b'@', domain @ ..]) => domain,
+            _ => return Err(ParseError::new(ParseErrorKind::LocalPart, at + local_end)),
         };
         let domain_at = at + local_end + 1;
-        let domain_len = if domain.starts_with('[') {
-            let close = memchr::memchr(b']', domain.as_bytes())
-                .ok_or_else(|| ParseError::new(ParseErrorKind::AddressLiteral, domain_at))?;
-            let inner = domain.get(1..close).unwrap_or_default();
-            parse_literal(inner, domain_at + 1)?;
-            close + 1
-        } else {
-            domain_prefix(domain, domain_at, underscores)?
+        let domain_len = match domain.first() {
+            Some(b'[') => literal_prefix(domain, domain_at)?,
+            _ => domain_prefix(domain, domain_at, underscores)?,
         };
         let end = local_end + 1 + domain_len;
         // `<`, `>` belong to the path.
         if end + 2 > PATH_MAX {
             return Err(ParseError::new(ParseErrorKind::TooLong, at + PATH_MAX));
         }
+        let text = std::str::from_utf8(text.get(..end).unwrap_or_default())
+            .map_err(|error| ParseError::new(ParseErrorKind::Octet, at + error.valid_up_to()))?;
         let address = Self {
-            text: text.get(..end).unwrap_or_default().into(),
+            text: text.into(),
             at: local_end,
         };
         Ok((address, end))
     }
 }
 
-/// `atext` of RFC 5322 §3.2.3 with the UTF-8 of RFC 6531 §3.3.
-fn is_atext(octet: u8) -> bool {
-    octet > b' '
-        && !matches!(
-            octet,
-            b'"' | b'('
-                | b')'
-                | b','
-                | b'.'
-                | b':'
-                | b';'
-                | b'<'
-                | b'>'
-                | b'@'
-                | b'['
-                | b'\\'
-                | b']'
-                | 127
-        )
+/// Checks the address literal at the front; answers its length.
+fn literal_prefix(text: &[u8], at: usize) -> Result<usize, ParseError> {
+    let fault = || ParseError::new(ParseErrorKind::AddressLiteral, at);
+    let close = memchr::memchr(b']', text).ok_or_else(fault)?;
+    let inner = text.get(1..close).unwrap_or_default();
+    let inner = std::str::from_utf8(inner).map_err(|_| fault())?;
+    parse_literal(inner, at + 1)?;
+    Ok(close + 1)
 }
 
 /// `Dot-string = Atom *("." Atom)`
 pub(crate) fn is_dot_string(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .split('.')
-            .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
+    octets::run(LOCAL_PART, text.as_bytes()) == (text.len(), true)
 }
 
-#[inline]
+#[inline(always)]
 fn local_part_end(text: &[u8], at: usize) -> Result<usize, ParseError> {
-    if text.first() == Some(&b'"') {
-        return quoted_string_end(text, at);
-    }
-    let mut before = b'.';
-    for (offset, &octet) in text.iter().enumerate() {
-        if is_atext(octet) || (octet == b'.' && before != b'.') {
-            before = octet;
-        } else if before == b'.' {
+    match octets::run(LOCAL_PART, text) {
+        (len, true) => Ok(len),
+        _ if text.first() == Some(&b'"') => quoted_string_end(text, at),
+        (len, false) => {
             // Empty, or a dot at the beginning, at the end, or doubled.
-            return Err(ParseError::new(ParseErrorKind::LocalPart, at + offset));
-        } else {
-            return Ok(offset);
+            let dots = text.windows(2).position(|pair| pair == b"..");
+            let offset = match dots.filter(|&dots| dots < len) {
+                _ if text.first() == Some(&b'.') => 0,
+                Some(dots) => dots + 1,
+                None => len,
+            };
+            Err(ParseError::new(ParseErrorKind::LocalPart, at + offset))
         }
     }
-    if before == b'.' {
-        return Err(ParseError::new(ParseErrorKind::LocalPart, at + text.len()));
-    }
-    Ok(text.len())
 }
 
 /// `Quoted-string = DQUOTE *QcontentSMTP DQUOTE`
@@ -245,7 +225,7 @@ impl FromStr for Address {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let (address, end) = Self::parse_prefix(text, 0, false)?;
+        let (address, end) = Self::parse_prefix(text.as_bytes(), 0, false)?;
         if end == text.len() {
             Ok(address)
         } else {

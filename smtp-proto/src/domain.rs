@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::{self, DOMAIN};
 
 /// Octets of a domain, and of a label in it (RFC 1035 §2.3.4).
 const DOMAIN_MAX: usize = 253;
@@ -26,7 +27,7 @@ pub enum AddressLiteral<'a> {
 
 /// Checks a domain by the rules of host names: labels of letters, digits and
 /// hyphens, A-labels and U-labels by IDNA.
-pub(crate) fn check_domain(domain: &str, at: usize, underscores: bool) -> Result<(), ParseError> {
+pub(crate) fn check_domain(domain: &[u8], at: usize, underscores: bool) -> Result<(), ParseError> {
     let end = domain_prefix(domain, at, underscores)?;
     if end == domain.len() {
         Ok(())
@@ -38,13 +39,34 @@ pub(crate) fn check_domain(domain: &str, at: usize, underscores: bool) -> Result
 /// Checks the domain at the front of `text`, up to `>` or a space; answers its
 /// length.
 #[inline]
-pub(crate) fn domain_prefix(text: &str, at: usize, underscores: bool) -> Result<usize, ParseError> {
+pub(crate) fn domain_prefix(
+    text: &[u8],
+    at: usize,
+    underscores: bool,
+) -> Result<usize, ParseError> {
+    match plain_domain_prefix(text) {
+        Some(len) if matches!(text.get(len), None | Some(b'>' | b' ')) => Ok(len),
+        _ => unusual_domain_prefix(text, at, underscores),
+    }
+}
+
+/// The length of what is at the front of `text`, if it is surely a domain:
+/// letters, digits, and single hyphens and dots, so few that no label can be
+/// too long.
+#[inline]
+pub(crate) fn plain_domain_prefix(text: &[u8]) -> Option<usize> {
+    let (len, sound) = octets::run(DOMAIN, text);
+    (sound && len <= LABEL_MAX).then_some(len)
+}
+
+/// As `domain_prefix`, of any domain.
+fn unusual_domain_prefix(text: &[u8], at: usize, underscores: bool) -> Result<usize, ParseError> {
     let fault = |offset: usize| ParseError::new(ParseErrorKind::Domain, at + offset);
     let mut end = text.len();
     let mut label = 0;
     let mut before = b'.';
     let mut needs_idna = false;
-    for (offset, octet) in text.bytes().enumerate() {
+    for (offset, &octet) in text.iter().enumerate() {
         match octet {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => label += 1,
             b'.' if label > 0 && before != b'-' => {
@@ -78,7 +100,7 @@ pub(crate) fn domain_prefix(text: &str, at: usize, underscores: bool) -> Result<
         return Err(fault(end.saturating_sub(1)));
     }
     if needs_idna {
-        let domain = text.as_bytes().get(..end).unwrap_or_default();
+        let domain = text.get(..end).unwrap_or_default();
         to_ascii(domain).map(drop).ok_or_else(|| fault(0))?;
     }
     Ok(end)
@@ -142,7 +164,7 @@ mod tests {
             "r3---sn-4g5e.example",
             "1.2.3.4x",
         ] {
-            assert!(check_domain(good, 0, false).is_ok(), "{good}");
+            assert!(check_domain(good.as_bytes(), 0, false).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -159,12 +181,12 @@ mod tests {
             "xn--a",
             "a\u{200b}\u{202e}.example",
         ] {
-            assert!(check_domain(bad, 0, false).is_err(), "{bad}");
+            assert!(check_domain(bad.as_bytes(), 0, false).is_err(), "{bad}");
         }
-        assert!(check_domain("a_b.c", 0, true).is_ok());
-        assert!(check_domain(&"a".repeat(64), 0, false).is_err());
-        assert!(check_domain(&"a".repeat(63), 0, false).is_ok());
-        assert!(check_domain(&format!("{}a", "a.".repeat(127)), 0, false).is_err());
+        assert!(check_domain(b"a_b.c", 0, true).is_ok());
+        assert!(check_domain("a".repeat(64).as_bytes(), 0, false).is_err());
+        assert!(check_domain("a".repeat(63).as_bytes(), 0, false).is_ok());
+        assert!(check_domain(format!("{}a", "a.".repeat(127)).as_bytes(), 0, false).is_err());
     }
 
     #[test]

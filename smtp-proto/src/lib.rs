@@ -173,6 +173,7 @@ mod command;
 mod domain;
 mod error;
 mod extension;
+mod octets;
 mod parameter;
 mod path;
 mod reply;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use memchr::memchr2;
+
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::{self, DOMAIN, END};
 
 /// A parameter that this crate does not know: `KEYWORD` or `KEYWORD=value`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,30 +28,48 @@ impl fmt::Display for Parameter {
 /// One parameter of a command line, not yet understood.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Raw<'a> {
-    pub(crate) keyword: &'a str,
-    pub(crate) value: Option<&'a str>,
+    pub(crate) keyword: &'a [u8],
+    /// The keyword's first eight octets, for [`octets::keyword`].
+    pub(crate) word: u64,
+    pub(crate) value: Option<&'a [u8]>,
     /// The keyword's offset in the line.
     pub(crate) at: usize,
 }
 
 impl<'a> Raw<'a> {
+    #[cold]
     pub(crate) fn fault(&self, kind: ParseErrorKind) -> ParseError {
         ParseError::new(kind, self.at)
     }
 
     /// The value, which must be there.
-    pub(crate) fn value(&self) -> Result<&'a str, ParseError> {
+    #[inline]
+    pub(crate) fn value(&self) -> Result<&'a [u8], ParseError> {
         self.value
             .ok_or_else(|| self.fault(ParseErrorKind::ParameterValue))
     }
 
+    /// The value as text, which must be there.
+    pub(crate) fn text(&self) -> Result<&'a str, ParseError> {
+        std::str::from_utf8(self.value()?).map_err(|_| self.fault(ParseErrorKind::ParameterValue))
+    }
+
     /// Stores what a parameter says, once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put<T>(&self, slot: &mut Option<T>, value: Option<T>) -> Result<(), ParseError> {
-        let value = value.ok_or_else(|| self.fault(ParseErrorKind::ParameterValue))?;
-        match slot.replace(value) {
-            None => Ok(()),
-            Some(_) => Err(self.fault(ParseErrorKind::DuplicateParameter)),
+        if slot.is_some() {
+            // A value that is malformed besides is told first, as by itself.
+            return Err(self.fault(match value {
+                None => ParseErrorKind::ParameterValue,
+                Some(_) => ParseErrorKind::DuplicateParameter,
+            }));
+        }
+        match value {
+            None => Err(self.fault(ParseErrorKind::ParameterValue)),
+            value => {
+                *slot = value;
+                Ok(())
+            }
         }
     }
 
@@ -64,9 +85,8 @@ impl<'a> Raw<'a> {
         }
     }
 
-    #[inline]
     pub(crate) fn is(&self, keyword: &str) -> bool {
-        self.keyword.eq_ignore_ascii_case(keyword)
+        self.keyword.eq_ignore_ascii_case(keyword.as_bytes())
     }
 
     /// Keeps an unknown parameter, once.
@@ -75,84 +95,100 @@ impl<'a> Raw<'a> {
             return Err(self.fault(ParseErrorKind::DuplicateParameter));
         }
         others.push(Parameter {
-            keyword: self.keyword.into(),
-            value: self.value.map(Into::into),
+            keyword: String::from_utf8_lossy(self.keyword).into(),
+            value: match self.value {
+                Some(_) => Some(self.text()?.into()),
+                None => None,
+            },
         });
         Ok(())
     }
 }
 
-/// Goes through `*(SP esmtp-param)` behind a path; the text has no control
+/// `*(SP esmtp-param)` behind a path, one by one; the text has no control
 /// octets.
-#[inline]
-pub(crate) fn each<'a>(
-    text: &'a str,
+#[derive(Debug)]
+pub(crate) struct Parameters<'a> {
+    rest: &'a [u8],
     at: usize,
-    mut take: impl FnMut(Raw<'a>) -> Result<(), ParseError>,
-) -> Result<(), ParseError> {
-    let mut rest = text;
-    let mut at = at;
-    while let Some(behind) = rest.strip_prefix(' ') {
-        at += 1;
-        // Several spaces are tolerated, as trailing ones are (RFC 5321 §4.1.1).
-        if behind.starts_with(' ') || behind.is_empty() {
-            rest = behind;
-            continue;
-        }
-        let (raw, len) = one(behind, at)?;
-        take(raw)?;
-        rest = behind.get(len..).unwrap_or_default();
-        at += len;
+}
+
+impl<'a> Parameters<'a> {
+    /// `at` is the offset of `rest` in the line.
+    pub(crate) fn new(rest: &'a [u8], at: usize) -> Self {
+        Self { rest, at }
     }
-    match rest {
-        "" => Ok(()),
-        _ => Err(ParseError::new(ParseErrorKind::Parameter, at)),
+
+    // What is inlined here is copied nowhere: reading a structure back before
+    // the processor has written it costs more than finding its octets.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Result<Option<Raw<'a>>, ParseError> {
+        while let Some((b' ', behind)) = self.rest.split_first() {
+            self.at += 1;
+            self.rest = behind;
+            // Several spaces are tolerated, as trailing ones are (RFC 5321
+            // §4.1.1).
+            if matches!(behind.first(), None | Some(b' ')) {
+                continue;
+            }
+            let (raw, len) = one(behind, self.at)?;
+            self.rest = behind.get(len..).unwrap_or_default();
+            self.at += len;
+            return Ok(Some(raw));
+        }
+        match self.rest {
+            [] => Ok(None),
+            _ => Err(ParseError::new(ParseErrorKind::Parameter, self.at)),
+        }
     }
 }
 
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`; answers its length too.
-#[inline]
-fn one(text: &str, at: usize) -> Result<(Raw<'_>, usize), ParseError> {
-    let octets = text.as_bytes();
-    let split = octets
+#[inline(always)]
+fn one(text: &[u8], at: usize) -> Result<(Raw<'_>, usize), ParseError> {
+    // Letters, digits and hyphens, as in a domain; the dot is none of them.
+    let split = text
         .iter()
-        .position(|octet| !(octet.is_ascii_alphanumeric() || *octet == b'-'))
+        .position(|&octet| octets::class(DOMAIN, octet) == END || octet == b'.')
         .unwrap_or(text.len());
-    let keyword = text.get(..split).unwrap_or_default();
-    let has_value = match octets.get(split) {
+    let (keyword, behind) = text.split_at_checked(split).unwrap_or_default();
+    let has_value = match behind.first() {
         None | Some(b' ') => false,
         Some(b'=') => true,
         Some(_) => return Err(ParseError::new(ParseErrorKind::Parameter, at + split)),
     };
-    if keyword.is_empty() || keyword.starts_with('-') {
+    if matches!(keyword.first(), None | Some(b'-')) {
         return Err(ParseError::new(ParseErrorKind::Parameter, at));
     }
+    let word = octets::word(text, split);
+    let raw = |value| Raw {
+        keyword,
+        word,
+        value,
+        at,
+    };
     if !has_value {
-        let value = None;
-        return Ok((Raw { keyword, value, at }, split));
+        return Ok((raw(None), split));
     }
     // RFC 5321 forbids `=` in a value, but MTRK's base64 (RFC 3885) has it.
-    let behind = text.get(split + 1..).unwrap_or_default();
-    let len = behind
-        .bytes()
-        .position(|octet| octet == b' ')
-        .unwrap_or(behind.len());
-    let value = behind.get(..len).filter(|value| !value.is_empty());
-    if value.is_none() {
+    let behind = behind.get(1..).unwrap_or_default();
+    let len = octets::until_space(behind);
+    if len == 0 {
         return Err(ParseError::new(
             ParseErrorKind::ParameterValue,
             at + split + 1,
         ));
     }
-    Ok((Raw { keyword, value, at }, split + 1 + len))
+    Ok((raw(behind.get(..len)), split + 1 + len))
 }
 
 /// `1*20DIGIT` and the like: a plain decimal number within `digits`.
-pub(crate) fn decimal(text: &str, digits: usize) -> Option<u64> {
+#[inline]
+pub(crate) fn decimal(text: &[u8], digits: usize) -> Option<u64> {
     if !(1..=digits).contains(&text.len()) {
         return None;
     }
-    text.bytes().try_fold(0_u64, |value, octet| {
+    text.iter().try_fold(0_u64, |value, octet| {
         let digit = octet.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -162,21 +198,25 @@ pub(crate) fn decimal(text: &str, digits: usize) -> Option<u64> {
 }
 
 /// Takes xtext back (RFC 3461 §4): `+` and two upper-case hexadecimal digits
-/// stand for an octet. UTF-8 may stand as it is (RFC 6533 §3).
-pub(crate) fn decode_xtext(text: &str) -> Option<String> {
-    if !text.contains(['+', '=']) {
-        return Some(text.to_owned());
+/// stand for an octet. UTF-8 may stand as it is (RFC 6533 §3). No control
+/// octet may be hidden in it.
+pub(crate) fn decode_xtext(text: &[u8]) -> Option<Box<str>> {
+    if memchr2(b'+', b'=', text).is_none() {
+        return std::str::from_utf8(text).ok().map(Into::into);
     }
     let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(octet) = rest.next() {
+    let mut rest = text.iter();
+    while let Some(&octet) = rest.next() {
         match octet {
-            b'+' => octets.push(hex(rest.next()?)? << 4 | hex(rest.next()?)?),
+            b'+' => octets.push(hex(*rest.next()?)? << 4 | hex(*rest.next()?)?),
             b'=' => return None,
             other => octets.push(other),
         }
     }
-    String::from_utf8(octets).ok()
+    if octets::survey(&octets).control {
+        return None;
+    }
+    String::from_utf8(octets).ok().map(Into::into)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -209,17 +249,17 @@ mod tests {
 
     #[test]
     fn xtext() {
-        assert_eq!(decode_xtext("a+2Bb+3D").as_deref(), Some("a+b="));
-        assert_eq!(decode_xtext("+2b"), None);
-        assert_eq!(decode_xtext("+2"), None);
-        assert_eq!(decode_xtext("a=b"), None);
-        assert_eq!(decode_xtext("+FF"), None);
+        assert_eq!(decode_xtext(b"a+2Bb+3D").as_deref(), Some("a+b="));
+        assert_eq!(decode_xtext(b"+2b"), None);
+        assert_eq!(decode_xtext(b"+2"), None);
+        assert_eq!(decode_xtext(b"a=b"), None);
+        assert_eq!(decode_xtext(b"+FF"), None);
         assert_eq!(Xtext("a+b= \r\nü").to_string(), "a+2Bb+3D+20+0D+0Aü");
     }
 
     #[test]
     fn decimals() {
-        assert_eq!(decimal("18446744073709551615", 20), Some(u64::MAX));
+        assert_eq!(decimal(b"18446744073709551615", 20), Some(u64::MAX));
         for bad in [
             "18446744073709551616",
             "",
@@ -228,7 +268,7 @@ mod tests {
             "1a",
             "000000000000000000001",
         ] {
-            assert_eq!(decimal(bad, 20), None, "{bad}");
+            assert_eq!(decimal(bad.as_bytes(), 20), None, "{bad}");
         }
     }
 }

@@ -33,13 +33,13 @@ impl ReversePath {
     }
 
     /// Reads `<>` or `<[source route]mailbox>` at the front of `text`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_prefix(
-        text: &str,
+        text: &[u8],
         at: usize,
         lenient: &Lenient,
     ) -> Result<(Self, usize), ParseError> {
-        if text.starts_with("<>") {
+        if text.starts_with(b"<>") {
             return Ok((Self::Null, 2));
         }
         let (address, end) = parse_path(text, at, lenient)?;
@@ -90,16 +90,16 @@ impl ForwardPath {
     }
 
     /// Reads `<Postmaster>` or `<[source route]mailbox>` at the front of `text`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_prefix(
-        text: &str,
+        text: &[u8],
         at: usize,
         lenient: &Lenient,
     ) -> Result<(Self, usize), ParseError> {
-        const POSTMASTER: &str = "<postmaster>";
-        if text
-            .get(..POSTMASTER.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(POSTMASTER))
+        const POSTMASTER: &[u8; 12] = b"<postmaster>";
+        if let Some(start) = text.first_chunk::<12>()
+            && start.ends_with(b">")
+            && start.eq_ignore_ascii_case(POSTMASTER)
         {
             return Ok((Self::Postmaster, POSTMASTER.len()));
         }
@@ -143,42 +143,40 @@ pub struct Lenient {
 
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`; the source route is checked and
 /// thrown away, as RFC 5321 §4.1.1.3 asks.
-#[inline]
-fn parse_path(text: &str, at: usize, lenient: &Lenient) -> Result<(Address, usize), ParseError> {
-    let Some(inner) = text.strip_prefix('<') else {
+#[inline(always)]
+fn parse_path(text: &[u8], at: usize, lenient: &Lenient) -> Result<(Address, usize), ParseError> {
+    let Some((b'<', inner)) = text.split_first() else {
         if lenient.missing_brackets && !text.is_empty() {
             return Address::parse_prefix(text, at, lenient.underscores);
         }
         return Err(ParseError::new(ParseErrorKind::Path, at));
     };
-    let route = source_route(inner, at + 1, lenient.underscores)?;
+    let route = match inner.first() {
+        Some(b'@') => source_route(inner, at + 1, lenient.underscores)?,
+        _ => 0,
+    };
     let mailbox = inner.get(route..).unwrap_or_default();
     let (address, len) = Address::parse_prefix(mailbox, at + 1 + route, lenient.underscores)?;
     let end = 1 + route + len;
-    if text.as_bytes().get(end) != Some(&b'>') {
+    if text.get(end) != Some(&b'>') {
         return Err(ParseError::new(ParseErrorKind::Path, at + end));
     }
     Ok((address, end + 1))
 }
 
 /// `A-d-l = "@" Domain *( "," "@" Domain )`; answers its length with the colon.
-#[inline]
-fn source_route(text: &str, at: usize, underscores: bool) -> Result<usize, ParseError> {
-    if !text.starts_with('@') {
-        return Ok(0);
-    }
-    let (route, _) = text
-        .split_once(':')
-        .ok_or_else(|| ParseError::new(ParseErrorKind::Path, at))?;
+fn source_route(text: &[u8], at: usize, underscores: bool) -> Result<usize, ParseError> {
+    let len = memchr::memchr(b':', text).ok_or(ParseError::new(ParseErrorKind::Path, at))?;
+    let route = text.get(..len).unwrap_or_default();
     let mut offset = 0;
-    for hop in route.split(',') {
-        match hop.strip_prefix('@') {
-            Some(domain) => check_domain(domain, at + offset + 1, underscores)?,
-            None => return Err(ParseError::new(ParseErrorKind::Path, at + offset)),
+    for hop in route.split(|&octet| octet == b',') {
+        match hop.split_first() {
+            Some((b'@', domain)) => check_domain(domain, at + offset + 1, underscores)?,
+            _ => return Err(ParseError::new(ParseErrorKind::Path, at + offset)),
         }
         offset += hop.len() + 1;
     }
-    Ok(route.len() + 1)
+    Ok(len + 1)
 }
 
 #[cfg(test)]
@@ -186,7 +184,7 @@ mod tests {
     use super::*;
 
     fn reverse(text: &str) -> Result<String, ParseErrorKind> {
-        match ReversePath::parse_prefix(text, 0, &Lenient::default()) {
+        match ReversePath::parse_prefix(text.as_bytes(), 0, &Lenient::default()) {
             Ok((path, end)) if end == text.len() => Ok(path.to_string()),
             Ok(_) => Err(ParseErrorKind::Argument),
             Err(error) => Err(error.kind),
@@ -249,8 +247,8 @@ mod tests {
 
     #[test]
     fn postmaster() {
-        let (path, _) = ForwardPath::parse_prefix("<PostMaster>", 0, &Lenient::default()).unwrap();
+        let (path, _) = ForwardPath::parse_prefix(b"<PostMaster>", 0, &Lenient::default()).unwrap();
         assert_eq!(path, ForwardPath::Postmaster);
-        assert!(ForwardPath::parse_prefix("<>", 0, &Lenient::default()).is_err());
+        assert!(ForwardPath::parse_prefix(b"<>", 0, &Lenient::default()).is_err());
     }
 }

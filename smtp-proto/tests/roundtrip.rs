@@ -93,10 +93,7 @@ proptest! {
                 delay: bits & 4 != 0,
             }),
         });
-        rcpt.orcpt = Some(smtp_proto::Orcpt {
-            address_type: "rfc822".into(),
-            address: orcpt.into(),
-        });
+        rcpt.orcpt = Some(smtp_proto::Orcpt::new("rfc822", &orcpt).unwrap());
         let shown = rcpt.to_string();
         let again = Command::parse(shown.as_bytes(), &Lenient::default()).unwrap();
         prop_assert_eq!(again, Command::Rcpt(rcpt));

@@ -56,7 +56,9 @@ impl Client {
         }
         if !offered.dsn {
             mail.ret = None;
-            mail.envid = None;
+            if mail.envid.is_some() {
+                mail.envid = None;
+            }
         }
         if offered.auth.is_empty() && mail.auth.is_some() {
             mail.auth = None;

@@ -21,7 +21,7 @@ impl Bdat {
             Some((size, last)) if last.eq_ignore_ascii_case("LAST") => (size, true),
             Some((size, _)) => return Err(fault(size.len() + 1)),
         };
-        let size = decimal(size, 20).ok_or_else(|| fault(0))?;
+        let size = decimal(size.as_bytes(), 20).ok_or_else(|| fault(0))?;
         Ok(Self { size, last })
     }
 }

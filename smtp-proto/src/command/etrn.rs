@@ -16,7 +16,7 @@ pub enum Etrn {
 
 impl Etrn {
     pub(super) fn parse(text: &str, at: usize) -> Result<Self, ParseError> {
-        let domain = |name: &str, at| check_domain(name, at, false);
+        let domain = |name: &str, at| check_domain(name.as_bytes(), at, false);
         if let Some(name) = text.strip_prefix('@') {
             domain(name, at + 1)?;
             Ok(Self::Subdomains(name.into()))

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::Verb;
-use crate::domain::{AddressLiteral, check_domain, parse_literal};
+use crate::domain::{AddressLiteral, check_domain, parse_literal, plain_domain_prefix};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::path::Lenient;
 
@@ -44,30 +44,41 @@ impl Hello {
         parse_literal(inner, 0).ok()
     }
 
+    /// A plain domain and nothing else behind the verb, which ends at `at`:
+    /// its own octets are all that need be looked at.
+    #[inline(always)]
+    pub(crate) fn parse_plain(verb: HelloVerb, line: &[u8], at: usize) -> Option<Self> {
+        let (b' ', text) = line.get(at..)?.split_first()? else {
+            return None;
+        };
+        (plain_domain_prefix(text)? == text.len()).then_some(())?;
+        let domain = std::str::from_utf8(text).ok()?.into();
+        Some(Self { verb, domain })
+    }
+
     /// `"EHLO" SP ( Domain / address-literal )`
-    pub(super) fn parse(
+    pub(crate) fn parse(
         verb: HelloVerb,
-        text: &str,
+        text: &[u8],
         at: usize,
         lenient: &Lenient,
     ) -> Result<Self, ParseError> {
-        if text.is_empty() {
-            return Err(ParseError::new(ParseErrorKind::Argument, at));
-        }
-        if !lenient.any_hello_domain {
-            match text.strip_prefix('[') {
-                Some(rest) => {
-                    let inner = rest
-                        .strip_suffix(']')
-                        .ok_or_else(|| ParseError::new(ParseErrorKind::AddressLiteral, at))?;
-                    parse_literal(inner, at + 1)?;
-                }
-                None => check_domain(text, at, lenient.underscores)?,
+        let literal = || ParseError::new(ParseErrorKind::AddressLiteral, at);
+        match text {
+            [] => return Err(ParseError::new(ParseErrorKind::Argument, at)),
+            _ if lenient.any_hello_domain => {}
+            [b'[', inner @ .., b']'] => {
+                let inner = std::str::from_utf8(inner).map_err(|_| literal())?;
+                parse_literal(inner, at + 1)?;
             }
+            [b'[', ..] => return Err(literal()),
+            _ => check_domain(text, at, lenient.underscores)?,
         }
+        let domain = std::str::from_utf8(text)
+            .map_err(|error| ParseError::new(ParseErrorKind::Octet, at + error.valid_up_to()))?;
         Ok(Self {
             verb,
-            domain: text.into(),
+            domain: domain.into(),
         })
     }
 }

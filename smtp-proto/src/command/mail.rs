@@ -1,11 +1,12 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::after_colon;
+use super::behind_colon;
 use super::extras::{Absent, Extras};
 use crate::address::Address;
-use crate::error::ParseError;
-use crate::parameter::{self, Parameter, Raw, Xtext, decimal, decode_xtext};
+use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::{self, keyword};
+use crate::parameter::{Parameter, Parameters, Raw, Xtext, decimal, decode_xtext};
 use crate::path::{Lenient, ReversePath};
 
 /// MAIL: a transaction begins (RFC 5321 §4.1.1.2), with the parameters of
@@ -23,8 +24,6 @@ pub struct Mail {
     pub smtputf8: bool,
     /// What of the message goes into a failure notification (RFC 3461 §4.3).
     pub ret: Option<Ret>,
-    /// The sender's own name for this sending, xtext taken back (RFC 3461 §4.4).
-    pub envid: Option<Box<str>>,
     /// Only over TLS, all the way (RFC 8689).
     pub requiretls: bool,
     extras: Extras<MailExtras>,
@@ -35,6 +34,8 @@ pub struct Mail {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct MailExtras {
+    /// The sender's own name for this sending, xtext taken back (RFC 3461 §4.4).
+    pub envid: Option<Box<str>>,
     /// Who submitted it, says a trusted client (RFC 4954 §5).
     pub auth: Option<MailAuth>,
     /// Not to be sent on before (RFC 4865).
@@ -54,6 +55,7 @@ pub struct MailExtras {
 
 impl Absent for MailExtras {
     const ABSENT: &'static Self = &Self {
+        envid: None,
         auth: None,
         hold: None,
         by: None,
@@ -155,39 +157,69 @@ impl Mail {
         }
     }
 
-    #[inline]
-    pub(super) fn parse(text: &str, at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
-        let (path, at) = after_colon(text, at, "FROM:", lenient)?;
+    /// Reads what follows the verb into a command without parameters.
+    // All of it inlined and nothing handed up: a structure that is copied
+    // before the processor has written it takes longer than to be read.
+    #[inline(always)]
+    pub(crate) fn read(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        lenient: &Lenient,
+    ) -> Result<(), ParseError> {
+        let [
+            b'F' | b'f',
+            b'R' | b'r',
+            b'O' | b'o',
+            b'M' | b'm',
+            b':',
+            path @ ..,
+        ] = text
+        else {
+            return Err(ParseError::new(ParseErrorKind::Argument, at));
+        };
+        let (path, at) = behind_colon(path, at + 5, lenient);
         let (reverse_path, end) = ReversePath::parse_prefix(path, at, lenient)?;
-        let mut mail = Self::new(reverse_path);
+        self.reverse_path = reverse_path;
         let rest = path.get(end..).unwrap_or_default();
-        parameter::each(rest, at + end, |raw| mail.set(raw))?;
-        Ok(mail)
+        let mut parameters = Parameters::new(rest, at + end);
+        while let Some(raw) = parameters.next()? {
+            self.set(raw)?;
+        }
+        Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn set(&mut self, raw: Raw<'_>) -> Result<(), ParseError> {
+        const SIZE: u64 = keyword(b"SIZE\0\0\0\0");
+        const BODY: u64 = keyword(b"BODY\0\0\0\0");
+        match raw.word {
+            SIZE => raw.put(&mut self.size, decimal(raw.value()?, 20)),
+            BODY => raw.put(&mut self.body, Body::parse(raw.value()?)),
+            _ => self.set_other(raw),
+        }
+    }
+
+    fn set_other(&mut self, raw: Raw<'_>) -> Result<(), ParseError> {
         match raw.keyword.len() {
-            2 if raw.is("BY") => raw.put(&mut self.by, DeliverBy::parse(raw.value()?)),
-            3 if raw.is("RET") => raw.put(&mut self.ret, Ret::parse(raw.value()?)),
-            4 if raw.is("SIZE") => raw.put(&mut self.size, decimal(raw.value()?, 20)),
-            4 if raw.is("BODY") => raw.put(&mut self.body, Body::parse(raw.value()?)),
+            2 if raw.is("BY") => raw.put(&mut self.by, DeliverBy::parse(raw.text()?)),
+            3 if raw.is("RET") => raw.put(&mut self.ret, Ret::parse(raw.text()?)),
             4 if raw.is("AUTH") => raw.put(&mut self.auth, MailAuth::parse(raw.value()?)),
-            4 if raw.is("MTRK") => raw.put(&mut self.mtrk, Mtrk::parse(raw.value()?)),
+            4 if raw.is("MTRK") => raw.put(&mut self.mtrk, Mtrk::parse(raw.text()?)),
             5 if raw.is("ENVID") => raw.put(&mut self.envid, envid(raw.value()?)),
-            7 if raw.is("SOLICIT") => raw.put(&mut self.solicit, Some(raw.value()?.into())),
+            7 if raw.is("SOLICIT") => raw.put(&mut self.solicit, Some(raw.text()?.into())),
             7 if raw.is("HOLDFOR") => {
                 let seconds = decimal(raw.value()?, 9).and_then(|value| u32::try_from(value).ok());
                 raw.put(&mut self.hold, seconds.map(Hold::For))
             }
             8 if raw.is("SMTPUTF8") => raw.mark(&mut self.smtputf8),
             9 if raw.is("HOLDUNTIL") => {
-                let value = raw.value()?;
+                let value = raw.text()?;
                 let until = is_date_time(value).then(|| Hold::Until(value.into()));
                 raw.put(&mut self.hold, until)
             }
             10 if raw.is("REQUIRETLS") => raw.mark(&mut self.requiretls),
-            11 if raw.is("MT-PRIORITY") => raw.put(&mut self.mt_priority, priority(raw.value()?)),
+            11 if raw.is("MT-PRIORITY") => raw.put(&mut self.mt_priority, priority(raw.text()?)),
             _ => raw.keep(&mut self.others),
         }
     }
@@ -210,10 +242,8 @@ impl Mail {
 }
 
 /// `4.4`: xtext of printable characters, up to 100 octets.
-fn envid(value: &str) -> Option<Box<str>> {
-    let text = decode_xtext(value)?;
-    let fits = value.len() <= 100 && !text.bytes().any(|octet| octet < b' ' || octet == 127);
-    fits.then(|| text.into())
+fn envid(value: &[u8]) -> Option<Box<str>> {
+    decode_xtext(value).filter(|_| value.len() <= 100)
 }
 
 fn priority(value: &str) -> Option<i8> {
@@ -259,10 +289,16 @@ pub(super) fn is_date_time(text: &str) -> bool {
 }
 
 impl Body {
-    fn parse(value: &str) -> Option<Self> {
-        [Self::SevenBit, Self::EightBitMime, Self::BinaryMime]
-            .into_iter()
-            .find(|body| value.eq_ignore_ascii_case(body.as_str()))
+    #[inline]
+    fn parse(value: &[u8]) -> Option<Self> {
+        const SEVEN_BIT: u64 = keyword(b"7BIT\0\0\0\0");
+        const EIGHT_BIT_MIME: u64 = keyword(b"8BITMIME");
+        match (octets::word(value, value.len()), value.len()) {
+            (SEVEN_BIT, 4) => Some(Self::SevenBit),
+            (EIGHT_BIT_MIME, 8) => Some(Self::EightBitMime),
+            _ if value.eq_ignore_ascii_case(b"BINARYMIME") => Some(Self::BinaryMime),
+            _ => None,
+        }
     }
 
     /// As it is sent.
@@ -294,8 +330,8 @@ impl Ret {
 }
 
 impl MailAuth {
-    fn parse(value: &str) -> Option<Self> {
-        if value == "<>" {
+    fn parse(value: &[u8]) -> Option<Self> {
+        if value == b"<>" {
             return Some(Self::Unknown);
         }
         decode_xtext(value)?.parse().ok().map(Self::Mailbox)
@@ -311,7 +347,7 @@ impl DeliverBy {
             b'+' => (1, time.get(1..)?),
             _ => (1, time),
         };
-        let seconds = sign * i32::try_from(decimal(digits, 9)?).ok()?;
+        let seconds = sign * i32::try_from(decimal(digits.as_bytes(), 9)?).ok()?;
         let (mode, trace) = match mode.to_ascii_uppercase().as_str() {
             "N" => (ByMode::Notify, false),
             "R" => (ByMode::Return, false),
@@ -336,7 +372,7 @@ impl Mtrk {
     fn parse(value: &str) -> Option<Self> {
         let (certifier, timeout) = match value.split_once(':') {
             Some((certifier, timeout)) => {
-                let seconds = u32::try_from(decimal(timeout, 9)?).ok()?;
+                let seconds = u32::try_from(decimal(timeout.as_bytes(), 9)?).ok()?;
                 (certifier, Some(seconds))
             }
             None => (value, None),
@@ -410,10 +446,11 @@ impl fmt::Display for Mail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ParseErrorKind;
 
     fn parse(line: &str) -> Result<Mail, ParseError> {
-        Mail::parse(line, 0, &Lenient::default())
+        let mut mail = Mail::new(ReversePath::Null);
+        mail.read(line.as_bytes(), 0, &Lenient::default())
+            .map(|()| mail)
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub use proxy::{Attribute, ProxyAttributes};
 pub use rcpt::{Notify, NotifyOn, Orcpt, Rcpt, RcptExtras, Rrvs};
 
 use crate::error::{ParseError, ParseErrorKind};
-use crate::path::Lenient;
+use crate::octets;
+use crate::path::{ForwardPath, Lenient};
 
 /// A command line, understood.
 ///
@@ -133,25 +134,20 @@ impl Verb {
 
     /// The verb at the front of a line and the offset of what follows it.
     #[must_use]
+    #[inline]
     pub fn parse_prefix(line: &[u8]) -> Option<(Self, usize)> {
-        if let Some((four, rest)) = line.split_first_chunk::<4>()
-            && matches!(rest.first(), None | Some(b' '))
-        {
-            return Self::of_four(four.map(|octet| octet.to_ascii_uppercase()))
-                .map(|verb| (verb, 4));
+        match line.get(4) {
+            None | Some(b' ') => Self::of_four(line).map(|verb| (verb, 4)),
+            Some(_) => Self::of_more(line),
         }
-        [Self::StartTls, Self::Xclient, Self::Xforward]
-            .into_iter()
-            .map(|verb| (verb, verb.as_str().len()))
-            .find(|(verb, len)| {
-                line.get(..*len)
-                    .is_some_and(|start| start.eq_ignore_ascii_case(verb.as_str().as_bytes()))
-                    && matches!(line.get(*len), None | Some(b' '))
-            })
     }
 
-    fn of_four(letters: [u8; 4]) -> Option<Self> {
-        Some(match &letters {
+    #[inline]
+    fn of_four(line: &[u8]) -> Option<Self> {
+        // As the verb's octets in the other case of letters differ in this bit
+        // alone, four comparisons are one.
+        let word = u32::from_be_bytes(*line.first_chunk()?) & 0xdfdf_dfdf;
+        Some(match &word.to_be_bytes() {
             b"HELO" => Self::Helo,
             b"EHLO" => Self::Ehlo,
             b"LHLO" => Self::Lhlo,
@@ -170,6 +166,16 @@ impl Verb {
             b"ETRN" => Self::Etrn,
             _ => return None,
         })
+    }
+
+    #[cold]
+    fn of_more(line: &[u8]) -> Option<(Self, usize)> {
+        let len = octets::until_space(line);
+        let word = line.get(..len)?;
+        [Self::StartTls, Self::Xclient, Self::Xforward]
+            .into_iter()
+            .find(|verb| word.eq_ignore_ascii_case(verb.as_str().as_bytes()))
+            .map(|verb| (verb, len))
     }
 }
 
@@ -193,49 +199,72 @@ impl Command {
     }
 
     /// Understands what follows the verb, which ends at `at`.
+    #[inline(always)]
     pub(crate) fn parse_arguments(
         verb: Verb,
         line: &[u8],
         at: usize,
         lenient: &Lenient,
     ) -> Result<Self, ParseError> {
-        let mut line = printable(line)?;
-        while let Some(shorter) = line.strip_suffix(' ') {
-            line = shorter;
+        if verb == Verb::Ehlo
+            && let Some(hello) = Hello::parse_plain(HelloVerb::Ehlo, line, at)
+        {
+            return Ok(Self::Hello(hello));
         }
-        let mut at = at;
-        while line.as_bytes().get(at) == Some(&b' ') {
-            at += 1;
+        let (text, at) = arguments(line, at)?;
+        match verb {
+            Verb::Mail => {
+                let mut mail = Mail::default();
+                mail.read(text, at, lenient)?;
+                Ok(Self::Mail(mail))
+            }
+            Verb::Rcpt => {
+                let mut rcpt = Rcpt::new(ForwardPath::Postmaster);
+                rcpt.read(text, at, lenient)?;
+                Ok(Self::Rcpt(rcpt))
+            }
+            _ => Self::parse_other(verb, text, at, lenient),
         }
-        let text = line.get(at..).unwrap_or_default();
+    }
+
+    fn parse_other(
+        verb: Verb,
+        text: &[u8],
+        at: usize,
+        lenient: &Lenient,
+    ) -> Result<Self, ParseError> {
         let bare = |command: Self| match text {
-            "" => Ok(command),
+            [] => Ok(command),
             _ => Err(ParseError::new(ParseErrorKind::UnexpectedArgument, at)),
+        };
+        let string = || {
+            std::str::from_utf8(text)
+                .map_err(|error| ParseError::new(ParseErrorKind::Octet, at + error.valid_up_to()))
         };
         match verb {
             Verb::Helo => Hello::parse(HelloVerb::Helo, text, at, lenient).map(Self::Hello),
             Verb::Ehlo => Hello::parse(HelloVerb::Ehlo, text, at, lenient).map(Self::Hello),
             Verb::Lhlo => Hello::parse(HelloVerb::Lhlo, text, at, lenient).map(Self::Hello),
-            Verb::Mail => Mail::parse(text, at, lenient).map(Self::Mail),
-            Verb::Rcpt => Rcpt::parse(text, at, lenient).map(Self::Rcpt),
+            // Read above.
+            Verb::Mail | Verb::Rcpt => Err(ParseError::new(ParseErrorKind::Argument, at)),
             Verb::Data => bare(Self::Data),
-            Verb::Bdat => Bdat::parse(text, at).map(Self::Bdat),
-            Verb::Burl => Burl::parse(text, at).map(Self::Burl),
+            Verb::Bdat => Bdat::parse(string()?, at).map(Self::Bdat),
+            Verb::Burl => Burl::parse(string()?, at).map(Self::Burl),
             Verb::Rset => bare(Self::Rset),
-            Verb::Vrfy => Lookup::parse(text, at).map(Self::Vrfy),
-            Verb::Expn => Lookup::parse(text, at).map(Self::Expn),
-            Verb::Help => match text {
-                "" => Ok(Self::Help(None)),
-                _ => Ok(Self::Help(Some(text.into()))),
-            },
+            Verb::Vrfy => Lookup::parse(string()?, at).map(Self::Vrfy),
+            Verb::Expn => Lookup::parse(string()?, at).map(Self::Expn),
+            Verb::Help => Ok(Self::Help(match string()? {
+                "" => None,
+                about => Some(about.into()),
+            })),
             // RFC 5321 §4.1.1.9: a parameter of NOOP is ignored.
             Verb::Noop => Ok(Self::Noop),
             Verb::Quit => bare(Self::Quit),
             Verb::StartTls => bare(Self::StartTls),
-            Verb::Auth => AuthStart::parse(text, at).map(Self::Auth),
-            Verb::Etrn => Etrn::parse(text, at).map(Self::Etrn),
-            Verb::Xclient => ProxyAttributes::parse(text, at).map(Self::Xclient),
-            Verb::Xforward => ProxyAttributes::parse(text, at).map(Self::Xforward),
+            Verb::Auth => AuthStart::parse(string()?, at).map(Self::Auth),
+            Verb::Etrn => Etrn::parse(string()?, at).map(Self::Etrn),
+            Verb::Xclient => ProxyAttributes::parse(string()?, at).map(Self::Xclient),
+            Verb::Xforward => ProxyAttributes::parse(string()?, at).map(Self::Xforward),
         }
     }
 
@@ -290,38 +319,49 @@ impl fmt::Display for Command {
     }
 }
 
-/// The whole line as text without control octets.
+/// What follows the verb, and its offset: the whole line is UTF-8 without
+/// control octets, spaces about the arguments are taken off.
 #[inline]
-fn printable(line: &[u8]) -> Result<&str, ParseError> {
-    let control = |octet: &u8| *octet < b' ' || *octet == 127;
-    let fault = |at| ParseError::new(ParseErrorKind::Octet, at);
-    // Without a branch for each octet: vector instructions.
-    if line.iter().fold(false, |any, octet| any | control(octet)) {
-        return Err(fault(line.iter().position(control).unwrap_or_default()));
+pub(crate) fn arguments(line: &[u8], at: usize) -> Result<(&[u8], usize), ParseError> {
+    let seen = octets::survey(line);
+    if seen.control || !seen.ascii {
+        check_octets(line)?;
     }
-    std::str::from_utf8(line).map_err(|error| fault(error.valid_up_to()))
+    let mut text = line.get(at..).unwrap_or_default();
+    let mut at = at;
+    while let Some((b' ', rest)) = text.split_last() {
+        text = rest;
+    }
+    while let Some((b' ', rest)) = text.split_first() {
+        text = rest;
+        at += 1;
+    }
+    Ok((text, at))
 }
 
-/// Takes `FROM:` or `TO:` off the front, in any case of letters; answers the
-/// path and its offset.
+#[cold]
+fn check_octets(line: &[u8]) -> Result<(), ParseError> {
+    let fault = |at| ParseError::new(ParseErrorKind::Octet, at);
+    let control = |octet: &u8| *octet < b' ' || *octet == 127;
+    match line.iter().position(control) {
+        Some(at) => Err(fault(at)),
+        None => std::str::from_utf8(line)
+            .map(drop)
+            .map_err(|error| fault(error.valid_up_to())),
+    }
+}
+
+/// The path behind `FROM:` or `TO:`, which ends at `at`, and its offset.
 #[inline]
-fn after_colon<'a>(
-    text: &'a str,
-    at: usize,
-    word: &str,
-    lenient: &Lenient,
-) -> Result<(&'a str, usize), ParseError> {
-    let fits = text
-        .get(..word.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(word));
-    if !fits {
-        return Err(ParseError::new(ParseErrorKind::Argument, at));
+fn behind_colon<'a>(text: &'a [u8], at: usize, lenient: &Lenient) -> (&'a [u8], usize) {
+    let (mut text, mut at) = (text, at);
+    while lenient.space_after_colon
+        && let Some((b' ', rest)) = text.split_first()
+    {
+        text = rest;
+        at += 1;
     }
-    let mut skip = word.len();
-    while lenient.space_after_colon && text.as_bytes().get(skip) == Some(&b' ') {
-        skip += 1;
-    }
-    Ok((text.get(skip..).unwrap_or_default(), at + skip))
+    (text, at)
 }
 
 #[cfg(test)]

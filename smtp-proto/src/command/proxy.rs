@@ -49,10 +49,8 @@ impl ProxyAttributes {
             let value = match absent {
                 true => None,
                 false => Some(
-                    decode_xtext(value)
-                        .filter(|value| !value.bytes().any(|octet| octet < b' ' || octet == 127))
-                        .ok_or_else(|| fault(ParseErrorKind::ParameterValue))?
-                        .into(),
+                    decode_xtext(value.as_bytes())
+                        .ok_or_else(|| fault(ParseErrorKind::ParameterValue))?,
                 ),
             };
             attributes.push(Attribute {

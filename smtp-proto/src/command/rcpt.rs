@@ -1,12 +1,12 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::after_colon;
+use super::behind_colon;
 use super::extras::{Absent, Extras};
 use super::mail::is_date_time;
-use crate::error::ParseError;
-use crate::parameter::{self, Parameter, Raw, Xtext, decode_xtext};
+use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::{self, keyword};
+use crate::parameter::{Parameter, Parameters, Raw, Xtext, decode_xtext};
 use crate::path::{ForwardPath, Lenient};
 
 /// RCPT: one recipient more (RFC 5321 §4.1.1.3).
@@ -75,13 +75,22 @@ pub struct NotifyOn {
     pub delay: bool,
 }
 
-/// ORCPT
+/// ORCPT: the recipient as the sender knew it (RFC 3461 §4.2).
+///
+/// ```
+/// use smtp_proto::Orcpt;
+///
+/// let orcpt = Orcpt::new("rfc822", "Bob+lists@example.org")?;
+/// assert_eq!(orcpt.to_string(), "rfc822;Bob+2Blists@example.org");
+/// assert_eq!(orcpt.address(), "Bob+lists@example.org");
+/// # Ok::<(), smtp_proto::ParseError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Orcpt {
-    /// Mostly `rfc822` or `utf-8`.
-    pub address_type: Cow<'static, str>,
-    /// xtext taken back.
-    pub address: Box<str>,
+    /// The type, a semicolon, the address, xtext taken back: one allocation.
+    text: Box<str>,
+    /// Where the semicolon stands.
+    semicolon: usize,
 }
 
 /// RRVS (RFC 7293 §3.2): reject or continue when the mailbox is newer.
@@ -105,22 +114,39 @@ impl Rcpt {
         }
     }
 
-    #[inline]
-    pub(super) fn parse(text: &str, at: usize, lenient: &Lenient) -> Result<Self, ParseError> {
-        let (path, at) = after_colon(text, at, "TO:", lenient)?;
+    /// Reads what follows the verb into a command without parameters.
+    // All of it inlined and nothing handed up: a structure that is copied
+    // before the processor has written it takes longer than to be read.
+    #[inline(always)]
+    pub(crate) fn read(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        lenient: &Lenient,
+    ) -> Result<(), ParseError> {
+        let [b'T' | b't', b'O' | b'o', b':', path @ ..] = text else {
+            return Err(ParseError::new(ParseErrorKind::Argument, at));
+        };
+        let (path, at) = behind_colon(path, at + 3, lenient);
         let (forward_path, end) = ForwardPath::parse_prefix(path, at, lenient)?;
-        let mut rcpt = Self::new(forward_path);
+        self.forward_path = forward_path;
         let rest = path.get(end..).unwrap_or_default();
-        parameter::each(rest, at + end, |raw| rcpt.set(raw))?;
-        Ok(rcpt)
+        let mut parameters = Parameters::new(rest, at + end);
+        while let Some(raw) = parameters.next()? {
+            self.set(raw)?;
+        }
+        Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn set(&mut self, raw: Raw<'_>) -> Result<(), ParseError> {
-        match raw.keyword.len() {
-            4 if raw.is("RRVS") => raw.put(&mut self.rrvs, Rrvs::parse(raw.value()?)),
-            5 if raw.is("ORCPT") => raw.put(&mut self.orcpt, Orcpt::parse(raw.value()?)),
-            6 if raw.is("NOTIFY") => raw.put(&mut self.notify, Notify::parse(raw.value()?)),
+        const NOTIFY: u64 = keyword(b"NOTIFY\0\0");
+        const ORCPT: u64 = keyword(b"ORCPT\0\0\0");
+        const RRVS: u64 = keyword(b"RRVS\0\0\0\0");
+        match raw.word {
+            NOTIFY => raw.put(&mut self.notify, Notify::parse(raw.value()?)),
+            ORCPT => raw.put(&mut self.orcpt, Orcpt::parse(raw.value()?)),
+            RRVS => raw.put(&mut self.rrvs, Rrvs::parse(raw.text()?)),
             _ => raw.keep(&mut self.others),
         }
     }
@@ -132,7 +158,7 @@ impl Rcpt {
             && self
                 .orcpt
                 .as_ref()
-                .is_none_or(|orcpt| orcpt.address.is_ascii())
+                .is_none_or(|orcpt| orcpt.text.is_ascii())
             && self
                 .others
                 .iter()
@@ -142,24 +168,29 @@ impl Rcpt {
 
 impl Notify {
     /// `"NEVER" / 1#( "SUCCESS" / "FAILURE" / "DELAY" )`
-    fn parse(value: &str) -> Option<Self> {
-        if value.eq_ignore_ascii_case("NEVER") {
-            return Some(Self::Never);
-        }
+    #[inline]
+    fn parse(value: &[u8]) -> Option<Self> {
+        const NEVER: u64 = keyword(b"NEVER\0\0\0");
+        const SUCCESS: u64 = keyword(b"SUCCESS\0");
+        const FAILURE: u64 = keyword(b"FAILURE\0");
+        const DELAY: u64 = keyword(b"DELAY\0\0\0");
         let mut on = NotifyOn::default();
-        for word in value.split(',') {
-            let flag = if word.eq_ignore_ascii_case("SUCCESS") {
-                &mut on.success
-            } else if word.eq_ignore_ascii_case("FAILURE") {
-                &mut on.failure
-            } else if word.eq_ignore_ascii_case("DELAY") {
-                &mut on.delay
-            } else {
-                return None;
-            };
-            *flag = true;
+        let mut rest = value;
+        loop {
+            let len = rest.iter().position(|&octet| octet == b',');
+            let len = len.unwrap_or(rest.len());
+            match octets::word(rest, len) {
+                SUCCESS if len == 7 => on.success = true,
+                FAILURE if len == 7 => on.failure = true,
+                DELAY if len == 5 => on.delay = true,
+                NEVER if value.len() == 5 => return Some(Self::Never),
+                _ => return None,
+            }
+            match rest.get(len..) {
+                Some([b',', behind @ ..]) => rest = behind,
+                _ => return Some(Self::On(on)),
+            }
         }
-        Some(Self::On(on))
     }
 }
 
@@ -184,24 +215,49 @@ impl fmt::Display for Notify {
 }
 
 impl Orcpt {
+    /// An address of a type: `rfc822` is an ordinary mailbox, `utf-8` one with
+    /// UTF-8 in it (RFC 6533 §3).
+    ///
+    /// # Errors
+    /// [`ParseErrorKind::ParameterValue`] when the type is anything but
+    /// letters, digits and hyphens, or the address is empty, holds control
+    /// characters, or is too long to be sent.
+    pub fn new(address_type: &str, address: &str) -> Result<Self, ParseError> {
+        let value = format!("{address_type};{}", Xtext(address));
+        Self::parse(value.as_bytes()).ok_or(ParseError::new(ParseErrorKind::ParameterValue, 0))
+    }
+
+    /// What kind of address, as written: mostly `rfc822` or `utf-8`.
+    #[must_use]
+    pub fn address_type(&self) -> &str {
+        self.text.get(..self.semicolon).unwrap_or_default()
+    }
+
+    /// The address, xtext taken back.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.text.get(self.semicolon + 1..).unwrap_or_default()
+    }
+
     /// `addr-type ";" xtext`
-    fn parse(value: &str) -> Option<Self> {
-        let (address_type, address) = value.split_once(';')?;
-        let type_ok = !address_type.is_empty()
-            && address_type
-                .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
-        let address = decode_xtext(address)?;
-        let address_ok =
-            !address.is_empty() && !address.bytes().any(|octet| octet < b' ' || octet == 127);
-        (type_ok && address_ok && value.len() <= 500).then(|| Self {
-            address_type: match address_type {
-                "rfc822" => Cow::Borrowed("rfc822"),
-                "utf-8" => Cow::Borrowed("utf-8"),
-                other => Cow::Owned(other.to_owned()),
-            },
-            address: address.into(),
-        })
+    fn parse(value: &[u8]) -> Option<Self> {
+        let (semicolon, _) = value
+            .iter()
+            .enumerate()
+            .find(|(_, octet)| !(octet.is_ascii_alphanumeric() || **octet == b'-'))?;
+        let ends_type = value.get(semicolon) == Some(&b';');
+        // One octet of address at least.
+        let sound = semicolon > 0 && ends_type && (semicolon + 2..=500).contains(&value.len());
+        // There is nothing in a type that xtext would take for its own.
+        let text = decode_xtext(value).filter(|_| sound)?;
+        Some(Self { text, semicolon })
+    }
+}
+
+/// As it is sent.
+impl fmt::Display for Orcpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};{}", self.address_type(), Xtext(self.address()))
     }
 }
 
@@ -228,7 +284,7 @@ impl fmt::Display for Rcpt {
             write!(f, " NOTIFY={notify}")?;
         }
         if let Some(orcpt) = &self.orcpt {
-            write!(f, " ORCPT={};{}", orcpt.address_type, Xtext(&orcpt.address))?;
+            write!(f, " ORCPT={orcpt}")?;
         }
         if let Some(rrvs) = &self.rrvs {
             let mode = if rrvs.continue_unsupported { ";C" } else { "" };
@@ -247,7 +303,10 @@ mod tests {
     use crate::error::ParseErrorKind as K;
 
     fn parse(line: &str) -> Result<Rcpt, K> {
-        Rcpt::parse(line, 0, &Lenient::default()).map_err(|error| error.kind)
+        let mut rcpt = Rcpt::new(ForwardPath::Postmaster);
+        rcpt.read(line.as_bytes(), 0, &Lenient::default())
+            .map(|()| rcpt)
+            .map_err(|error| error.kind)
     }
 
     #[test]
