@@ -181,10 +181,10 @@ pub fn grammar(data: &[u8]) {
     for line in data.split(|&octet| octet == b'\n') {
         match parser.line(line) {
             Ok(Some(reply)) => {
-                let _ = Capabilities::parse(&reply);
                 let mut wire = BytesMut::new();
                 reply.encode(&mut wire);
                 assert!(wire.ends_with(b"\r\n"));
+                let _ = Capabilities::from(reply).others().count();
             }
             Ok(None) => {}
             Err(_) => return,

@@ -1,27 +1,45 @@
 //! What a server offers: the keywords of EHLO's reply (RFC 5321 §4.1.1.1).
 
+use memchr::memchr;
+
+use crate::octets::{self, keyword};
+use crate::parameter::decimal;
 use crate::reply::Reply;
 
 /// The service extensions in a reply to EHLO or LHLO.
+///
+/// Flags and numbers are fields; what is text is looked up in the reply, which
+/// is kept.
 ///
 /// ```
 /// use smtp_proto::{Capabilities, Reply};
 ///
 /// let reply = Reply::bare(250, "mx.example.org\nSIZE 1000\nAUTH PLAIN LOGIN\nX-NEW a b");
-/// let capabilities = Capabilities::parse(&reply);
+/// let capabilities = Capabilities::from(reply);
 /// assert_eq!(capabilities.size, Some(Some(1000)));
 /// assert!(capabilities.has_auth("plain"));
-/// assert_eq!(capabilities.others, ["X-NEW a b".into()]);
+/// assert_eq!(capabilities.others().collect::<Vec<_>>(), ["X-NEW a b"]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// The server's name for itself.
-    pub domain: Box<str>,
-    /// PIPELINING (RFC 2920)
-    pub pipelining: bool,
+    /// The reply's lines.
+    text: String,
     /// SIZE (RFC 1870), with the limit; none or 0 when it tells none.
     pub size: Option<Option<u64>>,
+    /// DELIVERBY (RFC 2852), with the least time in seconds.
+    pub deliver_by: Option<Option<u32>>,
+    /// FUTURERELEASE (RFC 4865), with the longest time in seconds; the latest
+    /// date is in [`future_release_until`](Self::future_release_until).
+    pub future_release: Option<u32>,
+    /// LIMITS (RFC 9422): recipients of one message.
+    pub recipients_max: Option<u32>,
+    /// LIMITS: messages of one connection.
+    pub mails_max: Option<u32>,
+    /// LIMITS: recipient domains of one message.
+    pub recipient_domains_max: Option<u32>,
+    /// PIPELINING (RFC 2920)
+    pub pipelining: bool,
     /// 8BITMIME (RFC 6152)
     pub eight_bit_mime: bool,
     /// ENHANCEDSTATUSCODES (RFC 2034)
@@ -32,9 +50,6 @@ pub struct Capabilities {
     pub binary_mime: bool,
     /// STARTTLS (RFC 3207)
     pub starttls: bool,
-    /// The mechanisms of AUTH (RFC 4954) in upper case, and those of the
-    /// old form `AUTH=`.
-    pub auth: Vec<Box<str>>,
     /// SMTPUTF8 (RFC 6531)
     pub smtputf8: bool,
     /// DSN (RFC 3461)
@@ -47,147 +62,256 @@ pub struct Capabilities {
     pub expn: bool,
     /// HELP
     pub help: bool,
-    /// DELIVERBY (RFC 2852), with the least time in seconds.
-    pub deliver_by: Option<Option<u32>>,
-    /// FUTURERELEASE (RFC 4865), its two values.
-    pub future_release: Option<Box<str>>,
-    /// MT-PRIORITY (RFC 6710), its profile.
-    pub mt_priority: Option<Option<Box<str>>>,
     /// MTRK (RFC 3885)
     pub mtrk: bool,
     /// REQUIRETLS (RFC 8689)
     pub requiretls: bool,
     /// RRVS (RFC 7293)
     pub rrvs: bool,
-    /// NO-SOLICITING (RFC 3865), its keywords.
-    pub no_soliciting: Option<Option<Box<str>>>,
-    /// BURL (RFC 4468), its values.
-    pub burl: Option<Box<str>>,
-    /// LIMITS (RFC 9422): recipients of one message.
-    pub recipients_max: Option<u32>,
-    /// LIMITS: messages of one connection.
-    pub mails_max: Option<u32>,
-    /// LIMITS: recipient domains of one message.
-    pub recipient_domains_max: Option<u32>,
-    /// The attributes of XCLIENT.
-    pub xclient: Vec<Box<str>>,
-    /// The attributes of XFORWARD.
-    pub xforward: Vec<Box<str>>,
-    /// Lines with keywords that this crate does not know.
-    pub others: Vec<Box<str>>,
+    /// AUTH (RFC 4954); its mechanisms are [`auth`](Self::auth).
+    pub auth: bool,
+    /// MT-PRIORITY (RFC 6710); its profile is
+    /// [`mt_priority_profile`](Self::mt_priority_profile).
+    pub mt_priority: bool,
+    /// NO-SOLICITING (RFC 3865); its keywords are
+    /// [`solicitations`](Self::solicitations).
+    pub no_soliciting: bool,
+    /// BURL (RFC 4468); its words are [`burl_words`](Self::burl_words).
+    pub burl: bool,
+    /// XCLIENT; its attributes are
+    /// [`xclient_attributes`](Self::xclient_attributes).
+    pub xclient: bool,
+    /// XFORWARD; its attributes are
+    /// [`xforward_attributes`](Self::xforward_attributes).
+    pub xforward: bool,
+}
+
+/// Understands the reply. A line that is malformed counts as unknown.
+impl From<Reply> for Capabilities {
+    fn from(reply: Reply) -> Self {
+        let text = reply.into_text();
+        let mut capabilities = Self::default();
+        let mut rest = text.as_bytes();
+        let mut is_first = true;
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest).unwrap_or(rest.len());
+            let (line, behind) = rest.split_at_checked(end).unwrap_or_default();
+            // A line that cannot be read stays among the others.
+            let _known = (!is_first).then(|| capabilities.add(line));
+            rest = behind.get(1..).unwrap_or_default();
+            is_first = false;
+        }
+        capabilities.text = text;
+        capabilities
+    }
+}
+
+/// `ehlo-line = ehlo-keyword *( SP ehlo-param )`
+struct Line<'a> {
+    keyword: &'a [u8],
+    /// The keyword's first eight octets.
+    word: u64,
+    /// What follows the keyword, with the octet between.
+    behind: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    #[inline]
+    fn new(line: &'a [u8]) -> Self {
+        let split = octets::until_delimiter(line);
+        let (keyword, behind) = line.split_at_checked(split).unwrap_or_default();
+        Self {
+            keyword,
+            word: octets::word(keyword, split),
+            behind,
+        }
+    }
+
+    fn value(&self) -> &'a [u8] {
+        self.behind.get(1..).unwrap_or_default().trim_ascii()
+    }
+
+    /// Nothing, or a number; no answer for anything else.
+    fn number<N: TryFrom<u64>>(&self) -> Option<Option<N>> {
+        match self.value() {
+            [] => Some(None),
+            digits => N::try_from(decimal(digits, 20)?).ok().map(Some),
+        }
+    }
 }
 
 impl Capabilities {
-    /// Understands the reply. A line that is malformed counts as unknown.
+    /// The server's name for itself.
     #[must_use]
-    pub fn parse(reply: &Reply) -> Self {
-        let mut capabilities = Self::default();
-        let mut lines = reply.lines();
-        if let Some(first) = lines.next() {
-            capabilities.domain = first.split(' ').next().unwrap_or_default().into();
-        }
-        for line in lines {
-            if capabilities.add(line.trim_ascii()).is_none() {
-                capabilities.others.push(line.into());
-            }
-        }
-        capabilities
+    pub fn domain(&self) -> &str {
+        let first = self.text.lines().next().unwrap_or_default();
+        first.split(' ').next().unwrap_or_default()
     }
 
     /// Whether a mechanism of AUTH is offered.
     #[must_use]
     pub fn has_auth(&self, mechanism: &str) -> bool {
-        self.auth
-            .iter()
+        self.auth()
             .any(|offered| offered.eq_ignore_ascii_case(mechanism))
     }
 
-    fn add(&mut self, line: &str) -> Option<()> {
-        let split = line
-            .bytes()
-            .position(|octet| matches!(octet, b' ' | b'='))
-            .unwrap_or(line.len());
-        let (keyword, rest) = line.split_at_checked(split)?;
-        let value = rest
-            .get(1..)
-            .map(str::trim)
-            .filter(|value| !value.is_empty());
-        let mut upper = [0_u8; 24];
-        let target = upper.get_mut(..keyword.len())?;
-        target.copy_from_slice(keyword.as_bytes());
-        target.make_ascii_uppercase();
-        let keyword = upper.get(..keyword.len())?;
-        // Only AUTH has ever been offered with a `=`.
-        if rest.starts_with('=') && keyword != b"AUTH" {
-            return None;
+    /// The mechanisms of AUTH (RFC 4954) as written, with those of the old
+    /// form `AUTH=`; one may stand there twice.
+    pub fn auth(&self) -> impl Iterator<Item = &str> {
+        self.values("AUTH").flat_map(words)
+    }
+
+    /// The latest date of FUTURERELEASE (RFC 4865 §4), as written.
+    #[must_use]
+    pub fn future_release_until(&self) -> Option<&str> {
+        self.values("FUTURERELEASE").flat_map(words).nth(1)
+    }
+
+    /// The profile of MT-PRIORITY (RFC 6710).
+    #[must_use]
+    pub fn mt_priority_profile(&self) -> Option<&str> {
+        self.values("MT-PRIORITY").flat_map(words).next()
+    }
+
+    /// The keywords of NO-SOLICITING (RFC 3865), comma-separated.
+    #[must_use]
+    pub fn solicitations(&self) -> Option<&str> {
+        self.values("NO-SOLICITING").flat_map(words).next()
+    }
+
+    /// The words of BURL (RFC 4468 §3.3): `imap` and URLs.
+    pub fn burl_words(&self) -> impl Iterator<Item = &str> {
+        self.values("BURL").flat_map(words)
+    }
+
+    /// The attributes of XCLIENT.
+    pub fn xclient_attributes(&self) -> impl Iterator<Item = &str> {
+        self.values("XCLIENT").flat_map(words)
+    }
+
+    /// The attributes of XFORWARD.
+    pub fn xforward_attributes(&self) -> impl Iterator<Item = &str> {
+        self.values("XFORWARD").flat_map(words)
+    }
+
+    /// Lines with keywords that this crate does not know, or cannot read.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        let mut known = Self::default();
+        let lines = self.text.split('\n').skip(1);
+        lines.filter(move |line| known.add(line.as_bytes()).is_none())
+    }
+
+    /// What stands behind a keyword, on each of its lines.
+    fn values(&self, keyword: &'static str) -> impl Iterator<Item = &str> {
+        self.text.split('\n').skip(1).filter_map(move |line| {
+            let line = line.trim_ascii();
+            let (start, value) = line.split_at_checked(keyword.len())?;
+            let ends = value.is_empty() || value.starts_with([' ', '=']);
+            (start.eq_ignore_ascii_case(keyword) && ends)
+                .then(|| value.get(1..).unwrap_or_default())
+        })
+    }
+
+    /// Takes a keyword that stands by itself; no answer if it is none.
+    #[inline(always)]
+    fn add(&mut self, line: &[u8]) -> Option<()> {
+        const PIPELINING: u64 = keyword(b"PIPELINI");
+        const EIGHT_BIT_MIME: u64 = keyword(b"8BITMIME");
+        const ENHANCED_STATUS_CODES: u64 = keyword(b"ENHANCED");
+        const CHUNKING: u64 = keyword(b"CHUNKING");
+        const STARTTLS: u64 = keyword(b"STARTTLS");
+        const DSN: u64 = keyword(b"DSN\0\0\0\0\0");
+        const ETRN: u64 = keyword(b"ETRN\0\0\0\0");
+        const VRFY: u64 = keyword(b"VRFY\0\0\0\0");
+        const HELP: u64 = keyword(b"HELP\0\0\0\0");
+        let is = |keyword: &[u8]| line.eq_ignore_ascii_case(keyword);
+        match (octets::word(line, line.len()), line.len()) {
+            (PIPELINING, 10) if is(b"PIPELINING") => self.pipelining = true,
+            (EIGHT_BIT_MIME, 8) if line.starts_with(b"8") => self.eight_bit_mime = true,
+            (ENHANCED_STATUS_CODES, 19) if is(b"ENHANCEDSTATUSCODES") => {
+                self.enhanced_status_codes = true;
+            }
+            (CHUNKING, 8) => self.chunking = true,
+            (STARTTLS, 8) => self.starttls = true,
+            (DSN, 3) => self.dsn = true,
+            (ETRN, 4) => self.etrn = true,
+            (VRFY, 4) => self.vrfy = true,
+            (HELP, 4) => self.help = true,
+            _ => return self.add_other(&Line::new(line.trim_ascii())),
         }
-        match keyword {
+        Some(())
+    }
+
+    fn add_other(&mut self, line: &Line<'_>) -> Option<()> {
+        const AUTH: u64 = keyword(b"AUTH\0\0\0\0");
+        const SIZE: u64 = keyword(b"SIZE\0\0\0\0");
+        match (line.word, line.behind.first()) {
+            // Only AUTH has ever been offered with a `=`.
+            (AUTH, _) => self.auth = true,
+            (_, Some(b'=')) => return None,
+            (SIZE, _) => self.size = Some(line.number()?),
+            _ => return self.add_rare(line),
+        }
+        Some(())
+    }
+
+    fn add_rare(&mut self, line: &Line<'_>) -> Option<()> {
+        let mut upper = [0_u8; 24];
+        let target = upper.get_mut(..line.keyword.len())?;
+        target.copy_from_slice(line.keyword);
+        target.make_ascii_uppercase();
+        match &*target {
             b"PIPELINING" => self.pipelining = true,
             b"8BITMIME" => self.eight_bit_mime = true,
             b"ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
             b"CHUNKING" => self.chunking = true,
-            b"BINARYMIME" => self.binary_mime = true,
             b"STARTTLS" => self.starttls = true,
-            b"SMTPUTF8" => self.smtputf8 = true,
             b"DSN" => self.dsn = true,
             b"ETRN" => self.etrn = true,
             b"VRFY" => self.vrfy = true,
-            b"EXPN" => self.expn = true,
             b"HELP" => self.help = true,
+            b"SMTPUTF8" => self.smtputf8 = true,
+            b"BINARYMIME" => self.binary_mime = true,
+            b"EXPN" => self.expn = true,
             b"MTRK" => self.mtrk = true,
             b"REQUIRETLS" => self.requiretls = true,
             b"RRVS" => self.rrvs = true,
-            b"SIZE" => self.size = Some(number(value)?),
-            b"DELIVERBY" => self.deliver_by = Some(number(value)?),
-            b"AUTH" => {
-                for mechanism in value.into_iter().flat_map(|value| value.split(' ')) {
-                    if !mechanism.is_empty() && !self.has_auth(mechanism) {
-                        self.auth.push(mechanism.to_ascii_uppercase().into());
-                    }
-                }
+            b"DELIVERBY" => self.deliver_by = Some(line.number()?),
+            b"FUTURERELEASE" => {
+                let value = line.value();
+                let interval = value.split(|&octet| octet == b' ').next()?;
+                self.future_release = Some(u32::try_from(decimal(interval, 9)?).ok()?);
             }
-            b"FUTURERELEASE" => self.future_release = Some(value?.into()),
-            b"BURL" => self.burl = Some(value.unwrap_or_default().into()),
-            b"MT-PRIORITY" => self.mt_priority = Some(value.map(Into::into)),
-            b"NO-SOLICITING" => self.no_soliciting = Some(value.map(Into::into)),
-            b"LIMITS" => self.limits(value?)?,
-            b"XCLIENT" => self.xclient = words(value?),
-            b"XFORWARD" => self.xforward = words(value?),
+            b"BURL" => self.burl = true,
+            b"MT-PRIORITY" => self.mt_priority = true,
+            b"NO-SOLICITING" => self.no_soliciting = true,
+            b"LIMITS" => self.limits(line.value())?,
+            b"XCLIENT" => self.xclient = true,
+            b"XFORWARD" => self.xforward = true,
             _ => return None,
         }
         Some(())
     }
 
     /// Limits of unknown names are ignored (RFC 9422 §3).
-    fn limits(&mut self, value: &str) -> Option<()> {
-        for limit in value.split(' ').filter(|limit| !limit.is_empty()) {
-            let (name, value) = limit.split_once('=')?;
-            let slot = match name.to_ascii_uppercase().as_str() {
-                "RCPTMAX" => &mut self.recipients_max,
-                "MAILMAX" => &mut self.mails_max,
-                "RCPTDOMAINMAX" => &mut self.recipient_domains_max,
+    fn limits(&mut self, value: &[u8]) -> Option<()> {
+        let limits = value.split(|&octet| octet == b' ');
+        for limit in limits.filter(|limit| !limit.is_empty()) {
+            let (name, value) = limit.split_at_checked(memchr(b'=', limit)?)?;
+            let slot = match name.to_ascii_uppercase().as_slice() {
+                b"RCPTMAX" => &mut self.recipients_max,
+                b"MAILMAX" => &mut self.mails_max,
+                b"RCPTDOMAINMAX" => &mut self.recipient_domains_max,
                 _ => continue,
             };
-            *slot = value.parse().ok();
+            *slot = decimal(value.get(1..)?, 6).and_then(|value| u32::try_from(value).ok());
         }
         Some(())
     }
 }
 
-fn words(value: &str) -> Vec<Box<str>> {
-    value
-        .split(' ')
-        .filter(|word| !word.is_empty())
-        .map(|word| word.to_ascii_uppercase().into())
-        .collect()
-}
-
-/// Nothing, or a number; no answer for anything else.
-fn number<N: std::str::FromStr>(value: Option<&str>) -> Option<Option<N>> {
-    match value {
-        None => Some(None),
-        Some(digits) => digits.parse().ok().map(Some),
-    }
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split(' ').filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -202,15 +326,90 @@ mod tests {
              AUTH PLAIN LOGIN\nAUTH=PLAIN LOGIN\nENHANCEDSTATUSCODES\n8bitmime\nDSN\n\
              SMTPUTF8\nCHUNKING\nLIMITS RCPTMAX=20 FOO=1\nX-EXPS GSSAPI\nSIZE=1\nSIZE x",
         );
-        let capabilities = Capabilities::parse(&reply);
-        assert_eq!(&*capabilities.domain, "mx.example.org");
+        let capabilities = Capabilities::from(reply);
+        assert_eq!(capabilities.domain(), "mx.example.org");
         assert_eq!(capabilities.size, Some(Some(10_240_000)));
-        assert_eq!(capabilities.auth, ["PLAIN".into(), "LOGIN".into()]);
+        let auth: Vec<_> = capabilities.auth().collect();
+        assert_eq!(auth, ["PLAIN", "LOGIN", "PLAIN", "LOGIN"]);
         assert_eq!(capabilities.recipients_max, Some(20));
         assert!(capabilities.eight_bit_mime && capabilities.chunking);
-        assert_eq!(
-            capabilities.others,
-            ["X-EXPS GSSAPI".into(), "SIZE=1".into(), "SIZE x".into()]
-        );
+        let others: Vec<_> = capabilities.others().collect();
+        assert_eq!(others, ["X-EXPS GSSAPI", "SIZE=1", "SIZE x"]);
+    }
+
+    /// Every keyword, and what becomes of it with other words around it.
+    #[test]
+    fn every_keyword() {
+        type Told = fn(&Capabilities) -> bool;
+        let cases: [(&str, Told); 26] = [
+            ("PIPELINING", |c| c.pipelining),
+            ("8BITMIME", |c| c.eight_bit_mime),
+            ("ENHANCEDSTATUSCODES", |c| c.enhanced_status_codes),
+            ("CHUNKING", |c| c.chunking),
+            ("BINARYMIME", |c| c.binary_mime),
+            ("STARTTLS", |c| c.starttls),
+            ("SMTPUTF8", |c| c.smtputf8),
+            ("DSN", |c| c.dsn),
+            ("ETRN", |c| c.etrn),
+            ("VRFY", |c| c.vrfy),
+            ("EXPN", |c| c.expn),
+            ("HELP", |c| c.help),
+            ("MTRK", |c| c.mtrk),
+            ("REQUIRETLS", |c| c.requiretls),
+            ("RRVS", |c| c.rrvs),
+            ("SIZE", |c| c.size == Some(None)),
+            ("SIZE 18446744073709551615", |c| {
+                c.size == Some(Some(u64::MAX))
+            }),
+            ("DELIVERBY 240", |c| c.deliver_by == Some(Some(240))),
+            ("FUTURERELEASE 86400 2027-01-01T00:00:00Z", |c| {
+                let until = c.future_release_until();
+                c.future_release == Some(86_400) && until == Some("2027-01-01T00:00:00Z")
+            }),
+            ("AUTH CRAM-MD5", |c| c.auth && c.has_auth("Cram-MD5")),
+            ("MT-PRIORITY MIXER", |c| {
+                c.mt_priority && c.mt_priority_profile() == Some("MIXER")
+            }),
+            ("NO-SOLICITING net.example:ADV", |c| {
+                c.no_soliciting && c.solicitations() == Some("net.example:ADV")
+            }),
+            ("BURL imap", |c| c.burl && c.burl_words().eq(["imap"])),
+            ("LIMITS RCPTMAX=1 MAILMAX=2 RCPTDOMAINMAX=3", |c| {
+                let limits = (c.recipients_max, c.mails_max, c.recipient_domains_max);
+                limits == (Some(1), Some(2), Some(3))
+            }),
+            ("XCLIENT NAME ADDR", |c| {
+                c.xclient && c.xclient_attributes().eq(["NAME", "ADDR"])
+            }),
+            ("XFORWARD NAME ADDR", |c| {
+                c.xforward && c.xforward_attributes().eq(["NAME", "ADDR"])
+            }),
+        ];
+        for (line, told) in cases {
+            let offer = |text: String| Capabilities::from(Reply::bare(250, text));
+            assert!(told(&offer(format!("x\n{line}"))), "{line}");
+            assert!(
+                told(&offer(format!("x hello\nDSN\n{line}\nHELP"))),
+                "{line}"
+            );
+            assert!(told(&offer(format!("x\n {line} \nHELP"))), "{line}");
+            let mixed = line.replace("SIZE", "Size").replace("DSN", "dsn");
+            assert_eq!(offer(format!("x\n{mixed}")).others().count(), 0, "{line}");
+            // Neither a part of it nor more than it is it.
+            assert!(!told(&offer(format!("x\nX{line}"))), "{line}");
+            let (keyword, _) = line.split_once(' ').unwrap_or((line, ""));
+            for other in [
+                line.replacen(keyword, &format!("{keyword}X"), 1),
+                line.replacen(keyword, &format!("{keyword}-"), 1),
+                line.replacen(keyword, &format!("{keyword}_"), 1),
+                line.replacen(keyword, keyword.get(1..).unwrap(), 1),
+            ] {
+                let offer = offer(format!("x\n{other}"));
+                assert!(!told(&offer), "{other}");
+                assert_eq!(offer.others().collect::<Vec<_>>(), [other]);
+            }
+            // A name is no offer.
+            assert!(!told(&offer(line.to_owned())), "{line}");
+        }
     }
 }

@@ -27,6 +27,24 @@ pub(crate) const DOMAIN: &Classes = &{
     classes
 };
 
+/// Letters, digits and `-`: what the names of commands' parameters and of
+/// service extensions are made of.
+const KEYWORD: &Classes = &{
+    let mut classes = *DOMAIN;
+    let mut rest: &mut [u8] = &mut classes;
+    let mut octet = 0_u8;
+    while let Some((class, behind)) = rest.split_first_mut() {
+        match octet {
+            b'-' => *class = INNER,
+            b'.' => *class = END,
+            _ => {}
+        }
+        octet = octet.wrapping_add(1);
+        rest = behind;
+    }
+    classes
+};
+
 /// `atext` of RFC 5322 §3.2.3 with the UTF-8 of RFC 6531 §3.3, and `.`.
 pub(crate) const LOCAL_PART: &Classes = &{
     let mut classes = [END; 256];
@@ -45,6 +63,14 @@ pub(crate) const LOCAL_PART: &Classes = &{
     }
     classes
 };
+
+/// The length of the keyword at the front of `text`: letters, digits, hyphens.
+#[inline]
+pub(crate) fn keyword_len(text: &[u8]) -> usize {
+    text.iter()
+        .position(|&octet| class(KEYWORD, octet) == END)
+        .unwrap_or(text.len())
+}
 
 #[inline]
 pub(crate) fn class(classes: &Classes, octet: u8) -> u8 {
@@ -150,15 +176,37 @@ pub(crate) fn word(text: &[u8], len: usize) -> u64 {
 /// The offset of the first space, or the length.
 #[inline]
 pub(crate) fn until_space(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let found = zero(u64::from_le_bytes(*word) ^ (LOW * 0x20));
-        if found != 0 {
-            return 8 * index + (found.trailing_zeros() / 8) as usize;
+    until(text, |word| zero(word ^ (LOW * 0x20)))
+}
+
+/// The length of what no LF, space or `=` is in.
+#[inline]
+pub(crate) fn until_delimiter(text: &[u8]) -> usize {
+    until(text, |word| {
+        zero(word ^ (LOW * 0x0a)) | zero(word ^ (LOW * 0x20)) | zero(word ^ (LOW * 0x3d))
+    })
+}
+
+/// The offset of the first octet that `found` marks by its highest bit; marks
+/// above the lowest one may be wrong.
+#[inline(always)]
+fn until(text: &[u8], found: impl Fn(u64) -> u64) -> usize {
+    let mut rest = text;
+    let mut at = 0;
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        match found(u64::from_le_bytes(*word)) {
+            0 => at += 8,
+            marks => return at + (marks.trailing_zeros() / 8) as usize,
         }
+        rest = behind;
     }
-    let tail = rest.iter().position(|&octet| octet == b' ');
-    8 * words.len() + tail.unwrap_or(rest.len())
+    // Zeros are never looked for.
+    let word = rest
+        .iter()
+        .rev()
+        .fold(0, |word, &octet| word << 8 | u64::from(octet));
+    let marks = (found(word).trailing_zeros() / 8) as usize;
+    at + marks.min(rest.len())
 }
 
 #[cfg(test)]
@@ -203,6 +251,8 @@ mod tests {
             prop_assert_eq!(seen.ascii, line.is_ascii());
             let space = line.iter().position(|&o| o == b' ').unwrap_or(line.len());
             prop_assert_eq!(until_space(&line), space);
+            let end = line.iter().position(|o| b"\n =".contains(o)).unwrap_or(line.len());
+            prop_assert_eq!(until_delimiter(&line), end);
             let (len, sound) = run(DOMAIN, &line);
             let plain = |o: &&u8| o.is_ascii_alphanumeric() || matches!(o, b'.' | b'-');
             let front: Vec<u8> = line.iter().take_while(plain).copied().collect();

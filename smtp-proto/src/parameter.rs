@@ -5,7 +5,7 @@ use std::fmt;
 use memchr::memchr2;
 
 use crate::error::{ParseError, ParseErrorKind};
-use crate::octets::{self, DOMAIN, END};
+use crate::octets;
 
 /// A parameter that this crate does not know: `KEYWORD` or `KEYWORD=value`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -146,11 +146,7 @@ impl<'a> Parameters<'a> {
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`; answers its length too.
 #[inline(always)]
 fn one(text: &[u8], at: usize) -> Result<(Raw<'_>, usize), ParseError> {
-    // Letters, digits and hyphens, as in a domain; the dot is none of them.
-    let split = text
-        .iter()
-        .position(|&octet| octets::class(DOMAIN, octet) == END || octet == b'.')
-        .unwrap_or(text.len());
+    let split = octets::keyword_len(text);
     let (keyword, behind) = text.split_at_checked(split).unwrap_or_default();
     let has_value = match behind.first() {
         None | Some(b' ') => false,

@@ -36,19 +36,43 @@ impl EnhancedCode {
     /// Reads the code at the front of `text`; answers what follows its space.
     #[must_use]
     pub fn parse_prefix(text: &str) -> Option<(Self, &str)> {
-        let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let mut parts = code.split('.');
-        let (class, subject, detail) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || !matches!(class, "2" | "4" | "5") {
-            return None;
-        }
-        let number = |digits: &str| {
-            let plain = (1..=3).contains(&digits.len())
-                && digits.bytes().all(|digit| digit.is_ascii_digit());
-            plain.then(|| digits.parse::<u16>().ok()).flatten()
+        let (code, rest) = Self::read(text.as_bytes())?;
+        // What is left begins behind ASCII.
+        Some((code, text.get(text.len() - rest.len()..)?))
+    }
+
+    fn read(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (class, rest) = match text {
+            [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] => (class - b'0', rest),
+            _ => return None,
         };
-        let class = class.parse().ok()?;
-        Some((Self::new(class, number(subject)?, number(detail)?), rest))
+        let (subject, rest) = Self::number(rest);
+        let [b'.', rest @ ..] = rest else {
+            return None;
+        };
+        let (detail, rest) = Self::number(rest);
+        let rest = match rest {
+            [] => rest,
+            [b' ', behind @ ..] => behind,
+            _ => return None,
+        };
+        Some((Self::new(class, subject?, detail?), rest))
+    }
+
+    /// `1*3DIGIT`
+    fn number(text: &[u8]) -> (Option<u16>, &[u8]) {
+        let mut value = None;
+        let mut rest = text;
+        for _ in 0..3 {
+            match rest {
+                [digit @ b'0'..=b'9', behind @ ..] => {
+                    value = Some(value.unwrap_or(0) * 10 + u16::from(digit - b'0'));
+                    rest = behind;
+                }
+                _ => break,
+            }
+        }
+        (value, rest)
     }
 }
 
@@ -139,6 +163,11 @@ impl Reply {
     /// The lines of text.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.text.split('\n')
+    }
+
+    /// The text by itself.
+    pub(crate) fn into_text(self) -> String {
+        self.text.into_owned()
     }
 
     /// What the code's first digit says; nothing for a code that is none.
@@ -333,7 +362,7 @@ fn fold(line: &str, room: usize) -> (&str, &str) {
 #[derive(Debug, Clone, Default)]
 pub struct ReplyParser {
     begun: Option<(u16, Option<EnhancedCode>)>,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl ReplyParser {
@@ -357,35 +386,39 @@ impl ReplyParser {
             Some((b'-', text)) => (false, text),
             Some(_) => return Err(fault(3)),
         };
-        let text = String::from_utf8_lossy(text);
-        if self.begun.is_none() && !last {
-            // The offer of a well-equipped server.
-            self.text.reserve(256);
-        }
         // RFC 2034 §4: the class is the code's first digit.
-        let enhanced = match text.as_bytes() {
-            [class, b'.', ..] if Some(class) == line.first() => EnhancedCode::parse_prefix(&text),
-            _ => None,
+        let (enhanced, text) = match text {
+            [class, b'.', ..] if Some(class) == line.first() => match EnhancedCode::read(text) {
+                Some((enhanced, text)) => (Some(enhanced), text),
+                None => (None, text),
+            },
+            _ => (None, text),
         };
-        let text = enhanced.map_or(&*text, |(_, rest)| rest);
-        let enhanced = enhanced.map(|(enhanced, _)| enhanced);
         match &mut self.begun {
-            None => self.begun = Some((code, enhanced)),
+            None => {
+                self.begun = Some((code, enhanced));
+                if !last {
+                    // The offer of a well-equipped server.
+                    self.text.reserve(256);
+                }
+            }
             Some((begun, _)) if *begun != code => return Err(fault(0)),
             Some((_, first)) => {
                 *first = first.or(enhanced);
-                self.text.push('\n');
+                self.text.push(b'\n');
             }
         }
-        self.text.push_str(text);
+        self.text.extend_from_slice(text);
         if !last {
             return Ok(None);
         }
         let enhanced = self.begun.take().and_then(|(_, enhanced)| enhanced);
+        let text = String::from_utf8(std::mem::take(&mut self.text))
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         Ok(Some(Reply {
             code,
             enhanced,
-            text: std::mem::take(&mut self.text).into(),
+            text: text.into(),
         }))
     }
 

@@ -60,19 +60,19 @@ impl Client {
                 mail.envid = None;
             }
         }
-        if offered.auth.is_empty() && mail.auth.is_some() {
+        if !offered.auth && mail.auth.is_some() {
             mail.auth = None;
         }
         if offered.deliver_by.is_none() && mail.by.is_some() {
             mail.by = None;
         }
-        if offered.mt_priority.is_none() && mail.mt_priority.is_some() {
+        if !offered.mt_priority && mail.mt_priority.is_some() {
             mail.mt_priority = None;
         }
         if !offered.mtrk && mail.mtrk.is_some() {
             mail.mtrk = None;
         }
-        if offered.no_soliciting.is_none() && mail.solicit.is_some() {
+        if !offered.no_soliciting && mail.solicit.is_some() {
             mail.solicit = None;
         }
         mail

@@ -319,7 +319,7 @@ impl Client {
     fn hello_reply(&mut self, verb: HelloVerb, reply: Reply) {
         if reply.is_positive() {
             if verb != HelloVerb::Helo {
-                self.capabilities = Capabilities::parse(&reply);
+                self.capabilities = Capabilities::from(reply);
             }
             self.ready();
             self.events.push_back(ClientEvent::Ready);
