@@ -15,7 +15,18 @@ impl Client {
             && !self.config.eight_bit_anyway;
         let binary =
             mail.body == Some(Body::BinaryMime) && !(offered.binary_mime && offered.chunking);
-        let late = mail.by.is_some_and(|by| by.mode == ByMode::Return);
+        let returned = mail.by.filter(|by| by.mode == ByMode::Return);
+        // RFC 2852 §4.1.4: what is left must be what the server asks for.
+        let late = returned.is_some_and(|by| match offered.deliver_by {
+            Some(least) => i64::from(by.seconds) < i64::from(least.unwrap_or(0)),
+            None => true,
+        });
+        // RFC 1870 §6.1: known beforehand. No number, or 0: no limit.
+        let limit = offered.size.flatten().filter(|limit| *limit > 0);
+        let large = mail
+            .size
+            .zip(limit)
+            .is_some_and(|(size, limit)| size > limit);
         lacks(
             mail.smtputf8 && !offered.smtputf8,
             [5, 6, 7],
@@ -39,11 +50,37 @@ impl Client {
         })
         .or_else(|| {
             lacks(
-                late && offered.deliver_by.is_none(),
+                late,
                 [5, 3, 3],
-                "the server does not offer DELIVERBY",
+                "the server does not offer DELIVERBY for so short a time",
             )
         })
+        .or_else(|| lacks(large, [5, 3, 4], "the server takes no message of this size"))
+    }
+
+    /// Why not all of the recipients, or none of them, can be sent with this
+    /// message (RFC 9422 §5): the rest waits for another transaction.
+    pub(super) fn beyond_limits(&self, index: usize, domains: usize) -> Option<Reply> {
+        let offered = &self.capabilities;
+        let over = |count: usize, limit: Option<u32>| {
+            limit.is_some_and(|limit| usize::try_from(limit).is_ok_and(|limit| count >= limit))
+        };
+        let later = |detail: [u16; 3], text| Some(Reply::new(452, detail, text));
+        if offered
+            .mails_max
+            .is_some_and(|most| self.transactions >= most)
+        {
+            later(
+                [4, 7, 0],
+                "the server takes no more messages in this connection",
+            )
+        } else if over(index, offered.recipients_max) {
+            later([4, 5, 3], "the server takes no more recipients")
+        } else if over(domains, offered.recipient_domains_max) {
+            later([4, 5, 3], "the server takes no more recipient domains")
+        } else {
+            None
+        }
     }
 
     pub(super) fn fit_mail(&self, mut mail: Mail) -> Mail {

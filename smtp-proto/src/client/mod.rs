@@ -51,6 +51,8 @@ pub struct Client {
     authenticated: bool,
     capabilities: Capabilities,
     transaction: Option<Transaction>,
+    /// MAILs sent in this session.
+    transactions: u32,
     /// The server still holds a transaction that has failed: RSET first.
     needs_reset: bool,
     /// Output at the last look, to see whether the server takes any.
@@ -123,6 +125,7 @@ impl Client {
             authenticated: false,
             capabilities: Capabilities::default(),
             transaction: None,
+            transactions: 0,
             needs_reset: false,
             undrained: 0,
         }

@@ -1,6 +1,6 @@
 //! MAIL, RCPT and the message: as much in one flight as the server allows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
@@ -8,7 +8,8 @@ use proto_core::{DotEncoder, Misuse, NewlineEncoder, Output, Step};
 
 use super::verbs::{argument, checked};
 use super::{Client, ClientError, ClientEvent, Expect, Recipient, Status, Timer};
-use crate::command::{Body, Command, Mail, Rcpt, Verb};
+use crate::address::Address;
+use crate::command::{Body, Burl, Command, Mail, Rcpt, Verb};
 use crate::reply::Reply;
 use crate::server::Mode;
 
@@ -69,7 +70,9 @@ impl Client {
     /// where the message can do without them (SIZE, BODY=7BIT, DSN's, AUTH,
     /// MT-PRIORITY, MTRK, SOLICIT, BY with mode N); see
     /// [`capabilities`](Self::capabilities) for who then owes what to the
-    /// sender. Where it cannot, the recipients bounce.
+    /// sender. Where it cannot, the recipients bounce. Recipients beyond the
+    /// server's LIMITS (RFC 9422) are deferred: for another transaction, or
+    /// another connection.
     ///
     /// # Errors
     /// [`Misuse`] when something else is under way, there is no recipient, a
@@ -90,16 +93,29 @@ impl Client {
         let mail = self.fit_mail(mail);
         let mut unsent = VecDeque::with_capacity(recipients.len() + 1);
         unsent.push_back((Expect::Mail, checked(call, &Command::Mail(mail))?));
-        let mut undelivered = Vec::new();
+        // Recipients that are decided without the server.
+        let mut decided = Vec::new();
+        let mut domains = BTreeSet::new();
+        let count = recipients.len();
+        let mut sent = 0;
         for (index, rcpt) in recipients.into_iter().enumerate() {
             if self.needs_rrvs(&rcpt) {
-                undelivered.push(index);
+                let reply = Reply::new(550, [5, 7, 17], "the server does not offer RRVS");
+                decided.push((index, Status::Bounced, reply));
                 continue;
             }
+            let domain = rcpt.forward_path.address().map(Address::ascii_domain);
+            let domain = domain.map(|domain| domain.to_ascii_lowercase());
+            let known = domains.len() - usize::from(domains.contains(&domain));
+            if let Some(reply) = self.beyond_limits(sent, known) {
+                decided.push((index, Status::Deferred, reply));
+                continue;
+            }
+            domains.insert(domain);
+            sent += 1;
             let rcpt = Command::Rcpt(self.fit_rcpt(rcpt));
             unsent.push_back((Expect::Rcpt(index), checked(call, &rcpt)?));
         }
-        let count = unsent.len() - 1 + undelivered.len();
         self.transaction = Some(Transaction {
             unsent,
             recipients: vec![Fate::Open; count],
@@ -109,14 +125,16 @@ impl Client {
             held: Output::default(),
             asked: false,
         });
-        for index in undelivered {
-            let reply = Reply::new(550, [5, 7, 17], "the server does not offer RRVS");
-            self.settle(index, Status::Bounced, None, &reply);
-        }
         if let Some(reply) = refusal {
             self.settle_all(Status::Bounced, None, &reply);
         }
+        for (index, status, reply) in decided {
+            self.settle(index, status, None, &reply);
+        }
         self.end_if_settled();
+        if self.transaction.is_some() {
+            self.transactions += 1;
+        }
         if self.transaction.is_some() && self.needs_reset {
             self.needs_reset = false;
             self.output.push_slice(b"RSET\r\n");
@@ -188,8 +206,6 @@ impl Client {
             return Ok(());
         };
         transaction.asked = false;
-        transaction.phase = Phase::End;
-        let accepted: Vec<usize> = transaction.accepted().collect();
         let held = &mut transaction.held;
         match &mut transaction.encoder {
             Encoder::Dots(encoder) => encoder.finish(&mut self.output),
@@ -201,15 +217,59 @@ impl Client {
             self.send_line(&format!("BDAT {} LAST", last.len()));
             self.output.push(last);
         }
+        self.expect_end();
+        Ok(())
+    }
+
+    /// Has the server fetch the next piece of the message by itself (RFC 4468),
+    /// in the place of one `send_payload`; with the last piece, in that of
+    /// `end_payload`.
+    ///
+    /// # Errors
+    /// [`Misuse`] when no `PayloadWanted` waits, the server does not offer
+    /// BURL, the message does not go in chunks
+    /// ([`ClientConfig::chunking`](super::ClientConfig::chunking)), or the URL
+    /// cannot be sent as it is.
+    pub fn send_burl(&mut self, burl: Burl) -> Result<(), Misuse> {
+        let call = "send_burl";
+        self.asked(call)?;
+        let chunked = self
+            .transaction
+            .as_ref()
+            .is_some_and(Transaction::is_chunked);
+        if !chunked || !self.capabilities.burl {
+            return Err(argument(call, "the server does not offer BURL"));
+        }
+        let last = burl.last;
+        let line = checked(call, &Command::Burl(burl))?;
+        self.send_held();
+        self.send_line(&line);
+        let Some(transaction) = &mut self.transaction else {
+            return Ok(());
+        };
+        transaction.asked = false;
+        if last {
+            self.expect_end();
+        } else {
+            self.expected.push_back(Expect::Chunk);
+        }
+        Ok(())
+    }
+
+    /// The message is out; its replies are to come.
+    fn expect_end(&mut self) {
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        transaction.phase = Phase::End;
         match self.config.mode {
             Mode::Smtp => self.expected.push_back(Expect::End(None)),
             Mode::Lmtp => {
-                let each = accepted.into_iter().map(|index| Expect::End(Some(index)));
+                let each = transaction.accepted().map(|index| Expect::End(Some(index)));
                 self.expected.extend(each);
             }
         }
         self.deadlines.clear(Timer::Drain);
-        Ok(())
     }
 
     /// Whether a `PayloadWanted` waits.

@@ -51,6 +51,10 @@ impl Machine for Host {
             }
             "send" => self.client.send_payload(Bytes::from(unescape(rest))),
             "end" => self.client.end_payload(),
+            "burl" => match command(rest) {
+                Command::Burl(burl) => self.client.send_burl(burl),
+                other => panic!("no BURL: {other:?}"),
+            },
             "starttls" => self.client.start_tls(),
             "tls" => self.client.tls_started(),
             "auth" => match rest.split_once(' ') {
