@@ -3,6 +3,7 @@
 mod boundary;
 mod part;
 mod scanner;
+mod store;
 
 pub use part::{Kind, Part};
 pub use scanner::Scanner;
