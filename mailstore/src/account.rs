@@ -48,6 +48,8 @@ pub struct AccountConfig {
     pub inbox: PathBuf,
     /// Keep CRLF line ends in Maildir files, as Dovecot's `mail_save_crlf`; LF is what Postfix and Dovecot write.
     pub save_crlf: bool,
+    /// Keep an index beside each mailbox, so that listing it opens no message. It can be deleted at any time.
+    pub index: bool,
     /// This host's name: in file names, and in locks to tell whether their owner can be asked after.
     pub host: String,
     /// How much the account may hold. Where no rule is for `*`, the limits are those that a `maildirsize` file in
@@ -64,6 +66,7 @@ impl AccountConfig {
             format: Format::Maildir,
             inbox,
             save_crlf: false,
+            index: true,
             host: host.into(),
             quota: Vec::new(),
         }
@@ -97,6 +100,7 @@ impl AccountConfig {
             format: Format::Mbox,
             inbox,
             save_crlf: false,
+            index: true,
             host: host.into(),
             quota: Vec::new(),
         }
@@ -120,6 +124,7 @@ pub(crate) struct Shared {
     pub(crate) root: PathBuf,
     pub(crate) host: String,
     pub(crate) save_crlf: bool,
+    pub(crate) index: bool,
     pub(crate) format: Format,
     inbox: PathBuf,
     uid_validity: Mutex<()>,
@@ -333,6 +338,7 @@ impl Account {
                 root: config.root.clone(),
                 host: config.host.clone(),
                 save_crlf: config.save_crlf,
+                index: config.index,
                 format: config.format,
                 inbox: config.inbox.clone(),
                 uid_validity: Mutex::default(),

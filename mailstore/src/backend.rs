@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::flags::{FlagChange, Flags};
+use crate::index::Index;
 use crate::mailbox::Stored;
 use crate::table::Table;
 use crate::wire::Reader;
@@ -33,6 +34,14 @@ pub(crate) trait Backend: Send {
     fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error>;
     /// The next message gets this UID, if it is not above it already.
     fn skip_uids(&mut self, next: u32);
+    /// The index, with the table that it follows.
+    fn index(&mut self) -> (&mut Index, &mut Table);
+    /// Tells this message from another that may be given its UID by mistake.
+    fn tag(&self, uid: u32) -> u64;
+    /// Tells the index what changed; after every other call.
+    fn save(&mut self);
+    /// This process appended to the mbox behind the sessions' back.
+    fn take_growth(&mut self, _growth: mbox::Growth) {}
 }
 
 /// A message's file.

@@ -10,6 +10,7 @@
 //! | [`Store`] | every account of the process, each opened once |
 //! | [`Account`] | a user's mailboxes: list, create, delete, rename, subscribe |
 //! | [`Mailbox`] | one mailbox, shared by its sessions: [`Snapshot`], flags, append, copy, expunge, changes |
+//! | [`Digest`] | what is known of a message without opening it |
 //! | [`Delivery`] | a message on its way from the queue, tried again without doubling |
 //! | [`Spool`] | accepted messages until they are delivered: [`Incoming`], [`Batch`], leases |
 //! | [`Fs`] | the file system below, for tests that cut the power |
@@ -80,6 +81,7 @@ mod delivered;
 mod durable;
 mod error;
 mod flags;
+mod index;
 mod lock;
 mod mailbox;
 mod maildir;
@@ -99,6 +101,7 @@ pub use append::{Append, AppendOptions, Appended, Delivered, Delivery, DeliveryI
 pub use durable::{File, Fs, Kind, RealFs, Stat};
 pub use error::Error;
 pub use flags::{FlagChange, FlagMode, Flags, Keywords};
+pub use index::{Addresses, Digest, Envelope, EnvelopeAddress, INDEXED_FIELDS, Indexed};
 pub use mailbox::{Copied, Mailbox, Stored, Watch};
 pub use name::from_utf7;
 pub use quota::{

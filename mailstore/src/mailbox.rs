@@ -8,8 +8,9 @@ use std::time::SystemTime;
 use crate::account::{Shared, Site};
 use crate::append::{Append, AppendOptions, Delivered, Delivery, DeliveryId, Incoming};
 use crate::backend::{Backend, Item, Source};
-use crate::error::Error;
+use crate::error::{Error, IoContext};
 use crate::flags::FlagChange;
+use crate::index::{self, Indexed, Wanted};
 use crate::maildir;
 use crate::mbox;
 use crate::memory;
@@ -156,6 +157,67 @@ impl Mailbox {
         self.with(now, |folder| folder.reader(uid, now))
     }
 
+    /// What is known of messages without opening them; a message is opened the first time it is asked for.
+    /// Answers are in the order of `uids`.
+    ///
+    /// # Errors
+    /// For each message on its own: [`Error::NoSuchMessage`], or the disk fails.
+    pub fn digests(&self, uids: &[u32], now: SystemTime) -> Vec<Result<Indexed, Error>> {
+        let durable = &self.shared.durable;
+        let asked = self.with(now, |folder| {
+            let wanted: Vec<Wanted> = uids
+                .iter()
+                .map(|&uid| Wanted {
+                    uid,
+                    tag: folder.tag(uid),
+                    place: folder.index().0.digest(uid),
+                })
+                .collect();
+            Ok((wanted, folder.index().0.cache(durable)))
+        });
+        let (wanted, cache) = match asked {
+            Ok(asked) => asked,
+            Err(error) => return uids.iter().map(|_| Err(error.duplicate())).collect(),
+        };
+        let kept = match cache {
+            Some(cache) => cache.read(&wanted),
+            None => wanted.iter().map(|_| None).collect(),
+        };
+        let view = self.snapshot();
+        let mut made = Vec::new();
+        let mut digests = Vec::with_capacity(wanted.len());
+        for (one, kept) in wanted.into_iter().zip(kept) {
+            digests.push(match kept.and_then(Indexed::new) {
+                Some(_) if view.message(one.uid).is_none() => Err(Error::NoSuchMessage(one.uid)),
+                Some(known) => Ok(known),
+                None => self.make_digest(one.uid, now).inspect(|digest| {
+                    made.push((one, digest.clone()));
+                }),
+            });
+        }
+        if !made.is_empty() {
+            let keep = |folder: &mut dyn Backend| {
+                let made: Vec<(Wanted, &[u8])> = made
+                    .iter()
+                    // What the message became meanwhile is made again.
+                    .filter(|(one, _)| folder.tag(one.uid) == one.tag)
+                    .map(|(one, digest)| (*one, digest.octets()))
+                    .collect();
+                let (index, table) = folder.index();
+                index.keep_digests(durable, table, &made);
+                Ok(())
+            };
+            // Retired meanwhile: there is nothing to keep them in.
+            let _ = self.with(now, keep);
+        }
+        digests
+    }
+
+    fn make_digest(&self, uid: u32, now: SystemTime) -> Result<Indexed, Error> {
+        let mut reader = self.reader(uid, now)?;
+        index::build(&mut reader).at("read", "a message".as_ref())
+    }
+
     /// Begins a message that gets its UID when it is committed. Dropping it leaves nothing behind.
     ///
     /// # Errors
@@ -206,8 +268,13 @@ impl Mailbox {
             }
             (Incoming::Mbox(incoming), Site::Mbox(site)) => {
                 // The sessions' own changes of the file are made under the same guard.
-                let _open = self.lock();
-                mbox::deliver(&self.shared, site, &self.name, incoming, id, options, now)?
+                let mut open = self.lock();
+                let (delivered, growth) =
+                    mbox::deliver(&self.shared, site, &self.name, incoming, id, options, now)?;
+                if let (Open::Folder(folder), Some(growth)) = (&mut *open, growth) {
+                    folder.take_growth(growth);
+                }
+                delivered
             }
             (Incoming::Memory(incoming), Site::Memory(name)) => {
                 memory::deliver(&self.shared, name, incoming, id, options, now)?
@@ -434,7 +501,11 @@ impl Mailbox {
             });
         }
         match &mut *open {
-            Open::Folder(folder) => act(&mut **folder),
+            Open::Folder(folder) => {
+                let result = act(&mut **folder);
+                folder.save();
+                result
+            }
             _ => Err(Error::NoSuchMailbox(self.name.clone())),
         }
     }

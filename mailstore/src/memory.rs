@@ -11,6 +11,7 @@ use crate::backend::{Backend, Item, Link, Source};
 use crate::durable::{File, Kind, Stat};
 use crate::error::Error;
 use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
+use crate::index::Index;
 use crate::mailbox::Stored;
 use crate::quota::QuotaUsed;
 use crate::table::{Message, Table};
@@ -174,6 +175,8 @@ impl Incoming {
 pub(crate) struct Folder {
     contents: Arc<Mutex<Contents>>,
     table: Table,
+    /// Never kept: what it would say is in memory already.
+    index: Index,
 }
 
 impl Folder {
@@ -190,7 +193,12 @@ impl Folder {
                 kept.modseq.max(1),
             )
         };
-        let mut folder = Self { contents, table };
+        let none = std::path::PathBuf::new;
+        let mut folder = Self {
+            contents,
+            table,
+            index: Index::new(none(), none(), false, &shared.durable),
+        };
         folder.changing(true, |_, _| Ok(()))?;
         Ok(folder)
     }
@@ -241,6 +249,7 @@ impl Folder {
                         keywords,
                         modseq: *modseq.get_or_insert_with(|| table.next_modseq()),
                         internal_date: kept.internal_date,
+                        save_date: None,
                         size: Some(kept.content.len() as u64),
                     });
                 }
@@ -277,6 +286,18 @@ fn canonical(table: &mut Table, names: &[String]) -> Result<Vec<String>, Error> 
 }
 
 impl Backend for Folder {
+    fn index(&mut self) -> (&mut Index, &mut Table) {
+        (&mut self.index, &mut self.table)
+    }
+
+    fn tag(&self, _uid: u32) -> u64 {
+        0
+    }
+
+    fn save(&mut self) {
+        self.table.take_news();
+    }
+
     fn table(&self) -> &Table {
         &self.table
     }

@@ -21,6 +21,9 @@ pub struct Message {
     pub modseq: u64,
     /// INTERNALDATE.
     pub internal_date: SystemTime,
+    /// When the message came into this mailbox (RFC 8514), where the mail itself tells it: a Maildir's file
+    /// names do, an mbox does not.
+    pub save_date: Option<SystemTime>,
     /// RFC822.SIZE in octets, where it is known without reading the message; see `Mailbox::size`.
     pub size: Option<u64>,
 }
@@ -91,6 +94,22 @@ pub(crate) struct Table {
     /// Expunges at or below this are no longer remembered.
     forgotten: u64,
     recent: Vec<u32>,
+    news: News,
+}
+
+/// What changed since the index was told.
+#[derive(Default)]
+pub(crate) struct News {
+    /// Messages that are new or others than they were; some may be gone since.
+    pub(crate) touched: Vec<u32>,
+    /// Expunges as (modseq, UID), ascending.
+    pub(crate) gone: Vec<(u64, u32)>,
+}
+
+impl News {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.gone.is_empty()
+    }
 }
 
 impl Table {
@@ -106,7 +125,65 @@ impl Table {
             vanished: VecDeque::new(),
             forgotten: highest_modseq,
             recent: Vec::new(),
+            news: News::default(),
         }
+    }
+
+    /// The keywords of an index whose format has no other list of them.
+    pub(crate) fn with_keyword_names(mut self, names: &[String]) -> Self {
+        self.set_keyword_names(names);
+        self
+    }
+
+    /// As an index remembers it: messages ascending by UID, expunges ascending by sequence.
+    pub(crate) fn remembering(
+        mut self,
+        messages: Vec<Message>,
+        vanished: Vec<(u64, u32)>,
+        forgotten: u64,
+    ) -> Self {
+        self.view.messages = Arc::new(messages);
+        self.forgotten = forgotten;
+        self.vanished = vanished.into();
+        self.vanished.retain(|(modseq, _)| *modseq > forgotten);
+        self.forget_oldest();
+        self
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.vanished.len() > REMEMBERED {
+            if let Some((modseq, _)) = self.vanished.pop_front() {
+                self.forgotten = modseq;
+            }
+        }
+    }
+
+    /// Expunges at or below this sequence are no longer remembered one by one.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Remembered expunges as (modseq, UID), ascending.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.vanished.iter().copied()
+    }
+
+    /// What changed since this was called last.
+    pub(crate) fn take_news(&mut self) -> News {
+        let mut news = std::mem::take(&mut self.news);
+        news.touched.sort_unstable();
+        news.touched.dedup();
+        news
+    }
+
+    /// Whether the next [`take_news`](Self::take_news) gives any.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// What the index says of the message, beside what is in the table, is to be written again.
+    pub(crate) fn touch(&mut self, uid: u32) {
+        self.news.touched.push(uid);
     }
 
     pub(crate) fn view(&self) -> &Snapshot {
@@ -149,6 +226,7 @@ impl Table {
             && let Some(message) = Arc::make_mut(&mut self.view.messages).get_mut(at)
         {
             change(message);
+            self.news.touched.push(uid);
         }
     }
 
@@ -160,6 +238,8 @@ impl Table {
         new.sort_unstable_by_key(|message| message.uid);
         let highest = new.last().map_or(0, |message| message.uid);
         self.raise_uid_next(highest.saturating_add(1));
+        let uids = new.iter().map(|message| message.uid);
+        self.news.touched.extend(uids);
         let messages = Arc::make_mut(&mut self.view.messages);
         let ordered = match (messages.last(), new.first()) {
             (Some(last), Some(first)) => last.uid < first.uid,
@@ -186,11 +266,8 @@ impl Table {
             .retain(|message| gone.binary_search(&message.uid).is_err());
         self.recent.retain(|uid| gone.binary_search(uid).is_err());
         self.vanished.extend(gone.iter().map(|&uid| (modseq, uid)));
-        while self.vanished.len() > REMEMBERED {
-            if let Some((modseq, _)) = self.vanished.pop_front() {
-                self.forgotten = modseq;
-            }
-        }
+        self.news.gone.extend(gone.iter().map(|&uid| (modseq, uid)));
+        self.forget_oldest();
         gone
     }
 
@@ -292,6 +369,7 @@ mod tests {
             keywords: Keywords::default(),
             modseq: 10,
             internal_date: SystemTime::UNIX_EPOCH,
+            save_date: None,
             size: None,
         });
         table.insert(new.collect());

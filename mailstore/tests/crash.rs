@@ -389,7 +389,15 @@ fn check(run: &Run, config: &AccountConfig, sim: &Sim, cut: usize) -> Result<(),
     }
 }
 
+/// The index is never synced, so that with it all worlds would be too many: it has a test of its own.
 fn configs() -> [AccountConfig; 2] {
+    indexed_configs().map(|mut config| {
+        config.index = false;
+        config
+    })
+}
+
+fn indexed_configs() -> [AccountConfig; 2] {
     [
         AccountConfig::maildir("/mail", "host"),
         AccountConfig::mbox("/mail", "/mail/INBOX", "host"),
@@ -440,6 +448,7 @@ fn scenario(config: &AccountConfig) -> (Power, Run) {
     session.show("Renamed");
     let run = session.run;
     let ops = sim.ops();
+    let base = base.with_other_times();
     (Power { base, ops }, run)
 }
 
@@ -449,6 +458,16 @@ fn lose_power(config: &AccountConfig) -> BTreeMap<Line, bool> {
     let check = |sim: &Sim, cut: usize| check(&run, config, sim, cut);
     let good = power.loss(check).unwrap();
     power.syncs(&good, check)
+}
+
+#[test]
+fn whatever_is_left_of_an_index_does_no_harm() {
+    for config in indexed_configs() {
+        let (power, run) = scenario(&config);
+        power
+            .some_loss(3, |sim, cut| check(&run, &config, sim, cut))
+            .unwrap();
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["posthaste-proto-core", "posthaste-mime"],
     ),
     ("posthaste-procmail-rules", &["posthaste-mime"]),
-    ("posthaste-mailstore", &[]),
+    ("posthaste-mailstore", &["posthaste-mime"]),
     (
         "posthaste-net",
         &[

@@ -78,6 +78,11 @@ pub trait Fs: Send + Sync {
     fn stat(&self, path: &Path) -> io::Result<Stat>;
     /// Whether a process of this host still runs; for locks whose owner died.
     fn process_alive(&self, pid: u32) -> bool;
+    /// A number that is the same while the operating system runs and another once it was started anew, so that
+    /// nothing written under the same number can have been lost; 0 when there is none.
+    fn boot(&self) -> u128 {
+        0
+    }
 }
 
 /// An open file. Every access is positional, so that readers share one handle.
@@ -102,6 +107,11 @@ pub trait File: Send + Sync {
     fn try_lock(&self) -> io::Result<bool>;
     /// Gives the `fcntl` lock back.
     fn unlock(&self) -> io::Result<()>;
+    /// Takes the lock that belongs to this handle and is given back with it (`flock`); false when another handle
+    /// has it, of this process or another.
+    fn try_claim(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// The verbs that keep mail durable, over any [`Fs`].
@@ -269,6 +279,29 @@ impl Durable {
             }
         }
         if made { self.sync_dir(path) } else { Ok(()) }
+    }
+
+    pub(crate) fn boot(&self) -> u128 {
+        self.fs.boot()
+    }
+
+    /// Puts `content` in place of a file that can be made again: nothing is synced, and a crash may leave the old
+    /// file, the new one, or a torn one.
+    pub(crate) fn publish(&self, path: &Path, content: &[u8]) -> Result<(), Error> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
+        self.remove(&temporary)?;
+        let file = self.create(&temporary)?;
+        let written = file
+            .write_all_at(content, 0)
+            .at("write", &temporary)
+            .and_then(|()| self.rename(&temporary, path));
+        if written.is_err() {
+            // The first error is the one to tell; a leftover is removed by the next writer.
+            let _ = self.fs.unlink(&temporary);
+        }
+        written
     }
 
     /// Puts `content` in place of a small file: a temporary name beside it, sync, rename, sync of the directory.

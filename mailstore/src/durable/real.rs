@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use rustix::fs::FlockOperation;
@@ -93,6 +94,14 @@ impl Fs for RealFs {
             rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
         })
     }
+
+    fn boot(&self) -> u128 {
+        static BOOT: OnceLock<u128> = OnceLock::new();
+        *BOOT.get_or_init(|| {
+            let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            u128::from_str_radix(&id.trim().replace('-', ""), 16).unwrap_or(0)
+        })
+    }
 }
 
 fn stat_of(metadata: &fs::Metadata) -> io::Result<Stat> {
@@ -157,5 +166,13 @@ impl File for RealFile {
 
     fn unlock(&self) -> io::Result<()> {
         Ok(rustix::fs::fcntl_lock(&self.0, FlockOperation::Unlock)?)
+    }
+
+    fn try_claim(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::AGAIN) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

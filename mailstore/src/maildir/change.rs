@@ -13,6 +13,7 @@ use crate::backend::{Backend, Item, Link, Source};
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
+use crate::index::Index;
 use crate::lock::DotLock;
 use crate::mailbox::Stored;
 use crate::quota::QuotaUsed;
@@ -76,6 +77,20 @@ impl Backend for Folder {
 
     fn skip_uids(&mut self, next: u32) {
         self.list.uid_next = self.list.uid_next.max(next);
+    }
+
+    fn index(&mut self) -> (&mut Index, &mut Table) {
+        (&mut self.index, &mut self.table)
+    }
+
+    fn tag(&self, uid: u32) -> u64 {
+        // A base never gets another message.
+        let place = self.index.slots.get(uid).unwrap_or_default();
+        u64::from(crc32fast::hash(name::base(super::name_of(place))))
+    }
+
+    fn save(&mut self) {
+        self.save_index(false);
     }
 }
 
@@ -169,9 +184,9 @@ impl Folder {
                 Ok(None) | Err(Error::NoSuchMessage(_)) => continue,
                 Err(error) => return Err(error),
             };
-            self.files.insert(
+            self.put_entry(
                 uid,
-                Entry {
+                &Entry {
                     name: to.into(),
                     in_new: false,
                 },
@@ -193,7 +208,7 @@ impl Folder {
         let mut gone = Vec::new();
         let mut failed = None;
         for &uid in uids {
-            if !self.files.contains_key(&uid) {
+            if self.index.slots.get(uid).is_none() {
                 continue;
             }
             let removed = self.with_file(uid, now, |folder, _, path| {
@@ -252,7 +267,7 @@ impl Folder {
         for _ in 0..100 {
             let lock = self.lock_list(now)?;
             let stat = self.durable().stat_maybe(&self.list_path())?;
-            if stat.is_some() && stat == self.list_seen && !self.list_suspect {
+            if stat.is_some() && stat == self.list_seen && !self.list_suspect && self.list_loaded {
                 return Ok(lock);
             }
             drop(lock);
@@ -311,9 +326,9 @@ impl Folder {
         for (placed, base) in placed.iter().zip(&bases) {
             let uid = self.list.uid(base).ok_or(Error::NoUidsLeft)?;
             uids.push(uid);
-            self.files.insert(
+            self.put_entry(
                 uid,
-                Entry {
+                &Entry {
                     name: placed.name.as_slice().into(),
                     in_new: false,
                 },
@@ -325,6 +340,7 @@ impl Folder {
                 keywords: placed.keywords,
                 modseq,
                 internal_date: placed.internal_date,
+                save_date: name::save_date(base),
                 size: placed.size,
             });
         }

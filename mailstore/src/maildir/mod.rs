@@ -5,11 +5,11 @@ mod incoming;
 mod keywords;
 pub(crate) mod name;
 mod reading;
+mod restore;
 mod scan;
 mod uidlist;
 mod verify;
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ pub(crate) use verify::check;
 use crate::account::Shared;
 use crate::durable::{Durable, Stat};
 use crate::error::{Error, IoContext};
+use crate::index::Index;
 use crate::lock::DotLock;
 use crate::table::Table;
 use crate::wire::{Extent, Form, Reader, ToWire};
@@ -49,6 +50,11 @@ struct Entry {
     in_new: bool,
 }
 
+/// In the index's slots: 1 for a file in `new` and 0 for one in `cur`, then its name.
+fn name_of(place: &[u8]) -> &[u8] {
+    place.get(1..).unwrap_or_default()
+}
+
 /// The state of a folder that all sessions share; its mailbox's lock guards it.
 pub(crate) struct Folder {
     shared: Arc<Shared>,
@@ -57,16 +63,21 @@ pub(crate) struct Folder {
     cur: PathBuf,
     table: Table,
     list: UidList,
+    /// Whether `list` has the file's lines: not when the index said all there is to know.
+    list_loaded: bool,
     /// The list's file as it was read or written last.
     list_seen: Option<Stat>,
     /// A write of the list failed: what the file holds may not be on the disk, so it is written anew.
     list_suspect: bool,
-    files: BTreeMap<u32, Entry>,
+    /// The files of the table's messages are in its slots.
+    index: Index,
     new_stamp: Option<Stamp>,
     cur_stamp: Option<Stamp>,
     keywords: KeywordFile,
     /// Modification sequences below this may be given.
     ceiling: u64,
+    /// What the disk says of them.
+    reserved: u64,
 }
 
 impl Folder {
@@ -82,18 +93,28 @@ impl Folder {
             cur: path.join("cur"),
             table: Table::new(1, 1, ceiling),
             list: UidList::default(),
+            list_loaded: true,
             list_seen: None,
             list_suspect: false,
-            files: BTreeMap::new(),
+            index: Index::new(
+                path.join("posthaste-index"),
+                path.join("posthaste-cache"),
+                shared.index,
+                durable,
+            ),
             new_stamp: None,
             cur_stamp: None,
             keywords: KeywordFile::new(path),
             ceiling,
+            reserved: ceiling,
         };
-        folder.open_list(now)?;
-        folder.table = Table::new(folder.list.uid_validity, folder.list.uid_next, ceiling);
+        let restored = folder.restore()?;
+        if !restored {
+            folder.open_list(now)?;
+            folder.table = Table::new(folder.list.uid_validity, folder.list.uid_next, ceiling);
+        }
         folder.sweep(now)?;
-        folder.look(now, true)?;
+        folder.look(now, !restored)?;
         Ok(folder)
     }
 
@@ -132,6 +153,7 @@ impl Folder {
             Some(list) => list,
             None => UidList::new(self.shared.next_uid_validity(now)?, 1),
         };
+        self.list_loaded = true;
         let content = self.list.write();
         self.durable().replace(&path, &content)?;
         self.list_seen = self.durable().stat_maybe(&path)?;
@@ -147,6 +169,7 @@ impl Folder {
             return Ok(false);
         };
         self.list = list;
+        self.list_loaded = true;
         self.list_seen = Some(stat);
         Ok(true)
     }
@@ -168,11 +191,20 @@ impl Folder {
         } else {
             self.reserve_modseq()?;
             self.table.reset(self.list.uid_validity, self.list.uid_next);
-            self.files.clear();
+            self.index.discard();
             self.cur_stamp = None;
             self.new_stamp = None;
         }
         Ok(true)
+    }
+
+    /// Reads the list's lines, if the index had made that needless so far.
+    fn load_list(&mut self, now: SystemTime) -> Result<(), Error> {
+        if !self.list_loaded {
+            self.list_seen = None;
+            self.reread_list(now)?;
+        }
+        Ok(())
     }
 
     /// Gives UIDs to bases that have none, in this order, and makes them durable before anybody sees them. The
@@ -221,6 +253,7 @@ impl Folder {
         self.durable()
             .replace(&self.path.join(MODSEQ), format!("{ceiling}\n").as_bytes())?;
         self.ceiling = ceiling;
+        self.reserved = ceiling;
         Ok(())
     }
 
@@ -242,6 +275,22 @@ impl Folder {
         Ok(())
     }
 
+    fn entry(&self, uid: u32) -> Option<Entry> {
+        let place = self.index.slots.get(uid)?;
+        Some(Entry {
+            name: name_of(place).into(),
+            in_new: place.first() == Some(&1),
+        })
+    }
+
+    fn put_entry(&mut self, uid: u32, entry: &Entry) {
+        let mut place = Vec::with_capacity(entry.name.len() + 1);
+        place.push(u8::from(entry.in_new));
+        place.extend_from_slice(&entry.name);
+        self.index.slots.put(uid, &place);
+        self.table.touch(uid);
+    }
+
     fn entry_path(&self, entry: &Entry) -> PathBuf {
         path_of(
             if entry.in_new { &self.new } else { &self.cur },
@@ -258,8 +307,8 @@ impl Folder {
     ) -> Result<T, Error> {
         let mut again = true;
         loop {
-            let entry = self.files.get(&uid).ok_or(Error::NoSuchMessage(uid))?;
-            match act(self, entry, &self.entry_path(entry)) {
+            let entry = self.entry(uid).ok_or(Error::NoSuchMessage(uid))?;
+            match act(self, &entry, &self.entry_path(&entry)) {
                 Err(error) if error.is_not_found() && again => {
                     again = false;
                     self.look(now, true)?;
@@ -277,7 +326,7 @@ impl Folder {
             let len = file.stat().at("stat", path)?.len;
             Ok((file, len, path.to_owned()))
         })?;
-        let entry = self.files.get(&uid).ok_or(Error::NoSuchMessage(uid))?;
+        let entry = self.entry(uid).ok_or(Error::NoSuchMessage(uid))?;
         // The name's W is believed when its S is true, or when nothing else was said.
         let named = name::size(&entry.name, b'S').is_none_or(|size| size == len);
         let known = self

@@ -150,6 +150,20 @@ pub(crate) fn arrival(name: &[u8]) -> (u64, u64, &[u8]) {
     (seconds, micros, name)
 }
 
+/// When the message came into the folder: whoever makes a base begins it with that second.
+pub(crate) fn save_date(base: &[u8]) -> Option<SystemTime> {
+    let (seconds, micros, _) = arrival(base);
+    let digits = base.iter().take_while(|octet| octet.is_ascii_digit());
+    // A base of another form is none of a time; ten digits are the years 2001 to 2286.
+    (digits.count() == 10 && base.get(10) == Some(&b'.')).then_some(())?;
+    let micros = Some(micros)
+        .filter(|micros| *micros < 1_000_000)
+        .unwrap_or(0);
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))?
+        .checked_add(Duration::from_micros(micros))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,20 +5,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{Entry, Folder, name, path_of};
+use super::{Entry, Folder, name, name_of, path_of};
 use crate::error::Error;
+use crate::index::Slots;
 use crate::table::Message;
 
 /// A directory's modification time, when its names were read last.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
-    modified: SystemTime,
-    age: Age,
+    pub(super) modified: SystemTime,
+    pub(super) age: Age,
 }
 
 /// What the same time says at the next look.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Age {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
     /// It was old when the names were read: nothing has changed since.
     Settled,
     /// It was so new that a later change may have left it the same.
@@ -83,6 +84,7 @@ impl Folder {
             self.table.raise_uid_next(self.list.uid_next);
             return Ok(());
         }
+        self.load_list(now)?;
         let mut found = Found::new();
         if scan_new {
             self.scan(&self.new, true, &mut found)?;
@@ -143,18 +145,18 @@ impl Folder {
     /// Expunges messages that are gone. A file that is renamed while a directory is read may be in neither
     /// answer, so a message must be missing twice.
     fn remove_missing(&mut self, found: &mut Found) -> Result<(), Error> {
-        let missing = |files: &std::collections::BTreeMap<u32, Entry>, found: &Found| -> Vec<u32> {
+        let missing = |files: &Slots, found: &Found| -> Vec<u32> {
             let gone = files
                 .iter()
-                .filter(|(_, entry)| !found.contains_key(name::base(&entry.name)));
-            gone.map(|(&uid, _)| uid).collect()
+                .filter(|(_, place)| !found.contains_key(name::base(name_of(place))));
+            gone.map(|(uid, _)| uid).collect()
         };
-        if missing(&self.files, found).is_empty() {
+        if missing(&self.index.slots, found).is_empty() {
             return Ok(());
         }
         self.scan(&self.new, true, found)?;
         self.scan(&self.cur, false, found)?;
-        let gone = missing(&self.files, found);
+        let gone = missing(&self.index.slots, found);
         if !gone.is_empty() {
             self.forget(&gone)?;
         }
@@ -165,24 +167,29 @@ impl Folder {
     pub(super) fn forget(&mut self, gone: &[u32]) -> Result<Vec<u32>, Error> {
         self.reserve_modseq()?;
         for uid in gone {
-            if let Some(entry) = self.files.remove(uid) {
-                self.list.forget(name::base(&entry.name));
+            if let Some(place) = self.index.slots.get(*uid) {
+                self.list.forget(name::base(name_of(place)));
             }
         }
+        self.index.remove(gone);
         Ok(self.table.remove(gone))
     }
 
     /// Takes over names that changed, and leaves only the messages that are not in the table yet.
     fn update_known(&mut self, found: &mut Found) -> Result<(), Error> {
         let mut changed = Vec::new();
-        for (&uid, entry) in &mut self.files {
-            let Some(now) = found.remove(name::base(&entry.name)) else {
+        let mut renamed = Vec::new();
+        for (uid, place) in self.index.slots.iter() {
+            let Some(now) = found.remove(name::base(name_of(place))) else {
                 continue;
             };
-            if now.name != entry.name || now.in_new != entry.in_new {
+            if *now.name != *name_of(place) || place.first() != Some(&u8::from(now.in_new)) {
                 changed.push((uid, name::flags(&now.name)));
-                *entry = now;
+                renamed.push((uid, now));
             }
+        }
+        for (uid, entry) in &renamed {
+            self.put_entry(*uid, entry);
         }
         changed.retain(|(uid, (flags, keywords))| {
             self.table
@@ -210,7 +217,7 @@ impl Folder {
         if found.is_empty() && !self.list_suspect {
             return Ok(false);
         }
-        let first = self.cur_stamp.is_none() && self.files.is_empty();
+        let first = self.cur_stamp.is_none() && self.index.slots.len() == 0;
         let shown = self.table.view().uid_next;
         let mut fresh: Vec<Box<[u8]>> = Vec::new();
         for base in found.keys() {
@@ -261,9 +268,10 @@ impl Folder {
                 keywords,
                 modseq,
                 internal_date: stat.modified,
+                save_date: name::save_date(&base),
                 size,
             });
-            self.files.insert(uid, entry);
+            self.put_entry(uid, &entry);
             if recent {
                 self.table.add_recent(uid);
             }

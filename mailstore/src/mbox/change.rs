@@ -11,9 +11,10 @@ use super::{Folder, Incoming, Locked, Site, from, lock, scan};
 use crate::account::Shared;
 use crate::append::{AppendOptions, Delivered, DeliveryId};
 use crate::backend::{Backend, Item, Link, Source};
-use crate::durable::{File, read_full_at};
+use crate::durable::{File, Stat, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::flags::{FlagChange, FlagMode};
+use crate::index::Index;
 use crate::mailbox::Stored;
 use crate::quota::QuotaUsed;
 use crate::table::Table;
@@ -115,6 +116,7 @@ impl Backend for Folder {
             .collect();
         self.rewrite(&mut locked, kept)?;
         let gone: Vec<u32> = gone.into_iter().collect();
+        self.index.remove(&gone);
         Ok(self.table.remove(&gone))
     }
 
@@ -161,7 +163,8 @@ impl Backend for Folder {
             };
             messages.push((incoming, meta, item.internal_date));
         }
-        append(&self.shared, &self.site, &locked, &messages)?;
+        let growth = append(&self.shared, &self.site, &locked, &messages)?;
+        self.take_growth(growth);
         self.refresh_locked(&locked)?;
         let uids: Vec<u32> = (first..next).collect();
         for &uid in &uids {
@@ -172,6 +175,24 @@ impl Backend for Folder {
 
     fn skip_uids(&mut self, next: u32) {
         self.table.raise_uid_next(next);
+    }
+
+    fn index(&mut self) -> (&mut Index, &mut Table) {
+        (&mut self.index, &mut self.table)
+    }
+
+    fn tag(&self, uid: u32) -> u64 {
+        self.found.get(&uid).map_or(0, Found::tag)
+    }
+
+    fn save(&mut self) {
+        self.save_index(false);
+    }
+
+    fn take_growth(&mut self, growth: Growth) {
+        if self.seen == Some(growth.before) || self.grown == Some(growth.before) {
+            self.grown = Some(growth.after);
+        }
     }
 }
 
@@ -284,7 +305,7 @@ impl Folder {
                 found.meta = meta.clone();
             }
         }
-        self.seen = Some(locked.file.stat().at("stat", self.path())?);
+        self.see(locked.file.stat().at("stat", self.path())?);
         Ok(())
     }
 
@@ -311,7 +332,10 @@ impl Folder {
             .into_iter()
             .map(|found| (found.meta.uid, found))
             .collect();
-        self.seen = Some(stat);
+        for uid in self.found.keys() {
+            self.table.touch(*uid);
+        }
+        self.see(stat);
         if !self.side.unlabelled.is_empty() {
             let mut side = self.side.clone();
             side.unlabelled.clear();
@@ -429,13 +453,21 @@ impl Output<'_> {
     }
 }
 
+/// An append by this process: the file as it was before and is behind it. Only of such a growth is it known that
+/// what stood before it is as it was.
+#[derive(Clone, Copy)]
+pub(crate) struct Growth {
+    pub(super) before: Stat,
+    pub(super) after: Stat,
+}
+
 /// Appends messages to the end of the file, all or none, even when a crash comes between.
 fn append(
     shared: &Shared,
     site: &Site,
     locked: &Locked,
     messages: &[(Incoming, Meta, SystemTime)],
-) -> Result<(), Error> {
+) -> Result<Growth, Error> {
     let stat = locked.file.stat().at("stat", &site.file)?;
     let mut tail = [b'\n'; 2];
     if stat.len > 0 {
@@ -479,7 +511,11 @@ fn append(
         return Err(error);
     }
     journal.end();
-    Ok(())
+    let after = locked.file.stat().at("stat", &site.file)?;
+    Ok(Growth {
+        before: stat,
+        after,
+    })
 }
 
 /// Delivers without reading the file first. The message gets its UID with the next refresh.
@@ -491,7 +527,7 @@ pub(crate) fn deliver(
     id: &DeliveryId,
     options: AppendOptions,
     now: SystemTime,
-) -> Result<Delivered, Error> {
+) -> Result<(Delivered, Option<Growth>), Error> {
     incoming.seal()?;
     let locked = lock(shared, site, None, now)?;
     let name = id.field();
@@ -504,7 +540,7 @@ pub(crate) fn deliver(
         };
         let deliveries = &shared.deliveries;
         if deliveries.had(&site.file, name.as_bytes(), now, read)? {
-            return Ok(Delivered::Duplicate);
+            return Ok((Delivered::Duplicate, None));
         }
     }
     let AppendOptions {
@@ -527,7 +563,7 @@ pub(crate) fn deliver(
     shared
         .deliveries
         .made(&site.file, name.as_bytes(), appended.is_ok());
-    appended?;
+    let growth = appended?;
     admission.done(shared);
-    Ok(Delivered::Stored)
+    Ok((Delivered::Stored, Some(growth)))
 }

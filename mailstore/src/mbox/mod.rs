@@ -5,6 +5,7 @@ mod from;
 mod incoming;
 mod meta;
 mod reading;
+mod restore;
 mod scan;
 mod side;
 mod verify;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-pub(crate) use change::deliver;
+pub(crate) use change::{Growth, deliver};
 pub(crate) use incoming::Incoming;
 pub(crate) use reading::{Lying, is_state_field};
 pub(crate) use verify::check;
@@ -25,6 +26,7 @@ use crate::account::Shared;
 use crate::durable::{Durable, File, Stat};
 use crate::error::{Error, IoContext};
 use crate::flags::Keywords;
+use crate::index::Index;
 use crate::lock::DotLock;
 use crate::table::{Message, Table};
 use crate::wire::Reader;
@@ -180,7 +182,18 @@ pub(crate) struct Folder {
     file: Option<Arc<dyn File>>,
     /// The file when it was read or written last.
     seen: Option<Stat>,
+    /// What it is since, by nothing but appends of this process.
+    grown: Option<Stat>,
+    /// When it was seen.
+    seen_at: SystemTime,
+    /// When the locks were taken last.
+    locked_at: SystemTime,
+    /// What the index was told of the file.
+    saved: Option<Stat>,
+    /// The next modification sequence is to be reserved, whatever the state file says.
+    must_reserve: bool,
     found: BTreeMap<u32, Found>,
+    index: Index,
 }
 
 impl Folder {
@@ -192,11 +205,26 @@ impl Folder {
             side: Side::default(),
             file: None,
             seen: None,
+            grown: None,
+            seen_at: now,
+            locked_at: now,
+            saved: None,
+            must_reserve: false,
             found: BTreeMap::new(),
+            index: Index::new(
+                site.sibling("index"),
+                site.sibling("cache"),
+                shared.index,
+                &shared.durable,
+            ),
         };
         folder.sweep()?;
         let locked = lock(shared, site, None, now)?;
         folder.file = Some(Arc::clone(&locked.file));
+        if folder.restore()? {
+            folder.refresh_locked(&locked)?;
+            return Ok(folder);
+        }
         let stat = locked.file.stat().at("stat", &site.file)?;
         let found = scan::scan(&*locked.file, &site.file, 0, stat.len)?;
         folder.open_side(found.first(), now)?;
@@ -263,6 +291,7 @@ impl Folder {
     }
 
     fn lock(&mut self, now: SystemTime) -> Result<Locked, Error> {
+        self.locked_at = now;
         let locked = lock(&self.shared, &self.site, self.file.as_ref(), now)?;
         self.file = Some(Arc::clone(&locked.file));
         // Another process may have given UIDs and sequences since; it wrote them under this lock.
@@ -270,6 +299,13 @@ impl Folder {
             self.side = side;
         }
         Ok(locked)
+    }
+
+    /// The file is read, or was written, as it is.
+    fn see(&mut self, stat: Stat) {
+        self.seen = Some(stat);
+        self.grown = None;
+        self.seen_at = self.locked_at;
     }
 
     fn refresh_now(&mut self, now: SystemTime) -> Result<(), Error> {
@@ -280,20 +316,19 @@ impl Folder {
         self.refresh_locked(&locked)
     }
 
-    /// Reads what was added behind the known end, or all of a file that is another than it was.
+    /// Reads what this process added behind the known end, or all of a file that is another than it was.
     fn refresh_locked(&mut self, locked: &Locked) -> Result<(), Error> {
         let stat = locked.file.stat().at("stat", &self.site.file)?;
         if Some(stat) == self.seen {
             return Ok(());
         }
         let path = &self.site.file;
+        // Another program that appends may have changed flags before the old end too.
         if let Some(seen) = self.seen
-            && seen.inode == stat.inode
+            && self.grown == Some(stat)
             && seen.len > 0
             && stat.len > seen.len
             && scan::begins(&*locked.file, path, seen.len, stat.len)?
-            && let Some(last) = self.found.values().next_back()
-            && scan::begins(&*locked.file, path, last.from, stat.len)?
         {
             let found = scan::scan(&*locked.file, path, seen.len, stat.len)?;
             return self.take(locked, found, false);
@@ -372,7 +407,7 @@ impl Folder {
             self.durable().sync_data(&*locked.file, &self.site.file)?;
         }
         self.side = side;
-        self.seen = Some(locked.file.stat().at("stat", &self.site.file)?);
+        self.see(locked.file.stat().at("stat", &self.site.file)?);
         self.show(found, all, first_look, &fresh)
     }
 
@@ -398,8 +433,12 @@ impl Folder {
             if !gone.is_empty() {
                 self.reserve_modseq()?;
                 self.table.remove(&gone);
+                self.index.remove(&gone);
             }
-            self.found.clear();
+        }
+        let mut known = BTreeMap::new();
+        if all {
+            known = std::mem::take(&mut self.found);
         }
         let mut modseq = first_look.then(|| self.table.view().highest_modseq);
         let mut added = Vec::new();
@@ -421,8 +460,12 @@ impl Folder {
                     keywords,
                     modseq: self.modseq(&mut modseq)?,
                     internal_date: found.date,
+                    save_date: None,
                     size: None,
                 }),
+            }
+            if known.get(&uid) != Some(&found) {
+                self.table.touch(uid);
             }
             self.found.insert(uid, found);
         }
@@ -447,13 +490,14 @@ impl Folder {
 
     fn reserve_modseq(&mut self) -> Result<(), Error> {
         let highest = self.table.view().highest_modseq;
-        if highest + 1 < self.side.modseq_ceiling {
+        if highest + 1 < self.side.modseq_ceiling && !self.must_reserve {
             return Ok(());
         }
         let mut side = self.side.clone();
         side.reserve_modseq(highest);
         side.write(self.durable(), &self.site.state())?;
         self.side = side;
+        self.must_reserve = false;
         Ok(())
     }
 

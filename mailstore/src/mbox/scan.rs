@@ -20,14 +20,14 @@ const HEADER_USUAL: usize = 32 << 10;
 const FROM_LIMIT: usize = 1024;
 
 /// A message of the file. Places are octets from the file's start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
     /// Where its `From ` line begins.
     pub(super) from: u64,
     /// Where its header begins.
     pub(super) header: u64,
     /// Where the empty line behind its header begins.
-    blank: u64,
+    pub(super) blank: u64,
     /// Where its body begins, behind the empty line.
     pub(super) body: u64,
     /// Where it ends; the empty line that parts it from the next one is not its own.
@@ -35,15 +35,15 @@ pub(super) struct Found {
     pub(super) date: SystemTime,
     pub(super) meta: Meta,
     /// Runs of hidden fields in the header.
-    hidden: Vec<(u64, u64)>,
+    pub(super) hidden: Vec<(u64, u64)>,
     /// Where the digits of its UID and its flag lines can be written over; the latter with the keyword line's width.
     pub(super) slot: Option<(u64, usize)>,
     /// A checksum of what does not change: the `From ` line and the visible header.
     pub(super) hash: u32,
     /// The header says how long the body is.
-    claimed: bool,
+    pub(super) claimed: bool,
     /// The body is as long as its header says, and so is not quoted.
-    counted: bool,
+    pub(super) counted: bool,
 }
 
 impl Found {
@@ -79,6 +79,12 @@ impl Found {
             form,
         });
         extents
+    }
+
+    /// A checksum of the visible header, and the body's length: another program may have put another message
+    /// behind the same `X-UID`.
+    pub(super) fn tag(&self) -> u64 {
+        u64::from(self.hash) << 32 | (self.end - self.body) & u64::from(u32::MAX)
     }
 
     /// The file's octets of the header without the hidden fields and the empty line.

@@ -55,6 +55,25 @@ impl Power {
         Ok(Good(good))
     }
 
+    /// As [`loss`](Self::loss), with so many worlds for each moment: where much is never synced, all of them would
+    /// be too many.
+    pub fn some_loss(
+        &self,
+        count: usize,
+        check: impl Fn(&Sim, usize) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut random = Random(7);
+        for cut in 0..=self.ops.len() {
+            let left = some_worlds(&self.base, &self.ops[..cut], &mut random, count);
+            for (nth, (_, world)) in left.into_iter().enumerate() {
+                check(&Sim::new(world), cut).map_err(|error| {
+                    format!("cut {cut} of {}, world {nth}: {error}", self.ops.len())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Leaves out each line that syncs in turn; whether nothing goes wrong without it.
     pub fn syncs(
         &self,

@@ -103,6 +103,20 @@ pub enum Op {
     Nothing,
 }
 
+impl Op {
+    /// The directories whose names it changes.
+    fn directories(&self) -> Vec<u64> {
+        match self {
+            Self::Create { dir, .. }
+            | Self::Mkdir { dir, .. }
+            | Self::Link { dir, .. }
+            | Self::Unlink { dir, .. } => vec![*dir],
+            Self::Rename { from, to, .. } => vec![from.0, to.0],
+            _ => Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Inode {
     data: Arc<Vec<u8>>,
@@ -128,13 +142,15 @@ pub struct World {
     dirs: BTreeMap<u64, BTreeMap<OsString, u64>>,
     dir_times: HashMap<u64, SystemTime>,
     next: u64,
+    /// Ticks with every change, and goes on ticking after a loss of power.
+    clock: u64,
+    shift: Duration,
 }
 
 #[derive(Default)]
 struct State {
     world: World,
     ops: Vec<Op>,
-    clock: u64,
     fail: Option<Fail>,
     /// Calls that could have failed.
     calls: usize,
@@ -183,9 +199,27 @@ impl World {
     /// New files get numbers that none of so many operations gave.
     pub fn skip_numbers(&mut self, ops: usize) {
         self.next += ops as u64;
+        self.clock += 2 * ops as u64;
+    }
+
+    /// The same with a clock that never shows what this one showed, so that no directory has by chance the time of
+    /// another state.
+    pub fn with_other_times(mut self) -> Self {
+        self.shift = Duration::from_micros(500);
+        self
+    }
+
+    fn now(&mut self) -> SystemTime {
+        self.clock += 1;
+        super::at(100) + Duration::from_millis(self.clock) + self.shift
     }
 
     pub fn apply(&mut self, op: &Op, part: Part) {
+        // A name and the time of its directory come to the disk together.
+        let now = self.now();
+        for dir in op.directories() {
+            self.dir_times.insert(dir, now);
+        }
         match op {
             Op::Create { dir, name, inode } => {
                 self.files.entry(*inode).or_default();
@@ -346,11 +380,6 @@ impl State {
         }
     }
 
-    fn now(&mut self) -> SystemTime {
-        self.clock += 1;
-        super::at(100) + Duration::from_millis(self.clock)
-    }
-
     fn lookup(&self, path: &Path) -> io::Result<u64> {
         let mut inode = ROOT;
         for part in path.components() {
@@ -387,19 +416,7 @@ impl State {
     }
 
     fn record(&mut self, op: Op) {
-        let now = self.now();
-        for dir in match &op {
-            Op::Create { dir, .. }
-            | Op::Mkdir { dir, .. }
-            | Op::Link { dir, .. }
-            | Op::Unlink { dir, .. } => {
-                vec![*dir]
-            }
-            Op::Rename { from, to, .. } => vec![from.0, to.0],
-            _ => Vec::new(),
-        } {
-            self.world.dir_times.insert(dir, now);
-        }
+        let now = self.world.now();
         self.world.apply(&op, Part::All);
         if let Op::Write { inode, .. } | Op::SetLen { inode, .. } | Op::Create { inode, .. } = &op {
             self.world.files.entry(*inode).or_default().modified = Some(now);
