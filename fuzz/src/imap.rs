@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use imap_proto::{
-    Append, AppendOptions, Client, ClientConfig, ClientEvent, Command, CommandBody, Config,
-    Content, Delimiter, Dialect, Event, Extension, FetchItem, ListPattern, Mailbox, Misuse,
-    Response, Section, Server, Step, ThreadAlgorithm, ThreadInput, Untagged, base_subject, thread,
+    Append, AppendOptions, CatenatePart, Client, ClientConfig, ClientEvent, Command, CommandBody,
+    Config, Content, Delimiter, Dialect, Event, Extension, FetchItem, ImapUrl, ListPattern,
+    Mailbox, Misuse, Response, Section, Server, Step, ThreadAlgorithm, ThreadInput, Untagged,
+    base_subject, thread,
 };
 
 /// A command that parses is the same when it is encoded and parsed again.
@@ -80,7 +81,11 @@ pub fn threads(data: &[u8]) {
                 .with_ids(id, references, references)
         })
         .collect();
-    for algorithm in [ThreadAlgorithm::References, ThreadAlgorithm::OrderedSubject] {
+    for algorithm in [
+        ThreadAlgorithm::References,
+        ThreadAlgorithm::OrderedSubject,
+        ThreadAlgorithm::Refs,
+    ] {
         let nodes = thread(&inputs, algorithm);
         let mut numbers: Vec<_> = nodes.iter().filter_map(|node| node.number).collect();
         numbers.sort_unstable();
@@ -89,6 +94,74 @@ pub fn threads(data: &[u8]) {
         let octets = Response::Untagged(Untagged::Thread(nodes)).to_vec(Dialect::SERVER);
         assert!(Response::parse(&octets.into(), Dialect::SERVER).is_ok());
     }
+}
+
+/// A BODYSTRUCTURE: what is understood is the same when it is encoded and
+/// parsed again.
+pub fn body_structure(data: &[u8]) {
+    let mut text = b"* 1 FETCH (BODYSTRUCTURE ".to_vec();
+    text.extend_from_slice(data);
+    text.extend_from_slice(b")");
+    let parsed = Response::parse(&Bytes::from(text), Dialect::SERVER);
+    let Ok(Response::Untagged(Untagged::Fetch { items, .. })) = &parsed else {
+        return;
+    };
+    let [FetchItem::BodyStructure(_)] = &items[..] else {
+        return;
+    };
+    let again = parsed.as_ref().map(|one| one.to_vec(Dialect::SERVER));
+    let again = Bytes::from(again.unwrap_or_default());
+    assert_eq!(Response::parse(&again, Dialect::SERVER), parsed);
+}
+
+/// A URL, and one beside it on the next line.
+pub fn urls(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (url, base) = text.split_once('\n').unwrap_or((&text, ""));
+    let (Ok(url), Ok(base)) = (ImapUrl::parse(url), ImapUrl::parse(base)) else {
+        return;
+    };
+    assert!(url.as_str().starts_with(url.rump()));
+    if let Ok(resolved) = url.resolve(&base) {
+        assert_eq!(ImapUrl::parse(resolved.as_str()).as_ref(), Ok(&resolved));
+    }
+}
+
+/// Lines and literals: a server that knows nothing else answers each command
+/// once, however it is cut. The first octet says how.
+pub fn framing(data: &[u8]) {
+    let Some((cut, wire)) = data.split_first() else {
+        return;
+    };
+    let answers = |cut: usize| {
+        let now = Instant::now();
+        let mut config = Config {
+            login_without_tls: true,
+            ..Config::default()
+        };
+        config.limits.line = 40;
+        config.limits.command = 80;
+        config.limits.literals = 3;
+        config.limits.errors = u32::MAX;
+        let mut server = Server::new(Arc::new(config), now);
+        let mut input = BytesMut::new();
+        let mut pieces = wire.chunks(cut);
+        loop {
+            match server.poll(&mut input, now) {
+                Ok(Step::Event(Event::Command(_))) => assert_eq!(server.bad("never"), Ok(())),
+                Ok(Step::Event(_)) => {}
+                Ok(Step::NeedInput) => match pieces.next() {
+                    Some(piece) => input.extend_from_slice(piece),
+                    None => server.handle_eof(),
+                },
+                _ => break,
+            }
+            assert!(cut > 40 || input.len() <= 80 + 40 + cut);
+        }
+        let count = server.output().remaining();
+        server.output().copy_to_bytes(count)
+    };
+    assert_eq!(answers(usize::MAX), answers(usize::from(*cut).max(1)));
 }
 
 /// A server's session: the first octet says how the rest is cut.
@@ -159,7 +232,10 @@ fn serve(event: Event, server: &mut Server) -> Result<(), Misuse> {
         } => server.challenge(b"?"),
         Event::Authenticate { .. } | Event::AuthData(_) | Event::IdleDone => server.ok("done"),
         Event::PayloadStart(payload) if payload.size % 5 == 4 => server.no("not that one"),
-        Event::PayloadStart(_) => server.accept_payload(),
+        Event::PayloadPart(CatenatePart::Url(url)) if url.as_bytes().len() % 3 == 2 => {
+            server.no("no such part")
+        }
+        Event::PayloadStart(_) | Event::PayloadPart(_) => server.accept_payload(),
         Event::PayloadEnd { last: true } => server.ok("stored"),
         Event::Command(Command {
             body: CommandBody::Fetch(_),
@@ -297,6 +373,21 @@ mod tests {
     #[test]
     fn names() {
         replay("imap_names", super::names);
+    }
+
+    #[test]
+    fn body_structure() {
+        replay("imap_body_structure", super::body_structure);
+    }
+
+    #[test]
+    fn urls() {
+        replay("imap_urls", super::urls);
+    }
+
+    #[test]
+    fn framing() {
+        replay("imap_framing", super::framing);
     }
 
     #[test]

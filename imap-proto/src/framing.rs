@@ -78,6 +78,10 @@ impl Framer {
             return Frame::NeedInput;
         };
         let line = input.get(self.line..end).unwrap_or_default();
+        // Before anything else, since the LF may not be here yet next time.
+        if line.len() > max_line + 1 {
+            return Frame::TooLong;
+        }
         let text = match line.strip_suffix(b"\r") {
             Some(text) => text,
             None if self.takes_bare_lf => line,

@@ -124,13 +124,13 @@ pub use algorithm::{
 };
 pub use client::{Client, ClientConfig, ClientEvent, Ticket};
 pub use command::{
-    Annotation, AnnotationMatch, AnnotationRequest, AnnotationScope, Append, AppendOptions,
-    Command, CommandBody, EventGroup, Fetch, FetchAttribute, FilterName, GetMetadata, List,
-    ListReturn, ListSelection, MailboxFilter, MetadataDepth, MetadataValue, MultiSearch, Notify,
-    NotifyEvent, PartialRange, QResync, ResetKey, RightsChange, Search, SearchKey, SearchReturn,
-    Select, SetAcl, SetMetadata, Sort, SortCriterion, SortKey, Status, StatusItem, Store,
-    StoreAction, Thread, ThreadAlgorithm, UndefinedFilter, UrlContent, UrlFetch, UrlFetchItems,
-    XApplePushService,
+    Annotation, AnnotationMatch, AnnotationRequest, AnnotationScope, Append, AppendData,
+    AppendMessage, AppendOptions, CatenatePart, Command, CommandBody, EventGroup, Fetch,
+    FetchAttribute, FilterName, GetMetadata, List, ListReturn, ListSelection, MailboxFilter,
+    MetadataDepth, MetadataValue, MultiSearch, Notify, NotifyEvent, PartialRange, QResync,
+    Replaced, ResetKey, RightsChange, Search, SearchKey, SearchReturn, Select, SetAcl, SetMetadata,
+    Sort, SortCriterion, SortKey, Status, StatusItem, Store, StoreAction, Thread, ThreadAlgorithm,
+    UndefinedFilter, UrlContent, UrlFetch, UrlFetchItems, XApplePushService,
 };
 pub use error::{Error, Invalid, ParseError, ParseErrorKind};
 pub use extension::{Capability, Extension, Extensions};

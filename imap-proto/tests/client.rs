@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use imap_proto::{
-    Append, AppendOptions, Client, ClientConfig, ClientEvent, Command, Dialect, Error, Mailbox,
-    Misuse, Output, Response, Secret, Step, Ticket,
+    Append, AppendData, AppendMessage, AppendOptions, CatenatePart, Client, ClientConfig,
+    ClientEvent, Command, Dialect, Error, Mailbox, Misuse, Output, Replaced, Response, Secret,
+    SequenceNumber, Step, Ticket,
 };
 use proto_core::transcript::{Machine, Shown, Side, run, unescape};
 
@@ -106,6 +107,8 @@ impl Machine for ClientMachine {
     }
 
     /// `NAME = COMMAND`, `NAME append MAILBOX SIZE`, `send OCTETS`,
+    /// `NAME all MAILBOX MESSAGE [| MESSAGE …]`, where a message is a size, or
+    /// `url:URL` and `text:SIZE`; `NAME replace UID MAILBOX MESSAGE`,
     /// `NAME auth MECHANISM [INITIAL]`, `respond OCTETS`, `cancel`,
     /// `NAME idle`, `done`, `tls`.
     fn answer(&mut self, text: &str) -> Result<(), Misuse> {
@@ -135,6 +138,23 @@ impl Machine for ClientMachine {
                 };
                 self.client.append(append, size.parse().unwrap(), false)?
             }
+            [_, "all", rest] => {
+                let (mailbox, messages) = rest.split_once(' ').unwrap();
+                let messages = messages.split(" | ").map(message).collect();
+                self.client
+                    .append_all(Mailbox::new(mailbox).unwrap(), messages)?
+            }
+            [_, "replace", rest] => {
+                let [uid, mailbox, size] = rest.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("{rest}");
+                };
+                let replaced = Replaced {
+                    uid: true,
+                    message: SequenceNumber::Number(uid.parse().unwrap()),
+                };
+                let mailbox = Mailbox::new(mailbox).unwrap();
+                self.client.replace(replaced, mailbox, message(size))?
+            }
             [_, "=", command] => {
                 let octets = Bytes::from(unescape(&format!("x {command}")));
                 self.client
@@ -145,6 +165,35 @@ impl Machine for ClientMachine {
         self.names.insert(ticket, words[0].to_owned());
         Ok(())
     }
+}
+
+fn message(text: &str) -> AppendMessage {
+    let data = match text.parse() {
+        Ok(size) => AppendData::Literal {
+            size,
+            binary: false,
+        },
+        Err(_) => AppendData::Catenate(
+            text.split(' ')
+                .map(|part| match part.split_once(':').unwrap() {
+                    ("url", url) => CatenatePart::Url(url.try_into().unwrap()),
+                    (_, size) => CatenatePart::Text {
+                        size: size.parse().unwrap(),
+                        utf8: false,
+                    },
+                })
+                .collect(),
+        ),
+    };
+    AppendMessage {
+        options: AppendOptions::default(),
+        data,
+    }
+}
+
+#[test]
+fn append_all() {
+    play(include_str!("transcripts/client/append_all.txt"), &config());
 }
 
 fn play(script: &str, config: &ClientConfig) {

@@ -15,7 +15,7 @@ mod common;
 use common::ServerMachine;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use imap_proto::{Capability, Config, Error, Event, Extension, Server, Step};
 use proto_core::transcript::{Side, run};
 
@@ -140,6 +140,36 @@ fn timeouts() {
     );
 }
 
+fn appending() -> Config {
+    let mut config = config();
+    config.starttls = false;
+    config.mechanisms_without_tls.clear();
+    config.extensions = [
+        Extension::Imap4Rev1,
+        Extension::Imap4Rev2,
+        Extension::LiteralPlus,
+        Extension::MultiAppend,
+        Extension::Catenate,
+        Extension::Replace,
+    ]
+    .into_iter()
+    .collect();
+    config
+}
+
+#[test]
+fn catenate() {
+    play(
+        include_str!("transcripts/server/catenate.txt"),
+        &appending(),
+    );
+}
+
+#[test]
+fn replace() {
+    play(include_str!("transcripts/server/replace.txt"), &appending());
+}
+
 #[test]
 fn extended() {
     let mut config = config();
@@ -170,4 +200,32 @@ fn too_many_errors() {
     let mut config = config();
     config.limits.errors = 3;
     play(include_str!("transcripts/server/errors.txt"), &config);
+}
+
+/// However it is cut, an endless word is no tag.
+#[test]
+fn endless_tags() {
+    let config = Arc::new(config());
+    let now = std::time::Instant::now();
+    let says = |cut: usize| {
+        let mut server = Server::new(config.clone(), now);
+        let mut input = BytesMut::new();
+        let wire = [b"x".repeat(500), b" NOOP\r\na NOOP\nb\r\n".to_vec()].concat();
+        for piece in wire.chunks(cut) {
+            input.extend_from_slice(piece);
+            while let Ok(Step::Event(event)) = server.poll(&mut input, now) {
+                assert!(matches!(event, Event::Rejected(_)), "{event:?}");
+            }
+        }
+        let count = server.output().remaining();
+        String::from_utf8(server.output().copy_to_bytes(count).to_vec()).unwrap()
+    };
+    let whole = says(1000);
+    assert!(
+        whole.contains("\r\n* BAD line too long\r\na BAD line ends without CR\r\nb BAD"),
+        "{whole}"
+    );
+    for cut in 1..300 {
+        assert_eq!(says(cut), whole, "in pieces of {cut}");
+    }
 }

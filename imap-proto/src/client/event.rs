@@ -56,7 +56,7 @@ pub enum ClientEvent {
     /// [`Client::respond`](crate::Client::respond) or
     /// [`Client::cancel`](crate::Client::cancel).
     Challenge(Secret),
-    /// The server waits for the message of an APPEND. Answer:
+    /// The server waits for a literal of an APPEND or REPLACE. Answer:
     /// [`Client::send_payload`](crate::Client::send_payload) until it is whole.
     PayloadWanted(Ticket),
     /// IDLE began: news come as untagged data until

@@ -7,7 +7,7 @@ use proto_core::{Output, Secret};
 
 use super::Ticket;
 use crate::wire::{Break, Dialect, Hold, Writer};
-use crate::{Append, CommandBody, Tag};
+use crate::{AppendMessage, CommandBody, Mailbox, Replaced, Tag};
 
 /// What is special about a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +37,9 @@ impl Kind {
 enum Ask {
     Command(CommandBody),
     Append {
-        append: Append,
-        size: u64,
-        binary: bool,
+        replaces: Option<Replaced>,
+        mailbox: Mailbox,
+        messages: Vec<AppendMessage>,
     },
 }
 
@@ -134,12 +134,17 @@ impl InFlight {
         self.queued.push_front(Queued { ticket, kind, ask });
     }
 
-    pub(super) fn push_append(&mut self, append: Append, size: u64, binary: bool) -> Ticket {
+    pub(super) fn push_append(
+        &mut self,
+        replaces: Option<Replaced>,
+        mailbox: Mailbox,
+        messages: Vec<AppendMessage>,
+    ) -> Ticket {
         let ticket = self.ticket();
         let ask = Ask::Append {
-            append,
-            size,
-            binary,
+            replaces,
+            mailbox,
+            messages,
         };
         let kind = Kind::Plain;
         self.queued.push_back(Queued { ticket, kind, ask });
@@ -237,10 +242,10 @@ impl InFlight {
             }
             Ask::Command(body) => body.encode(&mut w),
             Ask::Append {
-                append,
-                size,
-                binary,
-            } => append.encode(&mut w, size, binary),
+                replaces,
+                mailbox,
+                messages,
+            } => crate::command::append::encode(replaces, &mailbox, &messages, &mut w),
         }
         w.raw(b"\r\n");
         if let Some(first) = breaks.first().map(|one| one.at.max(start)) {

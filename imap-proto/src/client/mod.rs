@@ -17,7 +17,8 @@ use proto_core::{Deadlines, Misuse, Output, Secret, Step};
 use crate::framing::Framer;
 use crate::wire::{Dialect, Literals};
 use crate::{
-    Append, Capability, CommandBody, Error, Extension, Extensions, StatusKind, StatusResponse,
+    Append, AppendData, AppendMessage, Capability, CommandBody, Error, Extension, Extensions,
+    Mailbox, Replaced, StatusKind, StatusResponse,
 };
 
 #[derive(Debug)]
@@ -287,8 +288,58 @@ impl Client {
     /// # Errors
     /// As [`Client::command`].
     pub fn append(&mut self, append: Append, size: u64, binary: bool) -> Result<Ticket, Misuse> {
-        self.may("append")?;
-        let ticket = self.in_flight.push_append(append, size, binary);
+        let message = AppendMessage {
+            options: append.options,
+            data: AppendData::Literal { size, binary },
+        };
+        self.append_messages("append", None, append.mailbox, vec![message])
+    }
+
+    /// Queues APPEND of several messages (RFC 3502), or of messages that are
+    /// put together (RFC 4469). For each literal in them that is not empty,
+    /// in order, [`ClientEvent::PayloadWanted`] asks for its octets.
+    ///
+    /// # Errors
+    /// As [`Client::command`]; when there is no message, or none of a
+    /// message's parts.
+    pub fn append_all(
+        &mut self,
+        mailbox: Mailbox,
+        messages: Vec<AppendMessage>,
+    ) -> Result<Ticket, Misuse> {
+        self.append_messages("append_all", None, mailbox, messages)
+    }
+
+    /// Queues REPLACE (RFC 8508): the message goes to `mailbox`, and the one
+    /// that it replaces is expunged. Octets as in [`Client::append_all`].
+    ///
+    /// # Errors
+    /// As [`Client::append_all`].
+    pub fn replace(
+        &mut self,
+        replaced: Replaced,
+        mailbox: Mailbox,
+        message: AppendMessage,
+    ) -> Result<Ticket, Misuse> {
+        self.append_messages("replace", Some(replaced), mailbox, vec![message])
+    }
+
+    fn append_messages(
+        &mut self,
+        call: &'static str,
+        replaces: Option<Replaced>,
+        mailbox: Mailbox,
+        messages: Vec<AppendMessage>,
+    ) -> Result<Ticket, Misuse> {
+        let no_part = |message: &AppendMessage| matches!(&message.data, AppendData::Catenate(parts) if parts.is_empty());
+        if messages.is_empty() || messages.iter().any(no_part) {
+            return Err(Misuse::Argument {
+                call,
+                reason: "nothing to append",
+            });
+        }
+        self.may(call)?;
+        let ticket = self.in_flight.push_append(replaces, mailbox, messages);
         self.flow();
         Ok(ticket)
     }

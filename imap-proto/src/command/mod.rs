@@ -21,7 +21,7 @@ mod urlauth;
 
 pub use acl::{RightsChange, SetAcl};
 pub use annotation::{Annotation, AnnotationMatch, AnnotationRequest, AnnotationScope};
-pub use append::{Append, AppendOptions};
+pub use append::{Append, AppendData, AppendMessage, AppendOptions, CatenatePart, Replaced};
 use std::num::NonZeroU32;
 
 use bytes::Bytes;

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use proto_core::Misuse;
 
-use super::append::Stage;
 use super::{Mode, OnOk, Piece, Server, State, Timer};
 use crate::framing::Framer;
 use crate::wire::{Break, Dialect, Hold};
@@ -92,7 +91,7 @@ impl Server {
         self.reply(StatusResponse::bad(text))
     }
 
-    /// Takes the message that was announced.
+    /// Takes the message, or the part of a message, that was announced.
     ///
     /// # Errors
     /// When none was.
@@ -102,14 +101,15 @@ impl Server {
         let Mode::Payload(receiving) = &mut self.mode else {
             return Err(Misuse::NotExpected { call: CALL });
         };
-        let Stage::Announced { synchronizing } = receiving.stage else {
-            return Err(Misuse::NotExpected { call: CALL });
-        };
-        receiving.stage = Stage::Octets;
-        if synchronizing {
-            self.output.push_slice(b"+ OK\r\n");
+        match receiving.accept() {
+            None => Err(Misuse::NotExpected { call: CALL }),
+            Some(waits) => {
+                if waits {
+                    self.output.push_slice(b"+ OK\r\n");
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Sends the next octets of a streamed content, uncopied.

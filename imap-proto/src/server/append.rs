@@ -1,41 +1,58 @@
-//! APPEND: messages streamed through, never held (RFC 9051 §6.3.12,
-//! RFC 3502, RFC 7888).
+//! APPEND and REPLACE: messages streamed through, never held (RFC 9051
+//! §6.3.12, RFC 3502, RFC 4469, RFC 7888, RFC 8508).
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use proto_core::Step;
 
 use super::event::{Payload, Rejected, Rejection};
 use super::{Event, Mode, OnOk, Server, State, Timer};
-use crate::command::append::Announced;
+use crate::command::append::{Announced, Head, Item, Place};
 use crate::cursor::{Cursor, Parsed};
 use crate::framing::{Announcement, Frame};
 use crate::types::Chars;
-use crate::{Append, AppendOptions, Code, Error, Extension, Mailbox, StatusResponse, Tag};
+use crate::{
+    CatenatePart, Code, Error, Extension, Mailbox, ParseErrorKind, Replaced, StatusResponse, Tag,
+};
 
 /// Where an APPEND stands.
 #[derive(Debug)]
 pub(super) struct Receiving {
     tag: Tag,
     mailbox: Mailbox,
+    replaces: Option<Replaced>,
     index: u32,
+    /// A CATENATE is open.
+    catenating: bool,
+    /// Octets of the texts of that CATENATE.
+    total: u64,
+    /// What was read and not handled yet; a literal or the end is the last.
+    items: VecDeque<Item>,
+    /// Whether the client waits for `+` before the last of them.
+    synchronizing: bool,
     utf8: bool,
-    /// Octets of the present message that did not come yet.
+    /// Octets of the present literal that did not come yet.
     left: u64,
     pub(super) stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The host decides whether it takes the message.
-    Announced { synchronizing: bool },
-    /// The message comes.
+    /// The next item is to be handled.
+    Items,
+    /// The host decides whether it takes what needs no octets: a message that
+    /// is put together, a URL.
+    Asked,
+    /// The host decides whether it takes a literal.
+    Announced,
+    /// The literal comes.
     Octets,
     /// What is behind the message?
     Behind,
-    /// Another message is announced, or should be.
-    Next,
+    /// What comes up to the next literal, or to the end.
+    Segment(Place),
 }
 
 impl Receiving {
@@ -45,114 +62,224 @@ impl Receiving {
 
     /// Whether the host may refuse here.
     pub(super) fn may_fail(&self) -> bool {
-        !matches!(self.stage, Stage::Next)
+        !matches!(self.stage, Stage::Segment(_))
+    }
+
+    /// The host takes what was announced; whether it is to be sent `+`.
+    pub(super) fn accept(&mut self) -> Option<bool> {
+        match self.stage {
+            Stage::Announced => {
+                self.stage = Stage::Octets;
+                Some(self.synchronizing)
+            }
+            Stage::Asked => {
+                self.stage = Stage::Items;
+                Some(false)
+            }
+            _ => None,
+        }
     }
 
     /// Octets to skip when the host refuses; `None` when the client waits and
-    /// will send none.
+    /// will send none, or when the command is whole.
     pub(super) fn left_to_skip(&self) -> Option<u64> {
         match self.stage {
-            Stage::Announced {
-                synchronizing: true,
-            } => None,
+            Stage::Announced if self.synchronizing => None,
+            Stage::Asked | Stage::Items => match self.items.back() {
+                Some(Item::Text(announced) | Item::Message(_, Some(announced))) => {
+                    (!self.synchronizing).then_some(announced.size)
+                }
+                _ => None,
+            },
             _ => Some(self.left),
         }
     }
 }
 
-/// Whether the command at the front is APPEND.
+/// Whether the command at the front is APPEND or REPLACE.
 pub(super) fn is_append(prefix: &[u8]) -> bool {
     let mut c = Cursor::new(prefix);
     let tag = c.take_while(Chars::TAG);
-    !tag.is_empty() && c.eat_text(" APPEND ")
+    if tag.is_empty() || !c.eat(b' ') {
+        return false;
+    }
+    c.eat_text("APPEND ") || c.eat_text("REPLACE ") || c.eat_text("UID REPLACE ")
 }
 
-/// All before the octets of the first message. The error is at the end when
-/// the literal is not the message but the mailbox's name.
-pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<(Tag, Append, Announced)> {
-    let tag = Tag::parse(c)?;
-    c.space()?;
-    c.expect_text("APPEND")?;
-    let (append, announced) = Append::parse_prefix(c)?;
-    c.end()?;
-    Ok((tag, append, announced))
+/// All before the octets of the first literal. The error is at the end when
+/// the literal is not streamed but, say, the mailbox's name.
+pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<(Head, Vec<Item>)> {
+    let head = Head::parse(c)?;
+    let items = Item::parse_segment(c, Place::Message)?;
+    Ok((head, items))
 }
+
+type Advance = Result<Option<Step<Event>>, Error>;
 
 impl Server {
+    /// An APPEND up to its first literal.
     pub(super) fn begin_payload(
         &mut self,
         input: &mut BytesMut,
         literal: Announcement,
-        (tag, append, announced): (Tag, Append, Announced),
-    ) -> Result<Option<Step<Event>>, Error> {
-        if self.state == State::NotAuthenticated {
-            return self.refuse(input, literal, Rejection::State("before authentication"));
-        }
-        if let Some(rejection) = self.forbids_message(literal, announced) {
+        (head, items): (Head, Vec<Item>),
+    ) -> Advance {
+        let rejection = self
+            .forbids_append(&head)
+            .or_else(|| self.forbids_items(&head, &items, 0, 0));
+        let rejection = rejection.or_else(|| self.forbids_literal(literal));
+        if let Some(rejection) = rejection {
             return self.refuse(input, literal, rejection);
         }
         self.framer.stream(input, literal);
-        let receiving = Receiving {
-            tag,
-            mailbox: append.mailbox,
-            index: 0,
-            utf8: announced.utf8,
-            left: literal.size,
-            stage: Stage::Announced {
-                synchronizing: literal.synchronizing,
-            },
-        };
-        Ok(Some(self.announce(receiving, append.options, announced)))
+        self.begin(head, items, literal.synchronizing);
+        Ok(None)
     }
 
-    fn forbids_message(&self, literal: Announcement, announced: Announced) -> Option<Rejection> {
-        let offered = self.config.extensions;
+    /// An APPEND without a literal that is streamed: all parts are URLs.
+    pub(super) fn begin_whole(&mut self, text: &Bytes) -> Advance {
+        let mut c = Cursor::line(text);
+        self.prepare(&mut c);
+        let tag = super::tag_of(text);
+        let (head, items) = match parse(&mut c) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.reject(tag, Rejection::Syntax(error)).map(Some),
+        };
+        let rejection = self
+            .forbids_append(&head)
+            .or_else(|| self.forbids_items(&head, &items, 0, 0));
+        if let Some(rejection) = rejection {
+            return self.reject(tag, rejection).map(Some);
+        }
+        self.begin(head, items, false);
+        Ok(None)
+    }
+
+    fn begin(&mut self, head: Head, items: Vec<Item>, synchronizing: bool) {
+        self.mode = Mode::Payload(Box::new(Receiving {
+            tag: head.tag,
+            mailbox: head.mailbox,
+            replaces: head.replaces,
+            index: 0,
+            catenating: false,
+            total: 0,
+            items: items.into(),
+            synchronizing,
+            utf8: false,
+            left: 0,
+            stage: Stage::Items,
+        }));
+    }
+
+    fn forbids_append(&self, head: &Head) -> Option<Rejection> {
+        if self.state == State::NotAuthenticated {
+            return Some(Rejection::State("before authentication"));
+        }
+        let replaces = head.replaces?;
+        if !self.offered.has(Extension::Replace) {
+            return Some(Rejection::NotOffered("REPLACE"));
+        }
+        if self.state != State::Selected {
+            return Some(Rejection::State("without a selected mailbox"));
+        }
+        let uid_only = self.enabled.holds(Extension::UidOnly) && !replaces.uid;
+        uid_only.then_some(Rejection::UidRequired)
+    }
+
+    /// What of a segment is not offered or too large. `messages` came before,
+    /// and `total` octets of an open CATENATE.
+    fn forbids_items(
+        &self,
+        head: &Head,
+        items: &[Item],
+        mut messages: u32,
+        mut total: u64,
+    ) -> Option<Rejection> {
+        let offered = self.offered;
+        for item in items {
+            match item {
+                Item::Message(options, announced) => {
+                    if messages > 0 && head.replaces.is_some() {
+                        let at = ParseErrorKind::Expected("the end of the command");
+                        return Some(Rejection::Syntax(Cursor::error_at(at, 0)));
+                    }
+                    if messages > 0 && !offered.has(Extension::MultiAppend) {
+                        return Some(Rejection::NotOffered("MULTIAPPEND"));
+                    }
+                    let mut missing = None;
+                    options.requires(&mut |extension| {
+                        if !offered.has(extension) {
+                            missing = Some(Rejection::NotOffered(extension.name()));
+                        }
+                    });
+                    if missing.is_some() {
+                        return missing;
+                    }
+                    match announced {
+                        None if !offered.has(Extension::Catenate) => {
+                            return Some(Rejection::NotOffered("CATENATE"));
+                        }
+                        None => {}
+                        // RFC 3502 §6.3.11: an empty literal cancels.
+                        Some(announced) if announced.size == 0 && messages > 0 => {
+                            return Some(Rejection::Cancelled);
+                        }
+                        Some(announced) => {
+                            if let Some(rejection) = self.forbids_announced(*announced, 0) {
+                                return Some(rejection);
+                            }
+                        }
+                    }
+                    messages = messages.saturating_add(1);
+                    total = 0;
+                }
+                Item::Text(announced) => {
+                    if let Some(rejection) = self.forbids_announced(*announced, total) {
+                        return Some(rejection);
+                    }
+                    total = total.saturating_add(announced.size);
+                }
+                Item::Url(_) | Item::End | Item::Last => {}
+            }
+        }
+        None
+    }
+
+    fn forbids_announced(&self, announced: Announced, total: u64) -> Option<Rejection> {
+        let offered = self.offered;
         if announced.utf8 && !offered.holds(Extension::Utf8Accept) {
             return Some(Rejection::NotOffered("UTF8=ACCEPT"));
         }
         if announced.binary && !announced.utf8 && !offered.has(Extension::Binary) {
             return Some(Rejection::NotOffered("BINARY"));
         }
-        if literal.size > self.config.limits.message {
-            return Some(Rejection::LiteralTooLarge(literal.size));
+        if total.saturating_add(announced.size) > self.config.limits.message {
+            return Some(Rejection::LiteralTooLarge(announced.size));
         }
-        if literal.synchronizing {
-            return None;
-        }
-        self.forbids_unsynchronized(literal.size)
+        None
     }
 
-    fn announce(
-        &mut self,
-        receiving: Receiving,
-        options: AppendOptions,
-        announced: Announced,
-    ) -> Step<Event> {
-        let payload = Payload {
-            tag: receiving.tag.clone(),
-            mailbox: receiving.mailbox.clone(),
-            options,
-            size: receiving.left,
-            binary: announced.binary,
-            utf8: announced.utf8,
-            index: receiving.index,
-        };
-        self.mode = Mode::Payload(receiving);
-        Step::Event(Event::PayloadStart(payload))
+    fn forbids_literal(&self, literal: Announcement) -> Option<Rejection> {
+        match literal.synchronizing {
+            true => None,
+            false => self.forbids_unsynchronized(literal.size),
+        }
     }
 
-    pub(super) fn advance_payload(
-        &mut self,
-        input: &mut BytesMut,
-        now: Instant,
-    ) -> Result<Option<Step<Event>>, Error> {
+    pub(super) fn advance_payload(&mut self, input: &mut BytesMut, now: Instant) -> Advance {
         let Mode::Payload(receiving) = &mut self.mode else {
             return Ok(None);
         };
         match receiving.stage {
-            Stage::Announced { .. } => Ok(Some(Step::NeedAnswer)),
+            Stage::Items => self.next_item(),
+            Stage::Asked | Stage::Announced => Ok(Some(Step::NeedAnswer)),
             Stage::Octets if receiving.left == 0 => {
-                receiving.stage = Stage::Behind;
+                receiving.stage = match receiving.catenating {
+                    true => Stage::Segment(Place::Parts {
+                        utf8: receiving.utf8,
+                    }),
+                    false => Stage::Behind,
+                };
                 Ok(None)
             }
             Stage::Octets => {
@@ -172,12 +299,78 @@ impl Server {
                 Ok(Some(Step::Event(Event::Payload(chunk.freeze()))))
             }
             Stage::Behind => self.behind_payload(input),
-            Stage::Next => self.next_payload(input),
+            Stage::Segment(place) => self.next_segment(input, place, now),
+        }
+    }
+
+    /// Handles what was read before the next literal.
+    fn next_item(&mut self) -> Advance {
+        let Mode::Payload(receiving) = &mut self.mode else {
+            return Ok(None);
+        };
+        let event = match receiving.items.pop_front() {
+            Some(Item::Message(options, announced)) => {
+                receiving.catenating = announced.is_none();
+                receiving.total = 0;
+                receiving.stage = match announced {
+                    Some(_) => Stage::Announced,
+                    None => Stage::Asked,
+                };
+                receiving.left = announced.map_or(0, |announced| announced.size);
+                receiving.utf8 = announced.is_some_and(|announced| announced.utf8);
+                let payload = Payload {
+                    tag: receiving.tag.clone(),
+                    mailbox: receiving.mailbox.clone(),
+                    replaces: receiving.replaces,
+                    options,
+                    size: receiving.left,
+                    catenate: receiving.catenating,
+                    binary: announced.is_some_and(|announced| announced.binary),
+                    utf8: receiving.utf8,
+                    index: receiving.index,
+                };
+                receiving.index = receiving.index.saturating_add(1);
+                Event::PayloadStart(payload)
+            }
+            Some(Item::Url(url)) => {
+                receiving.stage = Stage::Asked;
+                Event::PayloadPart(CatenatePart::Url(url))
+            }
+            Some(Item::Text(Announced { size, utf8, .. })) => {
+                receiving.stage = Stage::Announced;
+                receiving.left = size;
+                receiving.utf8 = utf8;
+                receiving.total = receiving.total.saturating_add(size);
+                Event::PayloadPart(CatenatePart::Text { size, utf8 })
+            }
+            Some(Item::End) => {
+                receiving.catenating = false;
+                let last = receiving.items.front() == Some(&Item::Last);
+                Event::PayloadEnd { last }
+            }
+            Some(Item::Last) | None => {
+                self.finish_payload();
+                return Ok(None);
+            }
+        };
+        if event == (Event::PayloadEnd { last: true }) {
+            self.finish_payload();
+        }
+        Ok(Some(Step::Event(event)))
+    }
+
+    fn finish_payload(&mut self) {
+        self.deadlines.clear(Timer::Payload);
+        if let Mode::Payload(receiving) = &self.mode {
+            self.mode = Mode::Answering {
+                tag: receiving.tag.clone(),
+                on_ok: OnOk::Nothing,
+            };
         }
     }
 
     /// CRLF, or a space and another message.
-    fn behind_payload(&mut self, input: &mut BytesMut) -> Result<Option<Step<Event>>, Error> {
+    fn behind_payload(&mut self, input: &mut BytesMut) -> Advance {
         let Mode::Payload(receiving) = &mut self.mode else {
             return Ok(None);
         };
@@ -191,84 +384,102 @@ impl Server {
         let closed = input.starts_with(close);
         if closed && rest.starts_with(b"\r\n") {
             let _ = input.split_to(close.len() + 2);
-            self.deadlines.clear(Timer::Payload);
-            self.mode = Mode::Answering {
-                tag: receiving.tag.clone(),
-                on_ok: OnOk::Nothing,
-            };
+            self.finish_payload();
             return Ok(Some(Step::Event(Event::PayloadEnd { last: true })));
         }
-        if closed && rest.first() == Some(&b' ') {
+        let another = receiving.replaces.is_none();
+        if closed && rest.first() == Some(&b' ') && another {
             let _ = input.split_to(close.len());
-            receiving.stage = Stage::Next;
-            if self.config.extensions.holds(Extension::MultiAppend) {
+            receiving.stage = Stage::Segment(Place::Message);
+            if self.offered.has(Extension::MultiAppend) {
                 return Ok(Some(Step::Event(Event::PayloadEnd { last: false })));
             }
             return self.abort_payload(input, Rejection::NotOffered("MULTIAPPEND"));
         }
-        let error = Cursor::error_at(crate::ParseErrorKind::Expected("the end of the command"), 0);
+        let error = Cursor::error_at(ParseErrorKind::Expected("the end of the command"), 0);
         self.abort_payload(input, Rejection::Syntax(error))
     }
 
-    fn next_payload(&mut self, input: &mut BytesMut) -> Result<Option<Step<Event>>, Error> {
-        let literal = match self.framer.poll(input, self.config.limits.line) {
-            Frame::NeedInput => return Ok(Some(Step::NeedInput)),
-            Frame::Literal(literal) => literal,
-            Frame::Discarded => return self.aborted(),
-            Frame::Whole(_) => {
-                let expected = crate::ParseErrorKind::Expected("a message");
-                let error = Cursor::error_at(expected, 0);
-                self.abort_now(Rejection::Syntax(error));
-                return self.aborted();
+    /// What stands between two literals.
+    fn next_segment(&mut self, input: &mut BytesMut, place: Place, now: Instant) -> Advance {
+        let (text, literal) = match self.framer.poll(input, self.config.limits.line) {
+            Frame::NeedInput => {
+                // Who dribbles here is no better than who dribbles a message.
+                if self.deadlines.when(Timer::Payload).is_none() {
+                    let limit = self.config.limits.payload_time;
+                    self.deadlines.set(Timer::Payload, now + limit);
+                }
+                return Ok(Some(Step::NeedInput));
             }
+            Frame::Literal(literal) => {
+                let text = input.get(..literal.start).unwrap_or_default();
+                (Bytes::copy_from_slice(text), Some(literal))
+            }
+            Frame::Whole(text) => (text, None),
+            Frame::Discarded => return self.aborted(),
             Frame::TooLong => return self.abort_payload(input, Rejection::LineTooLong),
             Frame::BareLf => return self.abort_payload(input, Rejection::BareLf),
         };
-        let prefix = input.get(..literal.start).unwrap_or_default();
-        let mut c = Cursor::new(prefix);
-        self.prepare(&mut c);
-        let parsed = AppendOptions::parse_prefix(&mut c);
-        let rejection = match &parsed {
-            Err(error) => Some(Rejection::Syntax(error.clone())),
-            Ok((_, announced)) => self.forbids_message(literal, *announced),
+        let mut c = match literal {
+            Some(_) => Cursor::new(&text),
+            None => Cursor::line(&text),
         };
-        // RFC 3502 §6.3.11: an empty literal cancels.
-        let rejection = rejection.or((literal.size == 0).then_some(Rejection::Cancelled));
-        if let Some(rejection) = rejection {
-            if !literal.synchronizing {
-                self.abort_now(rejection);
-                self.framer.discard(input, literal.start, literal.size);
-                return Ok(None);
+        self.prepare(&mut c);
+        let parsed = Item::parse_segment(&mut c, place);
+        let Mode::Payload(receiving) = &self.mode else {
+            return Ok(None);
+        };
+        let head = Head {
+            tag: receiving.tag.clone(),
+            replaces: receiving.replaces,
+            mailbox: receiving.mailbox.clone(),
+        };
+        let (messages, total) = (receiving.index, receiving.total);
+        let rejection = match (&parsed, literal) {
+            (Err(error), Some(literal))
+                if error.kind == ParseErrorKind::Incomplete && error.at >= literal.start =>
+            {
+                // A URL's own.
+                match self.forbids_kept(literal) {
+                    None => {
+                        self.keep(literal);
+                        return Ok(None);
+                    }
+                    some => some,
+                }
             }
+            (Err(error), _) => Some(Rejection::Syntax(error.clone())),
+            (Ok(items), literal) => self
+                .forbids_items(&head, items, messages, total)
+                .or_else(|| literal.and_then(|literal| self.forbids_literal(literal))),
+        };
+        if let (Some(rejection), Some(literal)) = (&rejection, literal)
+            && !literal.synchronizing
+        {
+            if literal.size > self.config.limits.skip {
+                return self.too_large_to_skip(literal.size);
+            }
+            self.abort_now(rejection.clone());
+            self.framer.discard(input, literal.start, literal.size);
+            return Ok(None);
+        }
+        if let Some(literal) = literal {
             self.framer.stream(input, literal);
+        }
+        if let Some(rejection) = rejection {
             self.abort_now(rejection);
             return self.aborted();
         }
-        self.framer.stream(input, literal);
-        let Mode::Payload(receiving) = std::mem::replace(&mut self.mode, Mode::Ready) else {
-            return Ok(None);
-        };
-        let Ok((options, announced)) = parsed else {
-            return Ok(None);
-        };
-        let receiving = Receiving {
-            index: receiving.index.saturating_add(1),
-            utf8: announced.utf8,
-            left: literal.size,
-            stage: Stage::Announced {
-                synchronizing: literal.synchronizing,
-            },
-            ..receiving
-        };
-        Ok(Some(self.announce(receiving, options, announced)))
+        if let (Ok(items), Mode::Payload(receiving)) = (parsed, &mut self.mode) {
+            receiving.items = items.into();
+            receiving.synchronizing = literal.is_some_and(|literal| literal.synchronizing);
+            receiving.stage = Stage::Items;
+        }
+        Ok(None)
     }
 
     /// Skips the rest of the command, then answers.
-    fn abort_payload(
-        &mut self,
-        input: &mut BytesMut,
-        rejection: Rejection,
-    ) -> Result<Option<Step<Event>>, Error> {
+    fn abort_payload(&mut self, input: &mut BytesMut, rejection: Rejection) -> Advance {
         self.abort_now(rejection);
         self.framer.discard_line(input);
         Ok(None)
@@ -276,7 +487,7 @@ impl Server {
 
     fn abort_now(&mut self, rejection: Rejection) {
         if let Mode::Payload(receiving) = &mut self.mode {
-            receiving.stage = Stage::Next;
+            receiving.stage = Stage::Segment(Place::Message);
             self.rejecting = Some(Rejected {
                 tag: Some(receiving.tag.clone()),
                 rejection,
@@ -284,7 +495,7 @@ impl Server {
         }
     }
 
-    fn aborted(&mut self) -> Result<Option<Step<Event>>, Error> {
+    fn aborted(&mut self) -> Advance {
         self.deadlines.clear(Timer::Payload);
         self.mode = Mode::Ready;
         let Some(rejected) = self.rejecting.take() else {

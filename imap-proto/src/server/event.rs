@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proto_core::Secret;
 
-use crate::{AppendOptions, Command, Mailbox, ParseError, Tag};
+use crate::{AppendOptions, CatenatePart, Command, Mailbox, ParseError, Replaced, Tag};
 
 /// What a server asks of its host.
 ///
@@ -43,11 +43,17 @@ pub enum Event {
     Idle,
     /// IDLE ended. Answers: `untagged`, then `reply`.
     IdleDone,
-    /// APPEND announces a message.
+    /// APPEND or REPLACE announces a message.
     ///
     /// Answers: `accept_payload`, or `reply` with NO or BAD: then the message
     /// is not sent, or skipped.
     PayloadStart(Payload),
+    /// CATENATE: the next part of the message (RFC 4469). A text's octets
+    /// follow; those that a URL names are the host's to find.
+    ///
+    /// Answers: `accept_payload`, or `reply` with NO, say
+    /// [`Code::BadUrl`](crate::Code::BadUrl).
+    PayloadPart(CatenatePart),
     /// Octets of the message, at most [`Limits::chunk`](crate::Limits::chunk).
     ///
     /// No answer needed; `reply` with NO or BAD ends the command at once, and
@@ -68,17 +74,23 @@ pub enum Event {
     Rejected(Rejected),
 }
 
-/// A message that APPEND announces.
+/// A message that APPEND or REPLACE announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     /// The command's tag.
     pub tag: Tag,
     /// Where it goes.
     pub mailbox: Mailbox,
+    /// REPLACE: which message it comes in place of (RFC 8508). The host
+    /// resolves the number, stores the one, expunges the other, and tells.
+    pub replaces: Option<Replaced>,
     /// Its flags and date.
     pub options: AppendOptions,
-    /// Its size in octets.
+    /// Its size in octets; 0 with CATENATE.
     pub size: u64,
+    /// CATENATE: it is put together of parts, each a
+    /// [`Event::PayloadPart`] (RFC 4469).
+    pub catenate: bool,
     /// Whether it may hold NUL octets (RFC 3516).
     pub binary: bool,
     /// Whether its header may hold UTF-8 (RFC 6855).

@@ -51,7 +51,7 @@ enum Mode {
     /// STARTTLS was answered OK; the handshake is the host's.
     Handshake,
     /// APPEND.
-    Payload(append::Receiving),
+    Payload(Box<append::Receiving>),
     /// Over; output may be left.
     Closed,
 }
@@ -301,6 +301,7 @@ impl Server {
                 let parsed = Command::parse_at(&mut c);
                 match parsed {
                     Ok(command) => self.dispatch(command, input),
+                    Err(_) if append::is_append(&text) => self.begin_whole(&text),
                     Err(error) => {
                         let tag = tag_of(&text);
                         self.reject(tag, Rejection::Syntax(error)).map(Some)
@@ -353,24 +354,33 @@ impl Server {
         {
             return self.refuse(input, literal, Rejection::Syntax(error));
         }
+        if let Some(rejection) = self.forbids_kept(literal) {
+            return self.refuse(input, literal, rejection);
+        }
+        self.keep(literal);
+        Ok(None)
+    }
+
+    /// Why a literal cannot be kept until its command is whole.
+    fn forbids_kept(&self, literal: Announcement) -> Option<Rejection> {
         let limits = &self.config.limits;
         if !literal.synchronizing
             && let Some(rejection) = self.forbids_unsynchronized(literal.size)
         {
-            return self.refuse(input, literal, rejection);
+            return Some(rejection);
         }
         if self.framer.literals() >= limits.literals {
-            return self.refuse(input, literal, Rejection::TooManyLiterals);
+            return Some(Rejection::TooManyLiterals);
         }
-        if literal.size > limits.command.saturating_sub(literal.start) as u64 {
-            let rejection = Rejection::LiteralTooLarge(literal.size);
-            return self.refuse(input, literal, rejection);
-        }
+        let room = limits.command.saturating_sub(literal.start) as u64;
+        (literal.size > room).then_some(Rejection::LiteralTooLarge(literal.size))
+    }
+
+    fn keep(&mut self, literal: Announcement) {
         if literal.synchronizing {
             self.output.push_slice(b"+ OK\r\n");
         }
         self.framer.keep(literal);
-        Ok(None)
     }
 
     /// Why a non-synchronizing literal is not allowed: without LITERAL+ or
@@ -401,12 +411,16 @@ impl Server {
             return self.reject(tag_of(&prefix), rejection).map(Some);
         }
         if literal.size > self.config.limits.skip {
-            let bye = StatusResponse::new(StatusKind::Bye, "Literal too large");
-            self.bye(bye.with(Code::TooBig));
-            return Err(Error::LiteralTooLarge(literal.size));
+            return self.too_large_to_skip(literal.size);
         }
         self.skip(input, literal.start, literal.size, rejection);
         Ok(None)
+    }
+
+    fn too_large_to_skip(&mut self, size: u64) -> Result<Option<Step<Event>>, Error> {
+        let bye = StatusResponse::new(StatusKind::Bye, "Literal too large");
+        self.bye(bye.with(Code::TooBig));
+        Err(Error::LiteralTooLarge(size))
     }
 
     /// Skips the rest of a command; it is answered behind it.
@@ -417,7 +431,9 @@ impl Server {
     }
 
     fn skip_line(&mut self, input: &mut BytesMut, rejection: Rejection) {
-        let tag = tag_of(input);
+        // However much of an endless line is here already.
+        let front = input.len().min(self.config.limits.line);
+        let tag = tag_of(input.get(..front).unwrap_or_default());
         self.rejecting = Some(Rejected { tag, rejection });
         self.framer.discard_line(input);
     }
@@ -558,6 +574,10 @@ impl Server {
 }
 
 /// The tag at the front of what may be no command at all.
+///
+/// One that nothing follows may be the front of a longer one.
 fn tag_of(text: &[u8]) -> Option<Tag> {
-    Tag::parse(&mut Cursor::new(text)).ok()
+    let mut c = Cursor::new(text);
+    let tag = Tag::parse(&mut c).ok()?;
+    (!c.is_end()).then_some(tag)
 }

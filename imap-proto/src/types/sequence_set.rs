@@ -69,6 +69,20 @@ impl SequenceNumber {
     }
 }
 
+impl SequenceNumber {
+    /// `nz-number / "*"`.
+    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        match c.eat(b'*') {
+            true => Ok(Self::Largest),
+            false => c.nz_number().map(Self::Number),
+        }
+    }
+
+    pub(crate) fn encode(self, w: &mut Writer<'_>) {
+        encode_number(self, w);
+    }
+}
+
 impl SequenceRange {
     /// The range from the smaller to the larger end, both included, when
     /// `largest` is the largest in use.

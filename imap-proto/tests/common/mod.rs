@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use imap_proto::{
-    Config, Dialect, Event, FetchItem, Misuse, Output, Response, Server, StatusKind,
-    StatusResponse, Step, Untagged,
+    CatenatePart, Config, Dialect, Event, FetchItem, Misuse, Output, Response, SequenceNumber,
+    Server, StatusKind, StatusResponse, Step, Untagged,
 };
 use proto_core::transcript::{Machine, Shown, unescape};
 
@@ -43,7 +43,7 @@ pub fn show(event: Event) -> Shown {
         },
         Event::AuthData(data) => format!("AuthData {}", text(data.expose())),
         Event::PayloadStart(start) => format!(
-            "PayloadStart {} {} {:?} {:?} {}{}{}",
+            "PayloadStart {} {} {:?} {:?} {}{}{}{}{}",
             start.tag,
             start.mailbox,
             start.options.flags,
@@ -51,7 +51,18 @@ pub fn show(event: Event) -> Shown {
             start.size,
             if start.binary { " binary" } else { "" },
             if start.utf8 { " utf8" } else { "" },
+            if start.catenate { " catenate" } else { "" },
+            start.replaces.map_or(String::new(), |replaced| {
+                let number = match replaced.message {
+                    SequenceNumber::Number(number) => number.to_string(),
+                    SequenceNumber::Largest => "*".into(),
+                };
+                let uid = if replaced.uid { "UID " } else { "" };
+                format!(" replaces {uid}{number}")
+            }),
         ),
+        Event::PayloadPart(CatenatePart::Url(url)) => format!("Url {}", url.to_text()),
+        Event::PayloadPart(CatenatePart::Text { size, .. }) => format!("Text {size}"),
         Event::PayloadEnd { last: true } => "PayloadEnd".into(),
         Event::PayloadEnd { last: false } => "PayloadEnd more".into(),
         Event::PayloadAborted(rejected) => format!("PayloadAborted {}", rejected.rejection),
