@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::lock::DotLock;
 use crate::mailbox::Mailbox;
 use crate::quota::{Ledger, QuotaLimits, QuotaRule, QuotaUsed};
-use crate::{memory, name};
+use crate::{acl, memory, metadata, name};
 
 /// How an account keeps its mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +116,8 @@ pub struct Listed {
     pub selectable: bool,
     /// Whether there are mailboxes below it.
     pub has_children: bool,
+    /// What it is for (RFC 6154 §2), as [`Account::set_special_use`] said.
+    pub special_use: Option<String>,
 }
 
 /// What the mailboxes of an account share.
@@ -143,6 +145,9 @@ pub(crate) enum Site {
     /// Its name.
     Memory(String),
 }
+
+/// Where no time is told: only locks of dead processes are broken, not old ones.
+const NO_CLOCK: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// The file of the last UIDVALIDITY that was given.
 const UID_VALIDITY: &str = "posthaste-uidvalidity";
@@ -389,11 +394,13 @@ impl Account {
     pub(crate) fn existing_site(&self, name: &str) -> Result<Site, Error> {
         let name = name::canonical(name)?;
         let site = self.shared.site(&name)?;
-        if self.shared.site_exists(&site)? {
-            Ok(site)
-        } else {
-            Err(Error::NoSuchMailbox(name))
+        if !self.shared.site_exists(&site)? {
+            if name != "INBOX" {
+                return Err(Error::NoSuchMailbox(name));
+            }
+            self.shared.make(&site)?;
         }
+        Ok(site)
     }
 
     fn handle(&self, name: &str) -> Result<Arc<Mailbox>, Error> {
@@ -437,14 +444,17 @@ impl Account {
         }
         names.insert(vec!["INBOX".to_owned()], true);
         let mut listed: Vec<Listed> = Vec::with_capacity(names.len());
+        let mut uses = metadata::special_uses(&self.shared)?;
         let mut iter = names.into_iter().peekable();
         while let Some((levels, selectable)) = iter.next() {
             // Children follow their parent in this order.
             let has_children = iter
                 .peek()
                 .is_some_and(|(next, _)| next.starts_with(&levels));
+            let name = levels.join("/");
             listed.push(Listed {
-                name: levels.join("/"),
+                special_use: uses.remove(&name),
+                name,
                 selectable,
                 has_children,
             });
@@ -467,7 +477,16 @@ impl Account {
         if name == "INBOX" || self.shared.site_exists(&site)? {
             return Err(Error::MailboxExists(name));
         }
-        self.shared.make(&site)
+        if let Site::Mbox(site) = &site {
+            mbox::check_levels(&self.shared.durable, &self.shared.root, site, &name)?;
+        }
+        // What was said of an earlier mailbox of the name, and could not be taken back in time.
+        metadata::forget(&self.shared, &name, NO_CLOCK)?;
+        self.shared.make(&site)?;
+        if let Some((above, _)) = name.rsplit_once('/') {
+            acl::inherit(&self.shared, &self.shared.site(above)?, &site)?;
+        }
+        Ok(())
     }
 
     /// Makes a mailbox that is to take over the UIDs of another one, unless it has messages or UIDs of its own.
@@ -528,6 +547,7 @@ impl Account {
         {
             mailbox.retire();
         }
+        acl::forget(&self.shared, &site)?;
         match site {
             Site::Maildir(directory) if self.shared.format == Format::MaildirFs => {
                 maildir_fs::delete(durable, &self.shared.root, &directory)
@@ -539,6 +559,7 @@ impl Account {
                 Ok(())
             }
         }?;
+        metadata::forget(&self.shared, &name, NO_CLOCK)?;
         self.shared.quota.doubt(&self.shared)
     }
 
@@ -588,6 +609,9 @@ impl Account {
             if self.shared.site_exists(&site)? {
                 return Err(Error::MailboxExists(target));
             }
+            if let Site::Mbox(site) = &site {
+                mbox::check_levels(&self.shared.durable, &self.shared.root, site, &target)?;
+            }
             moves.push((name.clone(), self.shared.site(&name)?, site));
         }
         if moves.is_empty() {
@@ -598,6 +622,7 @@ impl Account {
                 mailbox.retire();
             }
         }
+        metadata::copy(&self.shared, &from, &to, now)?;
         if self.shared.format == Format::MaildirFs {
             // The directory takes those below it along.
             let root = &self.shared.root;
@@ -605,6 +630,7 @@ impl Account {
             moves.clear();
         }
         for (_, site, target) in moves {
+            acl::renamed(&self.shared, &site, &target)?;
             match (site, target) {
                 (Site::Maildir(from), Site::Maildir(to)) => {
                     self.shared.durable.rename(&from, &to)?
@@ -619,6 +645,7 @@ impl Account {
         if self.shared.format != Format::Memory {
             self.shared.durable.sync_dir(&self.shared.root)?;
         }
+        metadata::forget_below(&self.shared, &from, now)?;
         if self.shared.quota.knows_names() {
             self.shared.quota.doubt(&self.shared)?;
         }

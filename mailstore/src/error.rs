@@ -59,6 +59,17 @@ pub enum Error {
     /// The mailbox has as many keywords as its format can hold.
     #[error("no room for keyword {0:?}")]
     TooManyKeywords(String),
+    /// The name cannot be an entry of metadata.
+    #[error("metadata entry {entry:?}: {reason}")]
+    InvalidEntry {
+        /// The name as given.
+        entry: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The account has as many entries of metadata as it may have.
+    #[error("more than {0} entries of metadata")]
+    TooManyEntries(usize),
     /// The account may not hold so much more.
     #[error(
         "{wanted} {resource} more than {used} in mailbox {mailbox:?} would be above the quota of {limit}"
@@ -149,6 +160,11 @@ impl Error {
             Self::Inbox => Self::Inbox,
             Self::NoSuchMessage(uid) => Self::NoSuchMessage(*uid),
             Self::TooManyKeywords(keyword) => Self::TooManyKeywords(keyword.clone()),
+            Self::InvalidEntry { entry, reason } => Self::InvalidEntry {
+                entry: entry.clone(),
+                reason,
+            },
+            Self::TooManyEntries(limit) => Self::TooManyEntries(*limit),
             Self::OverQuota {
                 mailbox,
                 resource,

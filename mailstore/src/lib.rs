@@ -75,6 +75,7 @@
 //! ```
 
 mod account;
+mod acl;
 mod append;
 mod backend;
 mod delivered;
@@ -87,6 +88,7 @@ mod mailbox;
 mod maildir;
 mod mbox;
 mod memory;
+mod metadata;
 mod mh;
 mod name;
 mod quota;
@@ -97,12 +99,14 @@ mod verify;
 mod wire;
 
 pub use account::{Account, AccountConfig, Format, Listed, Store};
+pub use acl::{Acl, AclEntry, AclIdentifier, ParseRightsError, Principal, Rights};
 pub use append::{Append, AppendOptions, Appended, Delivered, Delivery, DeliveryId};
 pub use durable::{File, Fs, Kind, RealFs, Stat};
 pub use error::Error;
 pub use flags::{FlagChange, FlagMode, Flags, Keywords};
 pub use index::{Addresses, Digest, Envelope, EnvelopeAddress, INDEXED_FIELDS, Indexed};
 pub use mailbox::{Copied, Mailbox, Stored, Watch};
+pub use metadata::{METADATA_ENTRY_LIMIT, METADATA_VALUE_LIMIT};
 pub use name::from_utf7;
 pub use quota::{
     ParseQuotaRuleError, QuotaAmount, QuotaLimits, QuotaResource, QuotaRule, QuotaUsed,

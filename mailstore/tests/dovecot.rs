@@ -250,3 +250,237 @@ fn mbox() {
         &location,
     );
 }
+
+fn interop() -> bool {
+    std::env::var_os("POSTHASTE_INTEROP").is_some_and(|value| value == "1")
+}
+
+#[test]
+fn fs_layout() {
+    if !interop() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("Maildir");
+    let location = format!("maildir:{}:LAYOUT=fs", root.display());
+    let config = AccountConfig::maildir_fs(&root, "host");
+    there_and_back(&config, directory.path(), &location);
+    // The same mailboxes, whoever made them.
+    let account = Store::new().account(&config).unwrap();
+    for name in ["A/B", "INBOX/C", "x.y", "Entwürfe"] {
+        account.create(name).unwrap();
+    }
+    let run = |arguments: &[&str]| doveadm(directory.path(), &location, arguments).unwrap();
+    run(&["mailbox", "create", "A/D", "M"]);
+    run(&["mailbox", "subscribe", "A/D"]);
+    let mut theirs: Vec<String> = run(&["mailbox", "list"])
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let mut ours: Vec<String> = account
+        .list()
+        .unwrap()
+        .into_iter()
+        .map(|listed| listed.name)
+        .collect();
+    // Dovecot tells no level that is no mailbox here.
+    theirs.sort();
+    ours.sort();
+    ours.retain(|name| theirs.contains(name) || !["A", "INBOX"].contains(&name.as_str()));
+    assert_eq!(ours, theirs);
+    assert_eq!(account.subscriptions().unwrap(), ["A/D"]);
+    account.rename("A", "Z", at(10)).unwrap();
+    assert!(run(&["mailbox", "list"]).contains("Z/D\n"));
+    run(&["mailbox", "rename", "Z/D", "Z/E"]);
+    assert!(account.exists("Z/E").unwrap() && !account.exists("Z/D").unwrap());
+}
+
+/// As `doveadm`, with more configuration.
+fn doveadm_with(home: &Path, location: &str, more: &str, arguments: &[&str]) -> String {
+    // The file is written by each call; what is more stands behind the location.
+    doveadm(home, &format!("{location}\n{more}"), arguments).unwrap()
+}
+
+#[test]
+fn quota() {
+    if !interop() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("Maildir");
+    let location = format!("maildir:{}", root.display());
+    let rules = [
+        "*:storage=1M:messages=100",
+        "Trash:storage=+100K",
+        "Junk:ignore",
+    ];
+    let mut config = AccountConfig::maildir(&root, "host");
+    config.quota = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    let more = format!(
+        "mail_plugins = quota\nplugin {{\n  quota = maildir:User\n  quota_rule = {}\n  quota_rule2 = {}\n  quota_rule3 = {}\n}}\n",
+        rules[0], rules[1], rules[2]
+    );
+    let run = |arguments: &[&str]| doveadm_with(directory.path(), &location, &more, arguments);
+    let account = Store::new().account(&config).unwrap();
+    let now = common::now();
+    let inbox = account.mailbox("INBOX", now).unwrap();
+    append(&inbox, Flags::NONE);
+    append(&inbox, Flags::NONE);
+    let theirs = || -> (u64, u64) {
+        let text = run(&["-f", "tab", "quota", "get"]);
+        let value = |name: &str| {
+            let line = text.lines().find(|line| line.contains(name)).unwrap();
+            line.split('\t').nth(2).unwrap().parse().unwrap()
+        };
+        (value("STORAGE"), value("MESSAGE"))
+    };
+    let ours = || {
+        let used = account.quota(now).unwrap().unwrap().1;
+        (used.storage.div_ceil(1024), used.messages)
+    };
+    let sums = || {
+        let text = std::fs::read_to_string(root.join("maildirsize")).unwrap();
+        assert!(text.starts_with("1048576S,100C\n"), "{text}");
+        let add = |at: usize| -> i64 {
+            let numbers = text
+                .lines()
+                .skip(1)
+                .map(|line| line.split_whitespace().nth(at).unwrap());
+            numbers.map(|number| number.parse::<i64>().unwrap()).sum()
+        };
+        (add(0), add(1))
+    };
+    let size = i64::try_from(MESSAGE.len()).unwrap() - 5;
+    assert_eq!(sums(), (2 * size, 2));
+    assert_eq!(theirs(), ours());
+    // Each adds to the file of the other, and takes away from it.
+    let file = directory.path().join("message");
+    std::fs::write(&file, MESSAGE).unwrap();
+    run(&["mailbox", "create", "Junk", "Trash"]);
+    run(&["save", "-m", "INBOX", file.to_str().unwrap()]);
+    run(&["save", "-m", "Junk", file.to_str().unwrap()]);
+    run(&["save", "-m", "Trash", file.to_str().unwrap()]);
+    run(&["expunge", "mailbox", "INBOX", "uid", "1"]);
+    inbox.refresh(now).unwrap();
+    inbox.expunge(&[2], now).unwrap();
+    assert_eq!((theirs().1, ours().1), (2, 2));
+    let counted = sums();
+    run(&["quota", "recalc"]);
+    assert_eq!(sums().1, counted.1);
+    std::fs::remove_file(root.join("maildirsize")).unwrap();
+    assert_eq!((ours().1, theirs().1), (2, 2));
+    // What one of them finds full, the other does too.
+    for _ in 0..98 {
+        append(&inbox, Flags::NONE);
+    }
+    assert_eq!((ours().1, theirs().1), (100, 100));
+    let full = inbox.append(now).and_then(|mut append| {
+        append.write(MESSAGE)?;
+        append.commit(AppendOptions::at(at(1)), now)
+    });
+    assert!(full.is_err());
+}
+
+/// A generator of small numbers, the same on every run.
+fn next(state: &mut u64) -> u64 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+#[test]
+fn acl() {
+    if !interop() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("Maildir");
+    let location = format!("maildir:{}", root.display());
+    let config = AccountConfig::maildir(&root, "host");
+    let account = Store::new().account(&config).unwrap();
+    account.create("Shared").unwrap();
+    let file = root.join(".Shared/dovecot-acl");
+    let names = [
+        "anyone",
+        "authenticated",
+        "owner",
+        "user=bob",
+        "user=somebody",
+        "group=g1",
+        "group=g2",
+        "group-override=g3",
+        "group-override=g1",
+        "user=carl",
+    ];
+    let (mut state, mut given) = (1, 0);
+    for round in 0..60 {
+        let mut text = String::new();
+        for _ in 0..next(&mut state) % 7 {
+            let minus = if next(&mut state).is_multiple_of(3) {
+                "-"
+            } else {
+                ""
+            };
+            let name = names[usize::try_from(next(&mut state)).unwrap() % names.len()];
+            let letters: String = "lrwstipekxa"
+                .chars()
+                .filter(|_| next(&mut state).is_multiple_of(2))
+                .collect();
+            if !text.contains(&format!("\n{minus}{name} "))
+                && !text.starts_with(&format!("{minus}{name} "))
+            {
+                text.push_str(&format!("{minus}{name} {letters}\n"));
+            }
+        }
+        std::fs::write(&file, &text).unwrap();
+        let (user, groups) = [
+            ("bob", &[][..]),
+            ("bob", &["g1"][..]),
+            ("bob", &["g1", "g2"][..]),
+            ("carl", &["g3"][..]),
+            ("somebody", &[][..]),
+        ][round % 5];
+        let more = format!(
+            "mail_plugins = acl\nplugin {{\n  acl = vfile\n  acl_user = {user}\n  acl_groups = {}\n}}\n",
+            groups.join(",")
+        );
+        let said = doveadm_with(
+            directory.path(),
+            &location,
+            &more,
+            &["-f", "tab", "acl", "rights", "Shared"],
+        );
+        let words = said.lines().nth(1).unwrap_or_default();
+        let theirs: Vec<&str> = words.split_whitespace().collect();
+        let who = mailstore::Principal {
+            user: Some(user),
+            groups,
+            owner: user == "somebody",
+        };
+        let rights = account.acl("Shared").unwrap().rights_of(&who);
+        let ours: Vec<&str> = mailstore::Rights::NAMES
+            .iter()
+            .filter(|(right, _, _)| rights.contains(*right))
+            .map(|(_, _, name)| *name)
+            .collect();
+        assert_eq!(ours, theirs, "{user} {groups:?} by\n{text}");
+        given += theirs.len();
+    }
+    assert!(given > 100, "{given}");
+    // What is written here, Dovecot reads.
+    let carl = mailstore::AclIdentifier::User("carl x".to_owned());
+    std::fs::write(&file, "").unwrap();
+    account
+        .set_acl(
+            "Shared",
+            &carl,
+            false,
+            Some(mailstore::Rights::READ),
+            common::now(),
+        )
+        .unwrap();
+    let more = "mail_plugins = acl\nplugin {\n  acl = vfile\n}\n";
+    let said = doveadm_with(directory.path(), &location, more, &["acl", "get", "Shared"]);
+    assert!(said.contains("user=carl x"), "{said}");
+}

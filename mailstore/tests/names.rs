@@ -138,3 +138,26 @@ fn levels_of_the_fs_layout() {
     assert!(!directory.path().join("New").exists());
     assert!(!directory.path().join("..posthaste-deleted").exists());
 }
+
+#[test]
+fn an_mbox_is_a_mailbox_or_a_level() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let config = AccountConfig::mbox(root, root.join("INBOX"), "host");
+    let account = Store::new().account(&config).unwrap();
+    account.create("A").unwrap();
+    account.create("L/B").unwrap();
+    let invalid = |refused: Result<(), Error>| {
+        assert!(
+            matches!(refused, Err(Error::InvalidName { .. })),
+            "{refused:?}"
+        );
+    };
+    invalid(account.create("A/B"));
+    invalid(account.create("A/B/C"));
+    invalid(account.create("L"));
+    invalid(account.rename("L/B", "A/B", now()));
+    invalid(account.rename("A", "L", now()));
+    assert!(!account.exists("A/B").unwrap());
+    assert_eq!(names(&account), ["INBOX", "A", "L/B"]);
+}

@@ -49,6 +49,37 @@ pub(super) fn site(root: &Path, inbox: &Path, name: &str) -> Result<Site, Error>
     Ok(Site { file, side })
 }
 
+/// A file holds messages or a directory mailboxes; none does both.
+pub(super) fn check_levels(
+    durable: &Durable,
+    root: &Path,
+    site: &Site,
+    name: &str,
+) -> Result<(), Error> {
+    let invalid = |reason| {
+        Err(Error::InvalidName {
+            name: name.to_owned(),
+            reason,
+        })
+    };
+    if durable
+        .stat_maybe(&site.file)?
+        .is_some_and(|stat| stat.kind == Kind::Directory)
+    {
+        return invalid("it is a level with mailboxes below it, which an mbox cannot be");
+    }
+    let above = site.file.ancestors().skip(1);
+    for level in above.take_while(|level| *level != root && level.starts_with(root)) {
+        if durable
+            .stat_maybe(level)?
+            .is_some_and(|stat| stat.kind == Kind::File)
+        {
+            return invalid("the mailbox above it is an mbox, which has none below it");
+        }
+    }
+    Ok(())
+}
+
 /// Makes an empty mailbox and the levels above it.
 pub(super) fn make(durable: &Durable, site: &Site) -> Result<(), Error> {
     let Some(directory) = site.file.parent() else {

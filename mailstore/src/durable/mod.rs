@@ -152,11 +152,18 @@ impl Durable {
         self.fs.stat(path).at("stat", path)
     }
 
-    /// `None` when the name does not exist.
+    /// `None` when the name does not exist, or would be below a file.
     pub(crate) fn stat_maybe(&self, path: &Path) -> Result<Option<Stat>, Error> {
         match self.fs.stat(path) {
             Ok(stat) => Ok(Some(stat)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error).at("stat", path),
         }
     }

@@ -165,7 +165,9 @@ impl Account for LocalAccount {
         Box::pin(async {
             let listed = self.run(|account| account.list()).await?;
             let info = |listed: mailstore::Listed| MailboxInfo {
-                special_use: self.special_use(&listed.name),
+                special_use: listed
+                    .special_use
+                    .or_else(|| self.special_use(&listed.name)),
                 name: listed.name,
                 selectable: listed.selectable,
             };
@@ -183,14 +185,21 @@ impl Account for LocalAccount {
         special_use: Option<&'a str>,
     ) -> BoxFuture<'a, StoreResult<()>> {
         Box::pin(async move {
-            if special_use.is_some() && self.special_use(name).as_deref() != special_use {
-                return Err(StoreError::Name {
-                    name: name.to_owned(),
-                    reason: "the configuration gives special uses".into(),
-                });
-            }
+            let special_use = special_use
+                .filter(|special_use| self.special_use(name).as_deref() != Some(*special_use))
+                .map(str::to_owned);
             let name = name.to_owned();
-            self.run(move |account| account.create(&name)).await
+            self.run(move |account| {
+                account.create(&name)?;
+                match special_use {
+                    // Without its use, what was asked for is not there.
+                    Some(special_use) => account
+                        .set_special_use(&name, Some(&special_use), SystemTime::now())
+                        .inspect_err(|_| drop(account.delete(&name))),
+                    None => Ok(()),
+                }
+            })
+            .await
         })
     }
 
