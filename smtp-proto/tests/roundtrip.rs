@@ -12,7 +12,8 @@ use bytes::BytesMut;
 use common::session::Session;
 use proptest::prelude::*;
 use smtp_proto::{
-    Address, Capabilities, Command, Config, EnhancedCode, Event, Lenient, Reply, ReplyParser,
+    Address, Attribute, AuthStart, Bdat, Burl, Capabilities, Command, Config, EnhancedCode, Etrn,
+    Event, Hello, HelloVerb, Lenient, Lookup, Orcpt, ProxyAttributes, Reply, ReplyParser, Secret,
 };
 
 fn domain() -> impl Strategy<Value = String> {
@@ -97,6 +98,163 @@ proptest! {
         let shown = rcpt.to_string();
         let again = Command::parse(shown.as_bytes(), &Lenient::default()).unwrap();
         prop_assert_eq!(again, Command::Rcpt(rcpt));
+    }
+
+    /// Every command, put together by hand, is read as what it was.
+    #[test]
+    fn commands(
+        domain in domain(),
+        word in "[!-~]{1,12}",
+        text in "[a-zA-Z][ -~]{0,20}[!-~]",
+        octets in prop::collection::vec(any::<u8>(), 0..60),
+        size: u64,
+        flag: bool,
+        which in 0_u8..12,
+    ) {
+        let upper = |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "").to_ascii_uppercase();
+        let plain = domain.trim_matches(['[', ']']).to_owned();
+        let name: String = upper(&text).chars().take(20).collect();
+        let command = match which {
+            0 => Command::Hello(Hello { verb: HelloVerb::Ehlo, domain: domain.clone().into() }),
+            1 => Command::Hello(Hello { verb: HelloVerb::Lhlo, domain: domain.clone().into() }),
+            2 => Command::Bdat(Bdat { size, last: flag }),
+            3 => Command::Burl(Burl { url: format!("imap:{word}").into(), last: flag }),
+            4 => Command::Vrfy(Lookup { name: text.clone().into(), smtputf8: flag }),
+            5 => Command::Expn(Lookup { name: text.clone().into(), smtputf8: flag }),
+            6 if !domain.starts_with('[') => Command::Etrn(match flag {
+                true => Etrn::Subdomains(plain.into()),
+                false => Etrn::Host(plain.into()),
+            }),
+            7 => Command::Etrn(Etrn::Queue(word.clone().into())),
+            8 => Command::Help(flag.then(|| text.clone().into())),
+            9 => Command::Auth(AuthStart {
+                mechanism: name.clone().into(),
+                initial_response: flag.then(|| Secret::new(octets.clone())),
+            }),
+            10 => Command::Xclient(ProxyAttributes {
+                attributes: vec![Attribute {
+                    name: name.clone().into(),
+                    value: flag.then(|| text.clone().into()),
+                }],
+            }),
+            _ => Command::Xforward(ProxyAttributes {
+                attributes: vec![
+                    Attribute { name: "ADDR".into(), value: Some(domain.clone().into()) },
+                    Attribute { name: "IDENT".into(), value: Some(word.clone().into()) },
+                ],
+            }),
+        };
+        let shown = command.to_string();
+        let again = Command::parse(shown.as_bytes(), &Lenient::default());
+        prop_assert_eq!(again.map_err(|error| (error, shown)), Ok(command));
+    }
+
+    /// The parameters of an original recipient.
+    #[test]
+    fn original_recipients(address_type in "[a-zA-Z0-9-]{1,9}", address in "[ -~ü]{1,30}") {
+        let orcpt = Orcpt::new(&address_type, &address).unwrap();
+        prop_assert_eq!(orcpt.address_type(), &address_type);
+        prop_assert_eq!(orcpt.address(), &address);
+        let line = format!("RCPT TO:<a@b> ORCPT={orcpt}");
+        match Command::parse(line.as_bytes(), &Lenient::default()) {
+            Ok(Command::Rcpt(rcpt)) => prop_assert_eq!(rcpt.orcpt.as_ref(), Some(&orcpt)),
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn enhanced_codes(class in prop::sample::select(vec![2_u8, 4, 5]), subject in 0_u16..1000, detail in 0_u16..1000, rest in "[ -~]{0,9}") {
+        let code = EnhancedCode::new(class, subject, detail);
+        let text = format!("{code} {rest}");
+        prop_assert_eq!(EnhancedCode::parse_prefix(&text), Some((code, &rest[..])));
+        let shown = code.to_string();
+        prop_assert_eq!(EnhancedCode::parse_prefix(&shown), Some((code, "")));
+    }
+
+    /// What a server offers is what a client understands.
+    #[test]
+    fn offers(
+        bits: u32,
+        size in 1_u64..u64::MAX,
+        seconds in 1_u32..999_999_999,
+        recipients in 1_u32..999_999,
+    ) {
+        let bit = |at: u32| bits >> at & 1 == 1;
+        let mut config = Config::new("foo.com");
+        config.limits.message_size = size;
+        config.limits.recipients = recipients;
+        config.limits.transactions = bit(0).then_some(7);
+        config.auth_needs_tls = false;
+        let offered = &mut config.extensions;
+        for (at, flag) in [
+            &mut offered.pipelining,
+            &mut offered.size,
+            &mut offered.eight_bit_mime,
+            &mut offered.enhanced_status_codes,
+            &mut offered.help,
+            &mut offered.chunking,
+            &mut offered.binary_mime,
+            &mut offered.starttls,
+            &mut offered.smtputf8,
+            &mut offered.dsn,
+            &mut offered.etrn,
+            &mut offered.mtrk,
+            &mut offered.rrvs,
+            &mut offered.limits,
+            &mut offered.vrfy,
+            &mut offered.expn,
+        ].into_iter().enumerate() {
+            *flag = bit(u32::try_from(at).unwrap() + 1);
+        }
+        offered.burl = bit(17).then(|| "imap".into());
+        offered.auth = if bit(18) { vec!["PLAIN".into(), "LOGIN".into()] } else { Vec::new() };
+        offered.deliver_by = bit(19).then_some(seconds);
+        offered.future_release = bit(20).then(|| smtp_proto::FutureRelease {
+            max_interval: seconds,
+            max_date_time: "2027-01-01T00:00:00Z".into(),
+        });
+        offered.mt_priority = bit(21).then(|| bit(22).then(|| "MIXER".into()));
+        offered.no_soliciting = bit(23).then(|| bit(24).then(|| "net.example:ADV".into()));
+        offered.xclient = if bit(25) { vec!["NAME".into()] } else { Vec::new() };
+        offered.xforward = if bit(26) { vec!["ADDR".into()] } else { Vec::new() };
+        offered.others = vec!["X-OWN a".into()];
+        let offered = config.extensions.clone();
+        let said = Session::new(config).feed(b"EHLO a\r\n");
+        let mut parser = ReplyParser::default();
+        let lines = said.split_terminator("\r\n");
+        let reply = lines.filter_map(|line| parser.line(line.as_bytes()).unwrap()).next().unwrap();
+        let seen = Capabilities::from(reply);
+        prop_assert_eq!(seen.domain(), "foo.com");
+        prop_assert_eq!(seen.pipelining, offered.pipelining);
+        prop_assert_eq!(seen.size, offered.size.then_some(Some(size)));
+        prop_assert_eq!(seen.eight_bit_mime, offered.eight_bit_mime);
+        prop_assert_eq!(seen.enhanced_status_codes, offered.enhanced_status_codes);
+        prop_assert_eq!(seen.help, offered.help);
+        prop_assert_eq!(seen.chunking, offered.chunking);
+        prop_assert_eq!(seen.binary_mime, offered.binary_mime && offered.chunking);
+        prop_assert_eq!(seen.burl, offered.burl.is_some() && offered.chunking);
+        prop_assert_eq!(seen.starttls, offered.starttls);
+        prop_assert_eq!(seen.auth, !offered.auth.is_empty());
+        prop_assert!(seen.auth().eq(offered.auth.iter()));
+        prop_assert_eq!(seen.smtputf8, offered.smtputf8);
+        prop_assert_eq!(seen.dsn, offered.dsn);
+        prop_assert_eq!(seen.etrn, offered.etrn);
+        prop_assert_eq!(seen.mtrk, offered.mtrk);
+        prop_assert_eq!(seen.rrvs, offered.rrvs);
+        prop_assert!(!seen.requiretls);
+        prop_assert_eq!(seen.vrfy, offered.vrfy);
+        prop_assert_eq!(seen.expn, offered.expn);
+        prop_assert_eq!(seen.deliver_by, offered.deliver_by.map(Some));
+        prop_assert_eq!(seen.future_release, offered.future_release.as_ref().map(|_| seconds));
+        prop_assert_eq!(seen.mt_priority, offered.mt_priority.is_some());
+        prop_assert_eq!(seen.mt_priority_profile().map(Into::into), offered.mt_priority.flatten());
+        prop_assert_eq!(seen.no_soliciting, offered.no_soliciting.is_some());
+        prop_assert_eq!(seen.solicitations().map(Into::into), offered.no_soliciting.flatten());
+        prop_assert!(seen.xclient_attributes().eq(offered.xclient.iter()));
+        prop_assert!(seen.xforward_attributes().eq(offered.xforward.iter()));
+        prop_assert_eq!(seen.recipients_max, offered.limits.then_some(recipients));
+        prop_assert_eq!(seen.mails_max, offered.limits.then_some(7).filter(|_| bit(0)));
+        prop_assert!(seen.others().eq(["X-OWN a"]));
     }
 
     #[test]

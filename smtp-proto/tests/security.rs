@@ -486,3 +486,144 @@ fn lenient_forms_are_refused_unless_named() {
         assert!(Command::parse(line.as_bytes(), &lenient).is_ok(), "{line}");
     }
 }
+
+/// Two messages in one go are two messages, where pipelining is offered; a
+/// client that was not told so is sent off, when the configuration says that.
+#[test]
+fn pipelined_after_the_end_of_data() {
+    let second = "MAIL FROM:<e@f>\r\nRCPT TO:<g@h>\r\nDATA\r\n";
+    let wire = format!("x\r\n.\r\n{second}y\r\n.\r\n");
+    for (hello, strict) in [("EHLO", false), ("HELO", false), ("HELO", true)] {
+        let mut config = Config::new("foo.com");
+        config.reject_early_commands = strict;
+        let mut session = Session::new(config);
+        for line in [hello, "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA"] {
+            let line = match line {
+                "EHLO" | "HELO" => format!("{line} a\r\n"),
+                line => format!("{line}\r\n"),
+            };
+            session.feed(line.as_bytes());
+        }
+        let said = session.feed(wire.as_bytes());
+        let ends = session.count(|event| matches!(event, Event::PayloadEnd));
+        if strict {
+            assert_eq!(ends, 0);
+            assert!(said.starts_with("554 5.5.0 "), "{said}");
+            assert_eq!(session.error, Some(Error::EarlyCommand));
+            assert_eq!(session.count(|event| matches!(event, Event::Reset)), 1);
+        } else {
+            assert_eq!(ends, 2);
+            assert_eq!(session.payload, b"x\r\ny\r\n");
+        }
+    }
+}
+
+/// What may not be followed by anything yet (RFC 2920 §3.1), and what may.
+#[test]
+fn commands_that_come_too_early() {
+    let strict = || {
+        let mut config = Config::new("foo.com");
+        config.reject_early_commands = true;
+        Session::new(config)
+    };
+    let hello = "EHLO a\r\n";
+    let envelope = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n";
+    for (before, together, refused) in [
+        ("", "EHLO a\r\nMAIL FROM:<a@b>\r\n", true),
+        ("HELO a\r\n", envelope, true),
+        ("HELO a\r\n", "RSET\r\nQUIT\r\n", true),
+        ("HELO a\r\n", "FOO\r\nBAR\r\n", true),
+        (hello, "NOOP\r\nNOOP\r\n", true),
+        (hello, "VRFY a\r\nNOOP\r\n", true),
+        (
+            hello,
+            "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nx\r\n.\r\n",
+            true,
+        ),
+        (hello, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n", false),
+        (
+            hello,
+            "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 3 LAST\r\nx\r\nQUIT\r\n",
+            false,
+        ),
+        (hello, "RSET\r\nQUIT\r\n\r\n", false),
+    ] {
+        let mut session = strict();
+        session.feed(before.as_bytes());
+        let said = session.feed(together.as_bytes());
+        let ended = session.error == Some(Error::EarlyCommand);
+        assert_eq!(ended, refused, "{together:?}: {said}");
+        assert_eq!(said.contains("554 5.5.0 "), refused, "{together:?}: {said}");
+        // One by one, nothing of it is too early.
+        let mut session = strict();
+        session.feed(before.as_bytes());
+        for line in together.split_inclusive("\r\n") {
+            session.feed(line.as_bytes());
+        }
+        assert_eq!(session.error, None, "{together:?}");
+    }
+}
+
+/// Lines of an AUTH exchange may have 12,288 octets (RFC 4954 §4), both ways.
+#[test]
+fn long_lines_of_auth() {
+    let strict = || {
+        let mut config = Config::new("foo.com");
+        config.extensions.auth = vec!["PLAIN".into()];
+        config.auth_needs_tls = false;
+        let mut session = Session::new(config);
+        session.feed(b"EHLO a\r\n");
+        session
+    };
+    // "AUTH PLAIN " and CRLF besides.
+    for (len, code) in [(12_276, "235"), (12_280, "500")] {
+        let line = format!("AUTH PLAIN {}\r\n", "A".repeat(len));
+        for piece in [1, 100, 20_000] {
+            let said = strict().feed_cut(line.as_bytes(), piece);
+            assert!(said.starts_with(code), "{len}: {said}");
+        }
+    }
+    // Another command of that length is none.
+    let line = format!("NOOP {}\r\n", "A".repeat(3000));
+    assert!(strict().feed(line.as_bytes()).starts_with("500 5.5.2 "));
+    // At the limit of command lines, and one octet above it.
+    let line = |len: usize| format!("NOOP {}\r\n", "A".repeat(len - 5));
+    assert!(strict().feed(line(2048).as_bytes()).starts_with("250 "));
+    assert!(strict().feed(line(2049).as_bytes()).starts_with("500 "));
+
+    let config = Arc::new({
+        let mut config = ClientConfig::new("a.example").unwrap();
+        config.auth_needs_tls = false;
+        config
+    });
+    let mut client = Client::new(config, Instant::now());
+    let mut input = BytesMut::from("220 x\r\n250-x\r\n250 AUTH PLAIN\r\n");
+    let step = client.poll(&mut input, Instant::now());
+    assert_eq!(step, Ok(Step::Event(ClientEvent::Ready)));
+    assert!(client.auth("PLAIN", Some(&[0; 9300])).is_err());
+    assert!(client.auth("PLAIN", Some(&[0; 9200])).is_ok());
+}
+
+/// DATA and BDAT do not mix within a message (RFC 3030 §3), in any order.
+#[test]
+fn data_and_chunks_do_not_mix() {
+    let envelope = b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n";
+    let mut session = Session::new(Config::new("foo.com"));
+    session.feed(envelope);
+    session.feed(b"BDAT 3\r\nx\r\n");
+    assert!(session.feed(b"DATA\r\n").starts_with("503 "));
+    assert!(session.feed(b"RCPT TO:<e@f>\r\n").starts_with("503 "));
+    assert!(session.feed(b"BDAT 0 LAST\r\n").starts_with("250 "));
+    assert_eq!(session.payload, b"x\r\n");
+    // In a message by DATA, BDAT is text.
+    let mut session = Session::new(Config::new("foo.com"));
+    session.feed(envelope);
+    session.feed(b"DATA\r\nBDAT 5 LAST\r\n.\r\nNOOP\r\n");
+    assert_eq!(session.payload, b"BDAT 5 LAST\r\n");
+    // BINARYMIME goes by BDAT alone.
+    let mut config = Config::new("foo.com");
+    config.extensions.binary_mime = true;
+    let mut session = Session::new(config);
+    session.feed(b"EHLO a\r\nMAIL FROM:<a@b> BODY=BINARYMIME\r\nRCPT TO:<c@d>\r\n");
+    assert!(session.feed(b"DATA\r\n").starts_with("503 "));
+}

@@ -28,6 +28,9 @@ impl Server {
         line: &[u8],
         more: bool,
     ) -> Option<Step<Event>> {
+        if more && self.is_early(verb.map(|(verb, _)| verb)) {
+            return Some(self.early_command(verb.map(|(verb, _)| verb)));
+        }
         let Some((verb, at)) = verb else {
             let error = ParseError::new(ParseErrorKind::UnknownCommand, 0);
             return Some(self.reject(None, Fault::Syntax(error), syntax_reply(None, error)));
@@ -55,6 +58,48 @@ impl Server {
                 }
                 Some(step)
             }
+        }
+    }
+
+    /// Whether nothing may have come behind this command yet (RFC 2920 §3.1).
+    /// QUIT may have, as nobody reads it.
+    fn is_early(&self, verb: Option<Verb>) -> bool {
+        self.config.reject_early_commands
+            && match verb {
+                // The chunk follows it.
+                Some(Verb::Bdat) => !self.config.extensions.chunking,
+                Some(Verb::Quit) => false,
+                Some(
+                    Verb::Ehlo
+                    | Verb::Helo
+                    | Verb::Lhlo
+                    | Verb::Data
+                    | Verb::Vrfy
+                    | Verb::Expn
+                    | Verb::Noop,
+                ) => true,
+                _ => !self.may_pipeline(),
+            }
+    }
+
+    /// Whether this client was told that it may send commands in groups.
+    pub(super) fn may_pipeline(&self) -> bool {
+        let greeted = matches!(self.hello, Some(HelloVerb::Ehlo | HelloVerb::Lhlo));
+        self.config.extensions.pipelining && greeted
+    }
+
+    /// 554, and over.
+    pub(super) fn early_command(&mut self, verb: Option<Verb>) -> Step<Event> {
+        let reply = Reply::new(554, [5, 5, 0], "Error: SMTP protocol synchronization");
+        let step = self.refuse(verb, Fault::EarlyCommand, reply);
+        let open = self.transaction.is_some();
+        self.close(Some(Error::EarlyCommand));
+        match step {
+            Step::Event(event) if open => {
+                self.pending = Some(event);
+                Step::Event(Event::Reset)
+            }
+            step => step,
         }
     }
 

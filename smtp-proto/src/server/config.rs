@@ -50,6 +50,13 @@ pub struct Config {
     /// Whether a client that talks before the greeting is sent off with 554
     /// (RFC 5321 §4.3.1). Only the greeting delay gives it a chance to.
     pub reject_early_talkers: bool,
+    /// Whether a client is sent off with 554 that sends more before it may:
+    /// commands in one go where PIPELINING was not offered or HELO was said,
+    /// anything behind EHLO, DATA, VRFY, EXPN or NOOP (RFC 2920 §3.1), a
+    /// message before 354. Programs that send mail in bulk do so, and so does
+    /// a message smuggled behind another. Off: a client may have been told by
+    /// other servers that it may. Seen is only what has come together.
+    pub reject_early_commands: bool,
 }
 
 /// Which protocol a server speaks.
@@ -206,6 +213,7 @@ impl Config {
             tls_required: false,
             unknown_parameters: false,
             reject_early_talkers: true,
+            reject_early_commands: false,
         }
     }
 

@@ -183,6 +183,10 @@ pub enum Fault {
     /// The client talked before the greeting.
     #[error("talked before the greeting")]
     EarlyTalker,
+    /// The client sent more than it might, under
+    /// [`Config::reject_early_commands`](super::Config::reject_early_commands).
+    #[error("sent before it might be")]
+    EarlyCommand,
     /// Over the limit of commands between two messages.
     #[error("too many commands without mail")]
     TooManyIdleCommands,
@@ -204,6 +208,9 @@ pub enum Error {
     /// The client talked before the greeting.
     #[error("talked before the greeting")]
     EarlyTalker,
+    /// The client sent more than it might.
+    #[error("sent before it might be")]
+    EarlyCommand,
     /// The client closed within a command, a transaction or a message.
     #[error("closed before the end")]
     UnexpectedEof,

@@ -80,6 +80,15 @@ impl Server {
                 DotStep::NeedInput => None,
                 DotStep::End => {
                     self.deadlines.clear(Timer::Payload);
+                    // A message behind this one, perhaps: nobody was told that
+                    // it may come.
+                    if self.config.reject_early_commands
+                        && !input.is_empty()
+                        && !self.may_pipeline()
+                        && !is_quit(input)
+                    {
+                        return Some(self.early_command(Some(Verb::Data)));
+                    }
                     return self.message_end();
                 }
             },
@@ -246,6 +255,11 @@ impl Stream {
             .saturating_add(earned)
             .min(timeouts.data_block);
     }
+}
+
+/// Whether nothing but the session's end comes.
+fn is_quit(input: &[u8]) -> bool {
+    input.eq_ignore_ascii_case(b"QUIT\r\n")
 }
 
 fn too_large() -> Reply {

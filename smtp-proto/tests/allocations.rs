@@ -1,0 +1,115 @@
+//! What a command and an idle connection cost the heap.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use allocation_counter::measure;
+use bytes::{Buf, BytesMut};
+use smtp_proto::{Client, ClientConfig, Command, Config, Event, Lenient, Reply, Server, Step};
+
+/// Allocations that a line's command takes.
+fn allocations(line: &str) -> u64 {
+    let mut command = None;
+    let info = measure(|| {
+        command = Some(Command::parse(line.as_bytes(), &Lenient::default()).unwrap());
+    });
+    assert!(command.is_some());
+    info.count_total
+}
+
+/// Nothing but the addresses that the host gets to keep.
+#[test]
+fn commands_allocate_their_addresses_only() {
+    for (line, count) in [
+        ("EHLO client.example.org", 1),
+        ("MAIL FROM:<>", 0),
+        ("MAIL FROM:<> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS", 0),
+        ("MAIL FROM:<a@example.org> SIZE=1000 BODY=8BITMIME", 1),
+        ("MAIL FROM:<@a.example:\"a b\"@[192.0.2.1]> REQUIRETLS", 1),
+        ("RCPT TO:<Postmaster>", 0),
+        ("RCPT TO:<b@example.org>", 1),
+        ("RCPT TO:<b@example.org> NOTIFY=SUCCESS,FAILURE,DELAY", 1),
+        // The original recipient is an address of its own.
+        (
+            "RCPT TO:<b@example.org> NOTIFY=NEVER ORCPT=rfc822;b@example.org",
+            2,
+        ),
+        ("DATA", 0),
+        ("BDAT 1000 LAST", 0),
+        ("RSET", 0),
+        ("NOOP", 0),
+        ("QUIT", 0),
+    ] {
+        assert_eq!(allocations(line), count, "{line}");
+    }
+}
+
+/// Says yes to everything, and reads all replies.
+fn serve(server: &mut Server, input: &mut BytesMut, now: Instant) {
+    loop {
+        match server.poll(input, now).unwrap() {
+            Step::Event(Event::PayloadStart(_)) => server.accept_payload().unwrap(),
+            Step::Event(event) if event.wants_answer() => {
+                server.reply(Reply::new(250, [2, 0, 0], "Ok")).unwrap();
+            }
+            Step::Event(_) => {}
+            Step::NeedInput => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let output = server.output();
+    output.advance(output.remaining());
+}
+
+/// A connection that has greeted, has sent a message, and waits: less than
+/// 1 KiB in the machine, heap and all.
+#[test]
+fn an_idle_server_is_small() {
+    let config = Arc::new(Config::new("mx.example.org"));
+    let now = Instant::now();
+    for wire in [
+        "EHLO client.example.org\r\n",
+        "EHLO client.example.org\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n",
+    ] {
+        let mut input = BytesMut::from(wire);
+        let mut server = None;
+        let info = measure(|| {
+            let mut fresh = Server::new(Arc::clone(&config), now);
+            serve(&mut fresh, &mut input, now);
+            server = Some(fresh);
+        });
+        let heap = usize::try_from(info.bytes_current).unwrap();
+        let all = size_of::<Server>() + heap;
+        assert!(all < 1024, "{} + {heap} octets", size_of::<Server>());
+        assert!(server.unwrap().poll_timeout().is_some());
+    }
+}
+
+/// A client that knows what the server offers, and waits.
+#[test]
+fn an_idle_client_is_small() {
+    let config = Arc::new(ClientConfig::new("client.example").unwrap());
+    let now = Instant::now();
+    let offer = "220 mx.example ESMTP\r\n250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n\
+                 250-ETRN\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n\
+                 250-8BITMIME\r\n250-DSN\r\n250 CHUNKING\r\n";
+    let mut input = BytesMut::from(offer);
+    let mut client = None;
+    let info = measure(|| {
+        let mut fresh = Client::new(Arc::clone(&config), now);
+        while let Ok(Step::Event(_)) = fresh.poll(&mut input, now) {}
+        let output = fresh.output();
+        output.advance(output.remaining());
+        client = Some(fresh);
+    });
+    let heap = usize::try_from(info.bytes_current).unwrap();
+    let all = size_of::<Client>() + heap;
+    assert!(all < 1536, "{} + {heap} octets", size_of::<Client>());
+    assert!(client.unwrap().capabilities().chunking);
+}
