@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
+use proto_core::{DotDecoder, DotEncoder, DotStep, Output};
 use smtp_proto::{
     Address, BareNewline, Capabilities, Client, ClientConfig, ClientEvent, Command, Config, Event,
     Lenient, Mail, Misuse, Rcpt, Reply, ReplyParser, Server, Step,
@@ -161,7 +162,7 @@ pub fn client(data: &[u8]) {
     }
 }
 
-/// What parses is shown as something that parses to the same.
+/// A command that parses is shown as one that parses to the same.
 pub fn grammar(data: &[u8]) {
     if let Ok(command) = Command::parse(data, &Lenient::default()) {
         let shown = command.to_string();
@@ -170,24 +171,106 @@ pub fn grammar(data: &[u8]) {
             Ok(command)
         );
     }
-    if let Ok(text) = std::str::from_utf8(data)
-        && let Ok(address) = text.parse::<Address>()
-    {
-        assert_eq!(address.as_str(), text);
-        let again = Address::new(&address.unquoted_local_part(), address.domain());
-        assert!(again.is_ok() || text.len() > 60);
+}
+
+/// An address that parses is shown as it was written, and can be put together
+/// again from what it means.
+pub fn address(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(address) = text.parse::<Address>() else {
+        return;
+    };
+    assert_eq!(address.as_str(), text);
+    assert!(!address.ascii_domain().is_empty());
+    match Address::new(&address.unquoted_local_part(), address.domain()) {
+        Ok(again) => assert_eq!(again.unquoted_local_part(), address.unquoted_local_part()),
+        // Quotes may make it longer than it may be.
+        Err(_) => assert!(address.local_part().len() > 32),
     }
+}
+
+/// A reply's lines, and the offer in them; what is sent on is one reply of
+/// sound lines.
+pub fn reply(data: &[u8]) {
     let mut parser = ReplyParser::default();
     for line in data.split(|&octet| octet == b'\n') {
-        match parser.line(line) {
-            Ok(Some(reply)) => {
-                let mut wire = BytesMut::new();
-                reply.encode(&mut wire);
-                assert!(wire.ends_with(b"\r\n"));
-                let _ = Capabilities::from(reply).others().count();
-            }
-            Ok(None) => {}
+        let reply = match parser.line(line) {
+            Ok(Some(reply)) => reply,
+            Ok(None) => continue,
             Err(_) => return,
+        };
+        let mut wire = BytesMut::new();
+        reply.encode(&mut wire);
+        assert!(wire.ends_with(b"\r\n"));
+        let mut again = ReplyParser::default();
+        let mut rest = wire
+            .strip_suffix(b"\r\n")
+            .unwrap_or_default()
+            .split(|&o| o == b'\n');
+        let last = rest.next_back().unwrap_or_default();
+        for line in rest {
+            let line = line.strip_suffix(b"\r").unwrap_or_default();
+            assert!(line.len() <= 510 && !line.contains(&b'\r'));
+            assert_eq!(again.line(line), Ok(None));
+        }
+        let read = again.line(last).ok().flatten();
+        assert_eq!(read.map(|read| read.code()), Some(reply.code()));
+        let capabilities = Capabilities::from(reply);
+        assert!(capabilities.auth().all(|word| !word.is_empty()));
+        let _ = capabilities.others().count();
+    }
+}
+
+/// Message data: the first octet says how they are cut. However they are cut,
+/// a server takes the same message from them; and what a client sends of any
+/// octets is one message, with nothing behind it.
+pub fn data(data: &[u8]) {
+    let [cut, octets @ ..] = data else {
+        return;
+    };
+    let cut = usize::from(*cut).max(1);
+    for policy in [
+        BareNewline::Reject,
+        BareNewline::Pass,
+        BareNewline::Normalise,
+    ] {
+        assert_eq!(
+            decoded(octets, octets.len().max(1), policy),
+            decoded(octets, cut, policy)
+        );
+    }
+    let mut output = Output::default();
+    let mut encoder = DotEncoder::normalising();
+    for piece in octets.chunks(cut) {
+        encoder.encode(&Bytes::copy_from_slice(piece), &mut output);
+    }
+    encoder.finish(&mut output);
+    let wire = output.copy_to_bytes(output.len());
+    let (message, rest) = decoded(&wire, cut, BareNewline::Reject);
+    assert_eq!(rest, Some(Vec::new()));
+    assert!(message.is_empty() || message.ends_with(b"\r\n"));
+}
+
+/// The message, and what stands behind its end where it ends.
+fn decoded(wire: &[u8], cut: usize, policy: BareNewline) -> (Vec<u8>, Option<Vec<u8>>) {
+    let mut decoder = DotDecoder::new(policy);
+    let mut input = BytesMut::new();
+    let mut pieces = wire.chunks(cut);
+    let mut message = Vec::new();
+    loop {
+        match decoder.step(&mut input, cut.max(4)) {
+            DotStep::Chunk(chunk) => message.extend_from_slice(&chunk),
+            DotStep::End => {
+                let mut rest = input.to_vec();
+                rest.extend(pieces.flatten());
+                return (message, Some(rest));
+            }
+            DotStep::NeedInput => match pieces.next() {
+                Some(piece) => input.extend_from_slice(piece),
+                None => return (message, None),
+            },
         }
     }
 }
@@ -228,5 +311,20 @@ mod tests {
     #[test]
     fn grammar() {
         replay("smtp_grammar", super::grammar);
+    }
+
+    #[test]
+    fn address() {
+        replay("smtp_address", super::address);
+    }
+
+    #[test]
+    fn reply() {
+        replay("smtp_reply", super::reply);
+    }
+
+    #[test]
+    fn data() {
+        replay("smtp_data", super::data);
     }
 }
