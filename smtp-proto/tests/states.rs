@@ -54,26 +54,119 @@ const TABLE: [(&str, [u16; 7]); 21] = [
     ("MAIL", [503, 501, 501, 503, 503, 503, 503]),
 ];
 
+/// What is offered on top of that, where all of it is.
+const OFFERED: [(&str, [u16; 7]); 7] = [
+    ("BURL imap://a/b LAST", [503, 503, 503, 503, 250, 554, 250]),
+    ("BURL imap://a/b", [503, 503, 503, 503, 250, 554, 250]),
+    ("VRFY a", [250, 250, 250, 250, 250, 250, 250]),
+    ("EXPN a", [250, 250, 250, 250, 250, 250, 250]),
+    ("HELP", [250, 250, 250, 250, 250, 250, 250]),
+    ("XCLIENT NAME=a", [220, 220, 220, 503, 503, 503, 503]),
+    ("XFORWARD NAME=a", [250, 250, 250, 250, 250, 250, 250]),
+];
+
+/// Under LMTP, whose states are greeted with LHLO.
+const LMTP: [(&str, [u16; 7]); 6] = [
+    ("EHLO a", [502, 502, 502, 502, 502, 502, 502]),
+    ("HELO a", [502, 502, 502, 502, 502, 502, 502]),
+    ("LHLO a", [250, 250, 250, 250, 250, 250, 250]),
+    ("MAIL FROM:<a@b>", [503, 250, 250, 503, 503, 503, 503]),
+    ("DATA", [503, 503, 503, 503, 354, 503, 503]),
+    ("BDAT 0 LAST", [503, 503, 503, 503, 250, 503, 250]),
+];
+
+/// Where TLS, or AUTH, must come first.
+const GUARDED: [(&str, u16, u16); 12] = [
+    ("EHLO a", 250, 250),
+    ("MAIL FROM:<a@b>", 530, 530),
+    ("RCPT TO:<a@b>", 530, 530),
+    ("DATA", 530, 530),
+    ("BDAT 0 LAST", 530, 530),
+    ("VRFY a", 530, 530),
+    ("ETRN a", 530, 530),
+    ("AUTH PLAIN =", 530, 235),
+    ("STARTTLS", 220, 220),
+    ("NOOP", 250, 250),
+    ("RSET", 250, 250),
+    ("QUIT", 221, 221),
+];
+
+/// What most of the tables are of.
+fn config(lmtp: bool) -> Config {
+    let mut config = match lmtp {
+        true => Config::lmtp("foo.com"),
+        false => Config::new("foo.com"),
+    };
+    config.extensions.starttls = true;
+    config.extensions.etrn = true;
+    config.extensions.auth = vec!["PLAIN".into()];
+    config.auth_needs_tls = false;
+    config
+}
+
+/// One reply, whole and with that code.
+fn expect(config: &Config, before: &str, command: &str, code: u16) {
+    let mut session = Session::new(config.clone());
+    session.feed(before.as_bytes());
+    let said = session.feed(format!("{command}\r\n").as_bytes());
+    let got = said.get(..3).unwrap_or_default();
+    assert_eq!(
+        got,
+        code.to_string(),
+        "{command} after {before:?}: {said:?}"
+    );
+    let lines: Vec<&str> = said.split_inclusive("\r\n").collect();
+    for (index, line) in lines.iter().enumerate() {
+        let mark = if index + 1 == lines.len() { ' ' } else { '-' };
+        assert!(line.starts_with(&format!("{code}{mark}")), "{said:?}");
+    }
+}
+
 #[test]
 fn every_command_in_every_state() {
     for (command, codes) in TABLE {
-        for ((state, before), code) in STATES.into_iter().zip(codes) {
-            let mut config = Config::new("foo.com");
-            config.extensions.starttls = true;
-            config.extensions.etrn = true;
-            config.extensions.auth = vec!["PLAIN".into()];
-            config.auth_needs_tls = false;
-            let mut session = Session::new(config);
-            session.feed(before.as_bytes());
-            let said = session.feed(format!("{command}\r\n").as_bytes());
-            let got = said.get(..3).unwrap_or_default();
-            assert_eq!(got, code.to_string(), "{command} in {state}: {said:?}");
-            let lines: Vec<&str> = said.split_inclusive("\r\n").collect();
-            for (index, line) in lines.iter().enumerate() {
-                let mark = if index + 1 == lines.len() { ' ' } else { '-' };
-                assert!(line.starts_with(&format!("{code}{mark}")), "{said:?}");
-            }
+        for ((_, before), code) in STATES.into_iter().zip(codes) {
+            expect(&config(false), before, command, code);
         }
+    }
+}
+
+#[test]
+fn every_command_that_may_be_offered() {
+    let mut config = config(false);
+    let extensions = &mut config.extensions;
+    extensions.burl = Some("imap".into());
+    extensions.vrfy = true;
+    extensions.expn = true;
+    extensions.help = true;
+    extensions.xclient = vec!["NAME".into()];
+    extensions.xforward = vec!["NAME".into()];
+    for (command, codes) in OFFERED {
+        for ((_, before), code) in STATES.into_iter().zip(codes) {
+            expect(&config, before, command, code);
+        }
+    }
+}
+
+#[test]
+fn lmtp_has_its_own_greeting() {
+    for (command, codes) in LMTP {
+        for ((_, before), code) in STATES.into_iter().zip(codes) {
+            let before = before.replace("EHLO", "LHLO").replace("HELO", "LHLO");
+            expect(&config(true), &before, command, code);
+        }
+    }
+}
+
+#[test]
+fn tls_or_auth_first() {
+    let mut tls = config(false);
+    tls.tls_required = true;
+    let mut auth = config(false);
+    auth.auth_required = true;
+    for (command, without_tls, without_auth) in GUARDED {
+        expect(&tls, "EHLO a\r\n", command, without_tls);
+        expect(&auth, "EHLO a\r\n", command, without_auth);
     }
 }
 

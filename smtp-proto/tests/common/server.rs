@@ -120,6 +120,7 @@ pub(crate) fn configure(script: &str) -> (Config, bool) {
             "limits" => extensions.limits = true,
             "solicit" => extensions.no_soliciting = Some(Some(value.into())),
             "priority" => extensions.mt_priority = Some(Some(value.into())),
+            "priority_unnamed" => extensions.mt_priority = Some(None),
             "deliver_by" => extensions.deliver_by = Some(value.parse().unwrap()),
             "hold" => {
                 extensions.future_release = Some(FutureRelease {
