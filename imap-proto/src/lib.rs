@@ -91,12 +91,19 @@
 //! | 3502, 6855 | MULTIAPPEND, UTF8=ACCEPT: server, grammar |
 //! | 4731, 5182, 9394 | ESEARCH, SEARCHRES, PARTIAL: grammar, answers, saved result |
 //! | 5032, 6203, 8474, 8514 | WITHIN, SEARCH=FUZZY, OBJECTID, SAVEDATE: grammar, evaluation |
-//! | 5256, 5957, 5267 | SORT, THREAD, SORT=DISPLAY, ESORT: grammar, algorithms; CONTEXT is not here |
-//! | 7162, 9586 | CONDSTORE, QRESYNC, UIDONLY: grammar, ENABLE, news in [`View`] |
+//! | 5256, 5957 | SORT, THREAD, SORT=DISPLAY, THREAD=REFS: grammar, algorithms |
+//! | 5267, 5465 | ESORT, CONTEXT=SEARCH, CONTEXT=SORT, NOTIFY: grammar, updates in [`View`] |
+//! | 7162, 9586 | CONDSTORE, QRESYNC, UIDONLY: grammar, ENABLE, news and resynchronization in [`View`] |
 //! | 2342, 2971, 3348, 3516, 3691, 4315, 5258, 5819, 6154, 6851, 8438, 8440 | NAMESPACE, ID, CHILDREN, BINARY, UNSELECT, UIDPLUS, LIST-EXTENDED, LIST-STATUS, SPECIAL-USE, MOVE, STATUS=SIZE, LIST-MYRIGHTS: grammar |
 //! | 4314, 5464, 9208, 8970, 7889, 5530 | ACL, METADATA, QUOTA, PREVIEW, APPENDLIMIT, response codes: grammar |
 //! | 4978, 8437 | COMPRESS, UNAUTHENTICATE: grammar, states; deflating is the host's |
-//! | 8508, 4469, 5465, 4467 | REPLACE, CATENATE, NOTIFY, URLAUTH: refused as not offered or unknown |
+//! | 4469, 8508 | CATENATE, REPLACE: server, client, streamed |
+//! | 5092, 4467, 5524, 5550 | [`ImapUrl`], URLAUTH, URLAUTH=BINARY, URL-PARTIAL: grammar; keys are the host's |
+//! | 7377, 5466 | MULTISEARCH, FILTERS: grammar, answers, filters put in |
+//! | 5257, 5255 | ANNOTATE, LANGUAGE, I18NLEVEL: grammar, search, sort |
+//! | 9585, 9590, 9698, 9738 | INPROGRESS, LIST-METADATA, JMAPACCESS, MESSAGELIMIT: grammar |
+//! | 2193, 2221, 6785 | MAILBOX-REFERRALS, LOGIN-REFERRALS, IMAPSIEVE: grammar |
+//! | – | UIDBATCHES, XAPPLEPUSHSERVICE: grammar |
 //!
 //! # What is bounded
 //!
@@ -148,7 +155,9 @@ pub use types::{
     Section, SectionText, SequenceNumber, SequenceRange, SequenceSet, SingleExtension, SinglePart,
     Tag, UrlAccess, UrlAuthorization, UrlPartial, UrlParts, UrlServer,
 };
-pub use view::{Change, Message, NoSuchMessage, View, ViewOptions};
+pub use view::{
+    Change, Message, NoSuchMessage, NoUpdate, Resync, Resynced, SelectedEvents, View, ViewOptions,
+};
 pub use wire::{Dialect, Literals};
 
 /// The README's example compiles and runs.

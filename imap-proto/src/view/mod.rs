@@ -1,9 +1,17 @@
+mod context;
+mod notify;
+mod resync;
+
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 
+use context::Context;
+pub use context::NoUpdate;
+pub use notify::SelectedEvents;
+pub use resync::{Resync, Resynced};
 use thiserror::Error;
 
-use crate::{FetchItem, Flag, NumberSet, SequenceSet, Untagged};
+use crate::{EntryName, FetchItem, Flag, NumberSet, SequenceSet, Untagged};
 
 /// What one client knows of its selected mailbox: sequence numbers frozen
 /// until it is told otherwise (RFC 9051 §2.3.1.2).
@@ -47,7 +55,13 @@ pub struct View {
     recent: Vec<NonZeroU32>,
     tell_recent: bool,
     flags: BTreeMap<NonZeroU32, (Vec<Flag>, Option<NonZeroU64>)>,
+    annotations: BTreeMap<NonZeroU32, Vec<EntryName>>,
     saved: NumberSet,
+    /// What NOTIFY wants of this mailbox; `None` before it was used.
+    events: Option<SelectedEvents>,
+    /// Messages that came, for the attributes that NOTIFY wants of them.
+    new: Vec<NonZeroU32>,
+    contexts: Vec<Context>,
 }
 
 /// How a client wants its news.
@@ -89,6 +103,15 @@ pub enum Change {
         /// Its modification sequence.
         mod_seq: Option<NonZeroU64>,
     },
+    /// An annotation of a message has changed, by another session's doing
+    /// (RFC 5257 §4.4). Only where SELECT named ANNOTATE, or NOTIFY
+    /// AnnotationChange.
+    Annotation {
+        /// Its UID.
+        uid: NonZeroU32,
+        /// Which entry.
+        entry: EntryName,
+    },
 }
 
 /// A message that a client named.
@@ -98,6 +121,15 @@ pub struct Message {
     pub sequence: NonZeroU32,
     /// Its UID.
     pub uid: NonZeroU32,
+}
+
+/// Which news may be told now.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    messages: bool,
+    expunged: bool,
+    flags: bool,
+    annotations: bool,
 }
 
 /// A sequence number beyond the last message: BAD (RFC 9051 §9, `seq-number`).
@@ -126,6 +158,13 @@ impl View {
     /// How the client wants its news now; say, after ENABLE.
     pub fn set_options(&mut self, options: ViewOptions) {
         self.options = options;
+    }
+
+    /// What NOTIFY wants of this mailbox, by
+    /// [`Notify::selected`](crate::Notify::selected); each SELECT needs it
+    /// anew. News that is not wanted any more is kept back, not forgotten.
+    pub fn set_events(&mut self, events: SelectedEvents) {
+        self.events = Some(events);
     }
 
     /// Makes messages `\Recent` in this session, as SELECT found them.
@@ -198,8 +237,11 @@ impl View {
                 if self.uids.binary_search(&uid).is_ok() {
                     insert(&mut self.expunged, uid);
                     self.flags.remove(&uid);
+                    self.annotations.remove(&uid);
+                    self.expunge_from_contexts(uid);
                 } else if let Ok(at) = self.arrived.binary_search(&uid) {
                     self.arrived.remove(at);
+                    self.expunge_from_contexts(uid);
                 } else {
                     return;
                 }
@@ -216,6 +258,14 @@ impl View {
                     self.flags.insert(uid, (flags, mod_seq));
                 }
             }
+            Change::Annotation { uid, entry } => {
+                if self.uids.binary_search(&uid).is_ok() && !self.is_expunged(uid) {
+                    let entries = self.annotations.entry(uid).or_default();
+                    if !entries.contains(&entry) {
+                        entries.push(entry);
+                    }
+                }
+            }
         }
     }
 
@@ -228,9 +278,51 @@ impl View {
     /// Whether [`View::pending`] would say anything.
     #[must_use]
     pub fn has_pending(&self, may_expunge: bool) -> bool {
-        !self.arrived.is_empty()
-            || !self.flags.is_empty()
-            || may_expunge && !self.expunged.is_empty()
+        let wanted = self.wanted(may_expunge);
+        wanted.messages && !self.arrived.is_empty()
+            || wanted.flags && !self.flags.is_empty()
+            || wanted.annotations && !self.annotations.is_empty()
+            || wanted.expunged && !self.expunged.is_empty()
+            || self.contexts_changed()
+    }
+
+    /// What may be told while no command is in progress: with NOTIFY what it
+    /// wants, expunged messages only where it said SELECTED; without, nothing
+    /// (RFC 9051 §7).
+    pub fn unsolicited(&mut self) -> Vec<Untagged> {
+        match &self.events {
+            None => Vec::new(),
+            Some(events) => {
+                let immediate = events.immediate;
+                self.pending(immediate)
+            }
+        }
+    }
+
+    /// The messages that came since it was last asked, those gone again left
+    /// out: NOTIFY's attributes of them are to be sent.
+    pub fn take_new(&mut self) -> Vec<Message> {
+        let new = std::mem::take(&mut self.new).into_iter();
+        let message = |uid| {
+            let sequence = self.sequence(uid)?;
+            (!self.is_expunged(uid)).then_some(Message { sequence, uid })
+        };
+        new.filter_map(message).collect()
+    }
+
+    fn wanted(&self, may_expunge: bool) -> Wanted {
+        let all = Wanted {
+            messages: true,
+            expunged: may_expunge,
+            flags: true,
+            annotations: true,
+        };
+        self.events.as_ref().map_or(all, |events| Wanted {
+            messages: events.messages,
+            expunged: events.messages && may_expunge,
+            flags: events.flags,
+            annotations: events.annotations,
+        })
     }
 
     /// Takes out what the client is to be told now, in order.
@@ -238,13 +330,25 @@ impl View {
     /// `may_expunge` is false in answer to FETCH, STORE and SEARCH (and SORT,
     /// THREAD), since those speak of sequence numbers; the UID forms may
     /// (RFC 9051 §7.5.1), as may any other command, and IDLE. Nothing of it
-    /// may be sent while no command is in progress.
+    /// may be sent while no command is in progress: that is
+    /// [`View::unsolicited`].
     pub fn pending(&mut self, may_expunge: bool) -> Vec<Untagged> {
         let mut told = Vec::new();
-        if may_expunge && !self.expunged.is_empty() {
+        let wanted = self.wanted(may_expunge);
+        // RFC 5267 §4.3: contexts are told of a message behind its EXISTS and
+        // before its EXPUNGE.
+        let expunged_first = !self.contexts_changed();
+        if expunged_first && wanted.expunged && !self.expunged.is_empty() {
             self.tell_expunged(&mut told);
         }
-        if !self.arrived.is_empty() {
+        if wanted.messages && !self.arrived.is_empty() {
+            if self
+                .events
+                .as_ref()
+                .is_some_and(|events| !events.attributes.is_empty())
+            {
+                self.new.extend_from_slice(&self.arrived);
+            }
             self.uids.append(&mut self.arrived);
             told.push(Untagged::Exists(self.exists()));
             if self.options.recent && self.tell_recent {
@@ -252,6 +356,40 @@ impl View {
             }
             self.tell_recent = false;
         }
+        if wanted.flags {
+            self.tell_flags(&mut told);
+        }
+        if wanted.annotations {
+            self.tell_annotations(&mut told);
+        }
+        let updates = self.context_updates().into_iter();
+        told.extend(updates.map(Untagged::ESearch));
+        if !expunged_first && wanted.expunged && !self.expunged.is_empty() {
+            self.tell_expunged(&mut told);
+        }
+        told
+    }
+
+    fn tell_annotations(&mut self, told: &mut Vec<Untagged>) {
+        for (uid, entries) in std::mem::take(&mut self.annotations) {
+            let Some(sequence) = self.sequence(uid) else {
+                continue;
+            };
+            let changed = FetchItem::AnnotationChanged(entries);
+            told.push(match self.options.uid_only {
+                true => Untagged::UidFetch {
+                    uid,
+                    items: vec![changed],
+                },
+                false => Untagged::Fetch {
+                    sequence,
+                    items: vec![FetchItem::Uid(uid), changed],
+                },
+            });
+        }
+    }
+
+    fn tell_flags(&mut self, told: &mut Vec<Untagged>) {
         for (uid, (mut flags, mod_seq)) in std::mem::take(&mut self.flags) {
             let Some(sequence) = self.sequence(uid) else {
                 continue;
@@ -260,7 +398,9 @@ impl View {
                 flags.push(Flag::Recent);
             }
             let mut items = Vec::with_capacity(3);
-            if self.options.uid && !self.options.uid_only {
+            // NOTIFY demands it (RFC 5465 §5.1).
+            let names_uid = self.options.uid || self.events.is_some();
+            if names_uid && !self.options.uid_only {
                 items.push(FetchItem::Uid(uid));
             }
             if let (true, Some(mod_seq)) = (self.options.mod_seq, mod_seq) {
@@ -272,7 +412,6 @@ impl View {
                 false => Untagged::Fetch { sequence, items },
             });
         }
-        told
     }
 
     fn tell_expunged(&mut self, told: &mut Vec<Untagged>) {
