@@ -167,6 +167,7 @@ impl Shared {
             .uid_validity
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_own(UID_VALIDITY, now)?;
         let last = match self.read_own(UID_VALIDITY, 64)? {
             None => 0,
             Some(content) => {

@@ -29,7 +29,8 @@ impl DotLock {
     /// Takes the lock file `path`, waiting for another holder.
     ///
     /// A lock is broken when its owner, written in it as `pid:host`, is of this host and no longer runs, or when
-    /// it was not touched for 300 seconds.
+    /// it was not touched for 300 seconds. An owner that runs is waited for all the same, as the clock may have
+    /// jumped.
     ///
     /// # Errors
     /// [`Error::Locked`] when the other holder keeps it for about 30 seconds.
@@ -42,10 +43,17 @@ impl DotLock {
         // Written under another name and then linked: a lock file is never seen without its owner, who would
         // else not be missed when it dies in between.
         let written = Written::new(durable, &path, host)?;
-        for attempt in 0..TRIES {
-            match durable.link(&written.path, &path) {
+        for attempt in 0..=TRIES {
+            // In one step for the threads of this process: none may see a lock of its own that is not held.
+            let linked = held(|held| {
+                let linked = durable.link(&written.path, &path);
+                if linked.is_ok() {
+                    held.insert(path.clone());
+                }
+                linked
+            });
+            match linked {
                 Ok(()) => {
-                    held(|held| held.insert(path.clone()));
                     return Ok(Self {
                         durable: durable.clone(),
                         path,
@@ -55,7 +63,8 @@ impl DotLock {
                     if source.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
-            if !break_stale(durable, &path, host, now)? {
+            let patient = attempt + 1 < TRIES;
+            if !break_stale(durable, &path, host, now, patient)? {
                 let pause = PAUSES
                     .get(attempt)
                     .or(PAUSES.last())
@@ -102,39 +111,53 @@ impl Drop for Written<'_> {
 
 impl Drop for DotLock {
     fn drop(&mut self) {
-        // Left behind, it names an owner that does not hold it and is broken by the next one.
-        let _ = self.durable.remove(&self.path);
-        held(|held| held.remove(&self.path));
+        held(|held| {
+            // Left behind, it names an owner that does not hold it and is broken by the next one.
+            let _ = self.durable.remove(&self.path);
+            held.remove(&self.path)
+        });
     }
 }
 
-fn held(act: impl FnOnce(&mut HashSet<PathBuf>) -> bool) -> bool {
+fn held<T>(act: impl FnOnce(&mut HashSet<PathBuf>) -> T) -> T {
     act(HELD
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .get_or_insert_default())
 }
 
-/// Removes the lock when nobody can hold it any more.
-fn break_stale(durable: &Durable, path: &Path, host: &str, now: SystemTime) -> Result<bool, Error> {
+/// Removes the lock when nobody can hold it any more. `patient`: nor when an owner that runs has not touched it for
+/// long.
+fn break_stale(
+    durable: &Durable,
+    path: &Path,
+    host: &str,
+    now: SystemTime,
+    patient: bool,
+) -> Result<bool, Error> {
     let Some((content, stat)) = durable.read_maybe(path, 4096)? else {
         return Ok(true);
     };
     let owner = std::str::from_utf8(&content)
         .ok()
         .and_then(|text| text.trim().split_once(':'));
-    let dead =
+    let runs =
         match owner.and_then(|(pid, owner_host)| Some((pid.parse::<u32>().ok()?, owner_host))) {
             Some((pid, owner_host)) if owner_host == host && pid == std::process::id() => {
-                !held(|held| held.contains(path))
+                Some(held(|held| held.contains(path)))
             }
-            Some((pid, owner_host)) if owner_host == host => !durable.process_alive(pid),
-            _ => false,
+            Some((pid, owner_host)) if owner_host == host => Some(durable.process_alive(pid)),
+            _ => None,
         };
     let old = now
         .duration_since(stat.modified)
         .is_ok_and(|age| age > STALE);
-    if !dead && !old {
+    let stale = match runs {
+        Some(false) => true,
+        Some(true) => old && !patient,
+        None => old,
+    };
+    if !stale {
         return Ok(false);
     }
     // Somebody else may have broken it meanwhile and hold it anew.
@@ -190,5 +213,25 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("{}:mx.example.org", std::process::id()));
         drop(lock);
+    }
+
+    #[test]
+    fn the_lock_of_one_who_runs_is_waited_for_whatever_the_clock_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let durable = Durable::new(Arc::new(RealFs));
+        let path = folder.path().join("inbox.lock");
+        // The first process of every system.
+        std::fs::write(&path, "1:mx.example.org").unwrap();
+        let day = Duration::from_secs(86400);
+        let tomorrow = std::fs::metadata(&path).unwrap().modified().unwrap() + day;
+        let broken = |host, patient| break_stale(&durable, &path, host, tomorrow, patient).unwrap();
+        assert!(!broken("mx.example.org", true));
+        assert!(path.exists());
+        assert!(broken("mx.example.org", false));
+        assert!(!path.exists());
+        // Of another host nothing but the age is known.
+        std::fs::write(&path, "1:other.example.org").unwrap();
+        assert!(broken("mx.example.org", true));
+        assert!(!path.exists());
     }
 }

@@ -78,6 +78,8 @@ pub(crate) struct Folder {
     ceiling: u64,
     /// What the disk says of them.
     reserved: u64,
+    /// When it was looked at last.
+    now: SystemTime,
 }
 
 impl Folder {
@@ -107,6 +109,7 @@ impl Folder {
             keywords: KeywordFile::new(path),
             ceiling,
             reserved: ceiling,
+            now,
         };
         let restored = folder.restore()?;
         if !restored {
@@ -247,6 +250,8 @@ impl Folder {
         if self.table.view().highest_modseq + 1 < self.ceiling {
             return Ok(());
         }
+        let lock = self.path.join("posthaste-modseq.lock");
+        let _lock = DotLock::acquire(self.durable(), lock, &self.shared.host, self.now)?;
         // Another process may have reserved more.
         let reserved = read_modseq(self.durable(), &self.path)?;
         let ceiling = self.table.view().highest_modseq.max(reserved) + RESERVE;
