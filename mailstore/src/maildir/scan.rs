@@ -61,12 +61,16 @@ fn far(modified: SystemTime, now: SystemTime) -> bool {
     distance > GRANULARITY
 }
 
+/// So often is a file that has another name by now looked for.
+const SEARCHES: usize = 4;
+
 /// Files by their base.
 type Found = HashMap<Box<[u8]>, Entry>;
 
 impl Folder {
     /// Brings the table up to what is on the disk; `force` reads the directories whatever their times say.
     pub(super) fn look(&mut self, now: SystemTime, force: bool) -> Result<(), Error> {
+        self.now = now;
         self.keywords.refresh(&self.shared.durable)?;
         self.table.set_keyword_names(&self.keywords.names);
         let force = self.reread_list(now)? || force || self.list_suspect;
@@ -93,7 +97,7 @@ impl Folder {
             self.scan(&self.cur, false, &mut found)?;
         }
         if scan_cur {
-            self.remove_missing(&mut found)?;
+            self.remove_missing(&mut found, force)?;
         }
         self.update_known(&mut found)?;
         let moved = self.add_unknown(found, now)?;
@@ -143,15 +147,23 @@ impl Folder {
     }
 
     /// Expunges messages that are gone. A file that is renamed while a directory is read may be in neither
-    /// answer, so a message must be missing twice.
-    fn remove_missing(&mut self, found: &mut Found) -> Result<(), Error> {
+    /// answer, so a message must be missing twice; and one that another program has just put into the list must not
+    /// be passed over for that, as it would need another UID when it is seen.
+    fn remove_missing(&mut self, found: &mut Found, listed: bool) -> Result<(), Error> {
         let missing = |files: &Slots, found: &Found| -> Vec<u32> {
             let gone = files
                 .iter()
                 .filter(|(_, place)| !found.contains_key(name::base(name_of(place))));
             gone.map(|(uid, _)| uid).collect()
         };
-        if missing(&self.index.slots, found).is_empty() {
+        let first = self.cur_stamp.is_none() && self.index.slots.len() == 0;
+        let shown = if first { 0 } else { self.table.view().uid_next };
+        let passed_over = listed
+            && self
+                .list
+                .bases_from(shown)
+                .any(|base| !found.contains_key(base));
+        if !passed_over && missing(&self.index.slots, found).is_empty() {
             return Ok(());
         }
         self.scan(&self.new, true, found)?;
@@ -233,7 +245,12 @@ impl Folder {
             fresh.sort_unstable_by(|a, b| name::arrival(a).cmp(&name::arrival(b)));
             let _lock = self.lock_list(now)?;
             if self.reread_list(now)? {
-                // Another program gave UIDs just now, perhaps to these files.
+                // Another program gave UIDs just now: to these files, or to others, which go before these.
+                let mut listed = Found::new();
+                self.scan(&self.new, true, &mut listed)?;
+                self.scan(&self.cur, false, &mut listed)?;
+                listed.retain(|base, _| self.list.uid(base).is_some_and(|uid| uid >= shown));
+                found.extend(listed);
                 fresh.retain(|base| self.list.uid(base).is_none_or(|uid| uid < shown && !first));
             }
             self.assign(&fresh)?;
@@ -248,33 +265,44 @@ impl Folder {
         };
         let mut moved = false;
         let mut messages = Vec::with_capacity(found.len());
-        for (base, mut entry) in found.drain() {
-            let Some(uid) = self.list.uid(&base) else {
-                continue;
-            };
-            let recent = entry.in_new;
-            if entry.in_new {
-                moved |= self.move_to_cur(&mut entry)?;
+        for _ in 0..SEARCHES {
+            let mut renamed = Vec::new();
+            for (base, mut entry) in found.drain() {
+                let Some(uid) = self.list.uid(&base) else {
+                    continue;
+                };
+                let recent = entry.in_new;
+                if entry.in_new {
+                    moved |= self.move_to_cur(&mut entry)?;
+                }
+                let Some(stat) = self.durable().stat_maybe(&self.entry_path(&entry))? else {
+                    renamed.push(base);
+                    continue;
+                };
+                let (flags, keywords) = name::flags(&entry.name);
+                let size = name::size(&entry.name, b'W').or_else(|| self.list.wire_size(&base));
+                messages.push(Message {
+                    uid,
+                    flags,
+                    keywords,
+                    modseq,
+                    internal_date: stat.modified,
+                    save_date: name::save_date(&base),
+                    size,
+                });
+                self.put_entry(uid, &entry);
+                if recent {
+                    self.table.add_recent(uid);
+                }
             }
-            // Renamed or removed again in this moment: the next look finds out.
-            let Some(stat) = self.durable().stat_maybe(&self.entry_path(&entry))? else {
-                continue;
-            };
-            let (flags, keywords) = name::flags(&entry.name);
-            let size = name::size(&entry.name, b'W').or_else(|| self.list.wire_size(&base));
-            messages.push(Message {
-                uid,
-                flags,
-                keywords,
-                modseq,
-                internal_date: stat.modified,
-                save_date: name::save_date(&base),
-                size,
-            });
-            self.put_entry(uid, &entry);
-            if recent {
-                self.table.add_recent(uid);
+            if renamed.is_empty() {
+                break;
             }
+            // By another program, in this moment: passed over, a message would need another UID later.
+            let mut again = Found::new();
+            self.scan(&self.new, true, &mut again)?;
+            self.scan(&self.cur, false, &mut again)?;
+            found.extend(renamed.iter().filter_map(|base| again.remove_entry(base)));
         }
         self.table.insert(messages);
         Ok(moved)

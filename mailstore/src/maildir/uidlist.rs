@@ -151,6 +151,13 @@ impl UidList {
         }
     }
 
+    /// The bases that have this UID or a higher one.
+    pub(crate) fn bases_from(&self, uid: u32) -> impl Iterator<Item = &[u8]> {
+        let from = self.records.iter();
+        from.filter(move |(_, record)| record.uid >= uid)
+            .map(|(base, _)| &**base)
+    }
+
     pub(crate) fn uid(&self, base: &[u8]) -> Option<u32> {
         self.records.get(base).map(|record| record.uid)
     }
