@@ -26,6 +26,8 @@ pub(crate) struct Cursor<'a> {
     pub(crate) utf8: bool,
     /// Most ranges in one sequence set.
     pub(crate) max_ranges: usize,
+    /// A space may be missing where the boundary is plain without it.
+    pub(crate) lax_spaces: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -37,6 +39,7 @@ impl<'a> Cursor<'a> {
             depth: DEPTH,
             utf8: false,
             max_ranges: 100_000,
+            lax_spaces: false,
         }
     }
 
@@ -117,7 +120,22 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn space(&mut self) -> Parsed<()> {
-        self.expect(b' ', "a space")
+        if self.eat(b' ') {
+            return Ok(());
+        }
+        self.missing_space()
+    }
+
+    /// Where parentheses, quotes or brackets show a boundary without it.
+    #[cold]
+    fn missing_space(&self) -> Parsed<()> {
+        let before = self.at.checked_sub(1).and_then(|at| self.octets.get(at));
+        let ended = before.is_some_and(|octet| b")\"]>".contains(octet));
+        let begins = self.peek().is_some_and(|octet| b"(\"{".contains(&octet));
+        if self.lax_spaces && (ended || begins) {
+            return Ok(());
+        }
+        self.expected("a space")
     }
 
     #[inline]

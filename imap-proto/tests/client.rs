@@ -247,11 +247,66 @@ fn odd_servers() {
         ..config()
     };
     play(include_str!("transcripts/client/bare_lf.txt"), &tolerant);
+    let tolerant = ClientConfig {
+        tolerate_missing_space: true,
+        ..config()
+    };
+    play(
+        include_str!("transcripts/client/missing_space.txt"),
+        &tolerant,
+    );
 }
 
 #[test]
 fn timeout() {
     play(include_str!("transcripts/client/timeout.txt"), &config());
+}
+
+/// Whatever is waited for, silence ends it.
+#[test]
+fn every_wait_has_an_end() {
+    const OPEN: &str = "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\n\
+        E: Greeting OK [CAPABILITY IMAP4rev1 IDLE] hi\n";
+    let wait = |script: &str| play(&format!("{script}T: +299s\nT: +1s\nCLOSED:\n"), &config());
+    wait("T: +0s\n");
+    let after = |script: &str| wait(&format!("{OPEN}{script}"));
+    after("A: a = NOOP\nC: A1 NOOP\n");
+    after("A: a auth PLAIN\nC: A1 AUTHENTICATE PLAIN\n");
+    after("A: a append INBOX 3\nC: A1 APPEND INBOX {3}\n");
+    after("A: a idle\nC: A1 IDLE\n");
+    after("A: a = LOGOUT\nC: A1 LOGOUT\n");
+    after("S: * BYE going down\nE: * BYE going down\n");
+    after("S: * 3 FETCH (BODY[] {12}\nE: PayloadStart 3 [] Stream(12)\nS+ 0123\nE+ 0123\n");
+    // An IDLE is ended first.
+    play(
+        &format!(
+            "{OPEN}A: a idle\nC: A1 IDLE\nS: + go\nE: Idling\nT: +1740s\nC: DONE\n\
+             T: +299s\nT: +1s\nCLOSED:\n"
+        ),
+        &config(),
+    );
+}
+
+/// A server that does not read.
+#[test]
+fn output_waits_not_for_ever() {
+    let now = Instant::now();
+    let mut client = Client::new(
+        Arc::new(ClientConfig {
+            output: 10,
+            ..config()
+        }),
+        now,
+    );
+    let mut input = BytesMut::from("* OK [CAPABILITY IMAP4rev1] hi\r\n");
+    assert!(matches!(client.poll(&mut input, now), Ok(Step::Event(_))));
+    client.command(imap_proto::CommandBody::Namespace).unwrap();
+    assert_eq!(client.poll(&mut input, now), Ok(Step::NeedDrain));
+    let end = client.poll_timeout().unwrap();
+    assert_eq!(client.poll(&mut input, end), Ok(Step::NeedDrain));
+    client.handle_timeout(end);
+    assert_eq!(client.poll(&mut input, end), Err(Error::TimedOut("output")));
+    assert_eq!(client.poll(&mut input, end), Ok(Step::Closed));
 }
 
 /// What hostile servers send, and that it ends the connection.

@@ -195,6 +195,65 @@ fn extended() {
     play(include_str!("transcripts/server/extended.txt"), &config);
 }
 
+/// Whatever is waited for, silence ends it.
+#[test]
+fn every_wait_has_an_end() {
+    let mut config = config();
+    config.starttls = false;
+    config.mechanisms = vec!["PLAIN".into()];
+    let config = Arc::new(config);
+    let login = "a LOGIN u p\r\n";
+    for (said, error) in [
+        (String::new(), "authentication"),
+        ("a NOOP\r\n".into(), "authentication"),
+        ("a LOGIN {3}\r\nu".into(), "authentication"),
+        ("a AUTHENTICATE PLAIN\r\n".into(), "authentication"),
+        (login.into(), "idle"),
+        (format!("{login}b NOO"), "idle"),
+        (format!("{login}b SELECT {{3}}\r\nx"), "idle"),
+        (format!("{login}b IDLE\r\n"), "idle"),
+        (format!("{login}b APPEND x {{3}}\r\na"), "payload"),
+        (format!("{login}b APPEND x {{1+}}\r\na {{3"), "payload"),
+    ] {
+        let now = std::time::Instant::now();
+        let mut server = Server::new(config.clone(), now);
+        let mut input = BytesMut::from(said.as_bytes());
+        loop {
+            match server.poll(&mut input, now) {
+                Ok(Step::Event(Event::Command(_))) => server.ok("done").unwrap(),
+                Ok(Step::Event(Event::Authenticate { .. })) => server.challenge(b"").unwrap(),
+                Ok(Step::Event(Event::PayloadStart(_))) => server.accept_payload().unwrap(),
+                Ok(Step::Event(_)) => {}
+                Ok(Step::NeedInput) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        let end = server.poll_timeout().expect("a deadline");
+        server.handle_timeout(end);
+        let timed_out = Err(Error::TimedOut(error));
+        assert_eq!(server.poll(&mut input, end), timed_out, "{said:?}");
+        let count = server.output().remaining();
+        let output = server.output().copy_to_bytes(count);
+        let farewell = output.split(|octet| *octet == b'\n').rev().nth(1).unwrap();
+        assert!(
+            farewell.starts_with(b"* BYE "),
+            "{}",
+            farewell.escape_ascii()
+        );
+    }
+    // A client that does not read.
+    let now = std::time::Instant::now();
+    let mut small = (*config).clone();
+    small.limits.output = 10;
+    let mut server = Server::new(Arc::new(small), now);
+    let mut input = BytesMut::new();
+    assert_eq!(server.poll(&mut input, now), Ok(Step::NeedDrain));
+    let end = now + config.limits.idle_time;
+    server.handle_timeout(end);
+    server.handle_timeout(end);
+    assert!(server.poll(&mut input, end).is_err());
+}
+
 #[test]
 fn too_many_errors() {
     let mut config = config();

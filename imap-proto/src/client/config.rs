@@ -15,13 +15,18 @@ pub struct ClientConfig {
     pub output: usize,
     /// Commands without reply.
     pub in_flight: usize,
-    /// How long nothing may come while something is waited for.
+    /// How long nothing may come while something is waited for: the
+    /// greeting, a reply, `+`, a challenge, the rest of a content, the end
+    /// after BYE; and how long output may wait to be sent.
     pub response_time: Duration,
     /// How long an IDLE lasts before DONE is sent; RFC 2177 wants less than
     /// 30 minutes.
     pub idle_time: Duration,
     /// Takes lines that end in LF without CR.
     pub tolerate_bare_lf: bool,
+    /// Takes responses that lack a space where parentheses, quotes or
+    /// brackets show the boundary without it: `BODY[]{3}`, `"a""b"`, `)(`.
+    pub tolerate_missing_space: bool,
     /// Asks for CAPABILITY where the server did not tell by itself: behind
     /// the greeting, STARTTLS and authentication.
     pub refresh_capabilities: bool,
@@ -38,6 +43,7 @@ impl Default for ClientConfig {
             response_time: Duration::from_secs(300),
             idle_time: Duration::from_secs(29 * 60),
             tolerate_bare_lf: false,
+            tolerate_missing_space: false,
             refresh_capabilities: true,
         }
     }

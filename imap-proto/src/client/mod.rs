@@ -41,6 +41,7 @@ enum Mode {
 enum Timer {
     Response,
     Idle,
+    Drain,
 }
 
 /// A client's side of one connection: no socket, no clock.
@@ -153,8 +154,13 @@ impl Client {
             return Err(error);
         }
         if self.wants_drain() && !matches!(self.mode, Mode::Closed) {
+            if self.deadlines.when(Timer::Drain).is_none() {
+                let limit = self.config.response_time;
+                self.deadlines.set(Timer::Drain, now + limit);
+            }
             return Ok(Step::NeedDrain);
         }
+        self.deadlines.clear(Timer::Drain);
         loop {
             if let Some(ticket) = self.in_flight.take_wanted() {
                 return Ok(Step::Event(ClientEvent::PayloadWanted(ticket)));
@@ -193,6 +199,11 @@ impl Client {
             Some(Timer::Response) => {
                 self.close();
                 self.fatal = Some(Error::TimedOut("response"));
+            }
+            Some(Timer::Drain) => {
+                self.close();
+                self.output.clear();
+                self.fatal = Some(Error::TimedOut("output"));
             }
             None | Some(Timer::Idle) => {}
         }
@@ -469,7 +480,8 @@ impl Client {
         } else {
             (Timer::Response, self.config.response_time)
         };
-        let waits = !self.in_flight.is_empty() || matches!(self.mode, Mode::Greeting);
+        // Behind BYE the server has to close; contents may come unasked.
+        let waits = !self.in_flight.is_empty() || self.bye || !matches!(self.mode, Mode::Ready);
         if waits && self.deadlines.when(timer).is_none() {
             self.deadlines.set(timer, now + limit);
         }

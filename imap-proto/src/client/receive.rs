@@ -108,8 +108,13 @@ impl Client {
 
     fn cursor<'c>(&self, text: &'c [u8]) -> Cursor<'c> {
         let mut c = Cursor::new(text);
-        c.utf8 = self.dialect.utf8;
+        self.prepare(&mut c);
         c
+    }
+
+    fn prepare(&self, c: &mut Cursor<'_>) {
+        c.utf8 = self.dialect.utf8;
+        c.lax_spaces = self.config.tolerate_missing_space;
     }
 
     /// The front of the rest of a FETCH response.
@@ -136,7 +141,9 @@ impl Client {
         if let Mode::Behind(rest) = self.mode {
             return self.behind(&text, rest);
         }
-        let parsed = Response::parse(&text, self.dialect);
+        let mut c = Cursor::line(&text);
+        self.prepare(&mut c);
+        let parsed = Response::parse_at(c);
         if let Mode::Greeting = self.mode {
             return self.greeting(parsed.ok());
         }
@@ -242,7 +249,7 @@ impl Client {
         self.mode = Mode::Ready;
         self.framer = Framer::tolerant(self.config.tolerate_bare_lf);
         let mut c = Cursor::line(text);
-        c.utf8 = self.dialect.utf8;
+        self.prepare(&mut c);
         let parsed = parse_rest(&mut c);
         let items = match parsed {
             Ok(items) => items,

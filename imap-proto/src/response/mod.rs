@@ -208,6 +208,10 @@ impl Response {
     pub fn parse(octets: &Bytes, dialect: Dialect) -> Result<Self, ParseError> {
         let mut c = Cursor::line(octets);
         c.utf8 = dialect.utf8;
+        Self::parse_at(c)
+    }
+
+    pub(crate) fn parse_at(mut c: Cursor<'_>) -> Result<Self, ParseError> {
         let response = if c.eat(b'+') {
             let _ = c.eat(b' ');
             let at = c.at();

@@ -50,8 +50,9 @@ pub struct Limits {
     pub chunk: usize,
     /// From the greeting to authentication. Stops those that only connect.
     pub authentication_time: Duration,
-    /// Between commands, and the length of one IDLE; RFC 9051 §5.4 wants 30
-    /// minutes at least.
+    /// Between commands, the length of one IDLE, and how long output over
+    /// its limit may wait for the client; RFC 9051 §5.4 wants 30 minutes at
+    /// least.
     pub idle_time: Duration,
     /// What a message may take before the rate counts.
     pub payload_time: Duration,

@@ -72,6 +72,7 @@ enum Timer {
     Authentication,
     Idle,
     Payload,
+    Drain,
 }
 
 /// What comes behind a streamed content.
@@ -190,8 +191,13 @@ impl Server {
             return Err(error);
         }
         if self.wants_drain() && !matches!(self.mode, Mode::Closed) {
+            if self.deadlines.when(Timer::Drain).is_none() {
+                let limit = self.config.limits.idle_time;
+                self.deadlines.set(Timer::Drain, now + limit);
+            }
             return Ok(Step::NeedDrain);
         }
+        self.deadlines.clear(Timer::Drain);
         loop {
             if let Some(step) = self.advance(input, now)? {
                 return self.settle(step, now);
@@ -217,6 +223,13 @@ impl Server {
             Some(Timer::Authentication) => ("authentication", "Nobody logged in"),
             Some(Timer::Idle) => ("idle", "Autologout; idle for too long"),
             Some(Timer::Payload) => ("payload", "Message arrives too slowly"),
+            Some(Timer::Drain) => {
+                // Nobody reads: no farewell either.
+                self.close();
+                self.output.clear();
+                self.fatal = Some(Error::TimedOut("output"));
+                return;
+            }
         };
         self.bye(StatusResponse::new(StatusKind::Bye, text));
         self.fatal = Some(Error::TimedOut(error));
