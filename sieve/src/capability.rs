@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::few::NameIndex;
+
 /// Every capability this crate carries out, in the order it is advertised.
 ///
 /// A name missing here is refused by `require` (RFC 5228 §2.10.5).
@@ -198,7 +200,8 @@ impl std::fmt::Display for Capabilities {
 }
 
 fn index(name: &str) -> Option<usize> {
-    NAMES.iter().position(|known| *known == name)
+    static INDEX: LazyLock<NameIndex> = LazyLock::new(|| NameIndex::new(NAMES.iter().copied()));
+    INDEX.find(name, |at| NAMES.get(at) == Some(&name))
 }
 
 /// The known name nearest to a mistyped one.

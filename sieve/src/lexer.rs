@@ -1,32 +1,34 @@
 //! Octets to tokens (RFC 5228 §8.1).
 
+use std::borrow::Cow;
+
 use crate::diagnostic::{DiagnosticKind, Sink};
 use crate::position::Span;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TokenKind {
-    Identifier(String),
+pub(crate) enum TokenKind<'s> {
+    Identifier(&'s str),
     /// Without the colon.
-    Tag(String),
+    Tag(&'s str),
     Number(u64),
-    Text(Vec<u8>),
+    Text(Cow<'s, [u8]>),
     /// One of `[](){},;`.
     Mark(u8),
     End,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
-    pub(crate) kind: TokenKind,
+pub(crate) struct Token<'s> {
+    pub(crate) kind: TokenKind<'s>,
     pub(crate) span: Span,
 }
 
 /// A comment with its delimiters, for the formatter.
 pub(crate) type Comment = Span;
 
-pub(crate) struct Lexed {
+pub(crate) struct Lexed<'s> {
     /// Ends with exactly one [`TokenKind::End`].
-    pub(crate) tokens: Vec<Token>,
+    pub(crate) tokens: Vec<Token<'s>>,
     pub(crate) comments: Vec<Comment>,
     /// A string or comment swallowed the rest: what the parser misses at the end is no fault of its own.
     pub(crate) unclosed: bool,
@@ -36,11 +38,11 @@ struct Lexer<'a, 's> {
     sink: &'a mut Sink<'s>,
     source: &'s [u8],
     at: usize,
-    out: Lexed,
+    out: Lexed<'s>,
 }
 
 /// Cuts the source of `sink` into tokens; faults go to `sink` and the rest is still cut.
-pub(crate) fn lex(sink: &mut Sink<'_>) -> Lexed {
+pub(crate) fn lex<'s>(sink: &mut Sink<'s>) -> Lexed<'s> {
     let source = sink.source;
     if let Err(fault) = std::str::from_utf8(source) {
         let at = fault.valid_up_to();
@@ -56,7 +58,8 @@ pub(crate) fn lex(sink: &mut Sink<'_>) -> Lexed {
         source,
         at: 0,
         out: Lexed {
-            tokens: Vec::new(),
+            // Most words are followed by a mark and a blank.
+            tokens: Vec::with_capacity(source.len() / 5 + 4),
             comments: Vec::new(),
             unclosed: false,
         },
@@ -74,7 +77,7 @@ pub(crate) fn lex(sink: &mut Sink<'_>) -> Lexed {
     lexer.out
 }
 
-impl Lexer<'_, '_> {
+impl<'s> Lexer<'_, 's> {
     fn peek(&self) -> Option<u8> {
         self.source.get(self.at).copied()
     }
@@ -83,7 +86,7 @@ impl Lexer<'_, '_> {
         self.source.get(self.at + offset).copied()
     }
 
-    fn push(&mut self, kind: TokenKind, start: usize) {
+    fn push(&mut self, kind: TokenKind<'s>, start: usize) {
         let span = Span::new(start, self.at);
         self.out.tokens.push(Token { kind, span });
     }
@@ -94,7 +97,11 @@ impl Lexer<'_, '_> {
             return false;
         };
         match octet {
-            b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+            b' ' | b'\t' | b'\r' | b'\n' => {
+                let rest = self.rest();
+                let blank = |c: &u8| !matches!(c, b' ' | b'\t' | b'\r' | b'\n');
+                self.at += rest.iter().position(blank).unwrap_or(rest.len());
+            }
             b'#' => {
                 let end =
                     memchr::memchr(b'\n', self.rest()).map_or(self.source.len(), |n| start + n);
@@ -138,24 +145,23 @@ impl Lexer<'_, '_> {
         true
     }
 
-    fn rest(&self) -> &[u8] {
+    fn rest(&self) -> &'s [u8] {
         self.source.get(self.at..).unwrap_or_default()
     }
 
-    fn word(&mut self) -> String {
-        let start = self.at;
+    fn word(&mut self) -> &'s str {
+        let rest = self.rest();
         // Identifiers do not begin with a digit.
-        if self.peek().is_some_and(|c| c.is_ascii_digit()) {
-            return String::new();
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            return "";
         }
-        while self
-            .peek()
-            .is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_')
-        {
-            self.at += 1;
-        }
-        let word = self.source.get(start..self.at).unwrap_or_default();
-        String::from_utf8_lossy(word).into_owned()
+        let length = rest
+            .iter()
+            .position(|c| !(c.is_ascii_alphanumeric() || *c == b'_'))
+            .unwrap_or(rest.len());
+        self.at += length;
+        let word = rest.get(..length).unwrap_or_default();
+        std::str::from_utf8(word).unwrap_or_default()
     }
 
     fn bracket_comment(&mut self) {
@@ -185,8 +191,13 @@ impl Lexer<'_, '_> {
             .iter()
             .position(|c| matches!(c, b'"' | b'\\' | b'\r' | b'\n' | 0))
             .unwrap_or(0);
-        let mut text = self.rest().get(..plain).unwrap_or_default().to_vec();
+        let text = self.rest().get(..plain).unwrap_or_default();
         self.at += plain;
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return self.push(TokenKind::Text(Cow::Borrowed(text)), start);
+        }
+        let mut text = text.to_vec();
         loop {
             let Some(octet) = self.peek() else {
                 self.out.unclosed = true;
@@ -217,7 +228,7 @@ impl Lexer<'_, '_> {
                 other => text.push(other),
             }
         }
-        self.push(TokenKind::Text(text), start);
+        self.push(TokenKind::Text(Cow::Owned(text)), start);
     }
 
     fn nul(&mut self) {
@@ -294,7 +305,7 @@ impl Lexer<'_, '_> {
                 "text: must be followed by a line end",
                 "begin the text on the next line and end it with a line of one dot",
             );
-            return self.push(TokenKind::Text(Vec::new()), start);
+            return self.push(TokenKind::Text(Cow::Borrowed(b"")), start);
         }
         self.at += 1;
         let mut text = Vec::new();
@@ -327,7 +338,7 @@ impl Lexer<'_, '_> {
             });
             text.extend_from_slice(b"\r\n");
         }
-        self.push(TokenKind::Text(text), start);
+        self.push(TokenKind::Text(Cow::Owned(text)), start);
     }
 
     /// Skips a run of octets that begin no token, so that it makes one fault.
@@ -354,7 +365,7 @@ impl Lexer<'_, '_> {
 mod tests {
     use super::*;
 
-    fn kinds(source: &str) -> (Vec<TokenKind>, usize) {
+    fn kinds(source: &str) -> (Vec<TokenKind<'_>>, usize) {
         let mut sink = Sink::new(source.as_bytes(), 100);
         let lexed = lex(&mut sink);
         (
@@ -370,11 +381,11 @@ mod tests {
         assert_eq!(
             tokens,
             [
-                TokenKind::Identifier("if".into()),
-                TokenKind::Tag("Over".into()),
+                TokenKind::Identifier("if"),
+                TokenKind::Tag("Over"),
                 TokenKind::Number(2048),
                 TokenKind::Mark(b'['),
-                TokenKind::Text(b"a\"b".to_vec()),
+                TokenKind::Text(b"a\"b".into()),
                 TokenKind::Mark(b']'),
                 TokenKind::Mark(b';'),
                 TokenKind::End,
@@ -386,7 +397,7 @@ mod tests {
     fn multi_line_is_unstuffed_and_has_crlf() {
         let (tokens, faults) = kinds("text: # note\na\r\n..b\n.c\n.\n;");
         assert_eq!(faults, 0);
-        assert_eq!(tokens[0], TokenKind::Text(b"a\r\n.b\r\n.c\r\n".to_vec()));
+        assert_eq!(tokens[0], TokenKind::Text(b"a\r\n.b\r\n.c\r\n".into()));
         assert_eq!(tokens[1], TokenKind::Mark(b';'));
     }
 

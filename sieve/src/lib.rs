@@ -89,6 +89,7 @@ mod check;
 mod config;
 mod diagnostic;
 mod eval;
+mod few;
 mod format;
 mod lexer;
 mod limits;

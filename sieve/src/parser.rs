@@ -7,7 +7,7 @@ use crate::position::Span;
 
 struct Parser<'a, 's> {
     sink: &'a mut Sink<'s>,
-    tokens: std::iter::Peekable<std::vec::IntoIter<Token>>,
+    tokens: std::iter::Peekable<std::vec::IntoIter<Token<'s>>>,
     /// Of the last token taken, for "expected … after".
     last: Span,
     depth: usize,
@@ -20,7 +20,7 @@ struct Broken;
 
 type Parsed<T> = Result<T, Broken>;
 
-pub(crate) fn parse(sink: &mut Sink<'_>, lexed: Lexed, nesting: usize) -> Tree {
+pub(crate) fn parse<'s>(sink: &mut Sink<'s>, lexed: Lexed<'s>, nesting: usize) -> Tree<'s> {
     let mut parser = Parser {
         sink,
         tokens: lexed.tokens.into_iter().peekable(),
@@ -49,8 +49,8 @@ pub(crate) fn parse(sink: &mut Sink<'_>, lexed: Lexed, nesting: usize) -> Tree {
     Tree { commands }
 }
 
-impl Parser<'_, '_> {
-    fn take(&mut self) -> Option<Token> {
+impl<'s> Parser<'_, 's> {
+    fn take(&mut self) -> Option<Token<'s>> {
         let token = self.tokens.next()?;
         self.last = token.span;
         Some(token)
@@ -96,7 +96,7 @@ impl Parser<'_, '_> {
     }
 
     /// Up to the end or a closing brace, which is left.
-    fn commands(&mut self, out: &mut Vec<Command>) {
+    fn commands(&mut self, out: &mut Vec<Command<'s>>) {
         loop {
             match self.tokens.peek().map(|t| &t.kind) {
                 None | Some(TokenKind::End | TokenKind::Mark(b'}')) => return,
@@ -145,7 +145,7 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn identifier(&mut self, what: &str) -> Parsed<Identifier> {
+    fn identifier(&mut self, what: &str) -> Parsed<Identifier<'s>> {
         let is_identifier = |token: &Token| matches!(token.kind, TokenKind::Identifier(_));
         match self.tokens.next_if(is_identifier) {
             Some(Token {
@@ -159,7 +159,7 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn command(&mut self) -> Parsed<Command> {
+    fn command(&mut self) -> Parsed<Command<'s>> {
         let name = self.identifier("a command")?;
         let (arguments, tests) = self.arguments()?;
         let block = if self.is_mark(b'{') {
@@ -230,7 +230,7 @@ impl Parser<'_, '_> {
         Ok(())
     }
 
-    fn test(&mut self) -> Parsed<Test> {
+    fn test(&mut self) -> Parsed<Test<'s>> {
         let name = self.identifier("a test")?;
         self.enter(name.span)?;
         let inner = self.arguments();
@@ -245,7 +245,7 @@ impl Parser<'_, '_> {
         })
     }
 
-    fn arguments(&mut self) -> Parsed<(Vec<Argument>, Vec<Test>)> {
+    fn arguments(&mut self) -> Parsed<(Vec<Argument<'s>>, Vec<Test<'s>>)> {
         let mut arguments = Vec::new();
         let mut tests = Vec::new();
         loop {
@@ -307,7 +307,7 @@ impl Parser<'_, '_> {
             && self.sink.lines.line(span.start) > self.sink.lines.line(after)
     }
 
-    fn list(&mut self) -> Parsed<Argument> {
+    fn list(&mut self) -> Parsed<Argument<'s>> {
         let open = self.take().map(|t| t.span).unwrap_or_default();
         let mut texts = Vec::new();
         loop {
@@ -343,7 +343,7 @@ impl Parser<'_, '_> {
 mod tests {
     use super::*;
 
-    fn run(source: &str) -> (Tree, Vec<String>) {
+    fn run(source: &str) -> (Tree<'_>, Vec<String>) {
         let mut sink = Sink::new(source.as_bytes(), 100);
         let tokens = crate::lexer::lex(&mut sink);
         let tree = parse(&mut sink, tokens, 32);

@@ -92,7 +92,7 @@ impl Compiler {
         })
     }
 
-    fn tree(&self, sink: &mut Sink<'_>) -> Tree {
+    fn tree<'s>(&self, sink: &mut Sink<'s>) -> Tree<'s> {
         if sink.source.len() > self.limits.script_size {
             sink.error(
                 DiagnosticKind::Limit,
@@ -124,7 +124,7 @@ pub fn compile(
 ///
 /// # Errors
 /// The faults of syntax.
-pub fn parse(source: impl AsRef<[u8]>) -> Result<Tree, Vec<Diagnostic>> {
+pub fn parse<'s>(source: &'s (impl AsRef<[u8]> + ?Sized)) -> Result<Tree<'s>, Vec<Diagnostic>> {
     let mut sink = Sink::new(source.as_ref(), Limits::default().diagnostics);
     let tree = Compiler::new().tree(&mut sink);
     if sink.failed() {

@@ -4,16 +4,23 @@ use super::signature::{Kind, Signature, Tag, Tests};
 use super::{Checker, nearest};
 use crate::ast::{Argument, Identifier, Test, Value};
 use crate::diagnostic::DiagnosticKind;
+use crate::few::Few;
 use crate::position::Span;
 
 /// The arguments of one command or test, known to be of the right number and type.
 pub(super) struct Bound<'t> {
     pub(super) name: &'static str,
     pub(super) span: Span,
-    tags: Vec<(&'static Tag, Span, Option<&'t Argument>)>,
-    positional: Vec<Option<&'t Argument>>,
-    pub(super) tests: &'t [Test],
+    tags: Few<(&'static Tag, Span, Option<&'t Argument<'t>>), TAGS>,
+    positional: [Option<&'t Argument<'t>>; POSITIONAL],
+    pub(super) tests: &'t [Test<'t>],
 }
+
+/// More tags than any command or test has, so that some of them exclude each other.
+const TAGS: usize = 16;
+
+/// The most that a signature has.
+const POSITIONAL: usize = 3;
 
 impl<'t> Bound<'t> {
     pub(super) fn has(&self, tag: &str) -> bool {
@@ -24,14 +31,14 @@ impl<'t> Bound<'t> {
         self.tags
             .iter()
             .find(|(known, ..)| known.name == tag)
-            .map(|&(_, span, _)| span)
+            .map(|(_, span, _)| span)
     }
 
-    pub(super) fn tag(&self, tag: &str) -> Option<&'t Argument> {
+    pub(super) fn tag(&self, tag: &str) -> Option<&'t Argument<'t>> {
         self.tags
             .iter()
             .find(|(known, ..)| known.name == tag)
-            .and_then(|(_, _, value)| *value)
+            .and_then(|(_, _, value)| value)
     }
 
     pub(super) fn number(&self, tag: &str) -> Option<(u64, Span)> {
@@ -43,26 +50,26 @@ impl<'t> Bound<'t> {
         self.tags
             .iter()
             .find(|(known, ..)| known.group == group)
-            .map(|&(known, span, _)| (known.name, span))
+            .map(|(known, span, _)| (known.name, span))
     }
 
     pub(super) fn all_tags(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        self.tags.iter().map(|&(known, span, _)| (known.name, span))
+        self.tags.iter().map(|(known, span, _)| (known.name, span))
     }
 
-    pub(super) fn at(&self, index: usize) -> Option<&'t Argument> {
+    pub(super) fn at(&self, index: usize) -> Option<&'t Argument<'t>> {
         self.positional.get(index).copied().flatten()
     }
 }
 
-pub(super) fn number(argument: &Argument) -> Option<(u64, Span)> {
+pub(super) fn number(argument: &Argument<'_>) -> Option<(u64, Span)> {
     match argument.value {
         Value::Number(number) => Some((number, argument.span)),
         _ => None,
     }
 }
 
-fn fits(kind: Kind, value: &Value) -> bool {
+fn fits(kind: Kind, value: &Value<'_>) -> bool {
     matches!(
         (kind, value),
         (Kind::Text | Kind::List, Value::Text(_))
@@ -71,7 +78,7 @@ fn fits(kind: Kind, value: &Value) -> bool {
     )
 }
 
-fn describe(value: &Value) -> &'static str {
+fn describe(value: &Value<'_>) -> &'static str {
     match value {
         Value::Tag(_) => "a tag",
         Value::Number(_) => "a number",
@@ -85,24 +92,27 @@ impl Checker<'_, '_> {
     pub(super) fn bind<'t>(
         &mut self,
         signature: &'static Signature,
-        name: &Identifier,
-        arguments: &'t [Argument],
-        tests: &'t [Test],
+        name: &Identifier<'_>,
+        arguments: &'t [Argument<'t>],
+        tests: &'t [Test<'t>],
         span: Span,
     ) -> Option<Bound<'t>> {
         let before = self.sink.list.len();
         let mut bound = Bound {
             name: signature.name,
             span,
-            tags: Vec::new(),
-            positional: Vec::new(),
+            tags: Few::new(),
+            positional: [None; POSITIONAL],
             tests,
         };
-        let mut positional = Vec::new();
+        let mut positional = Few::<&'t Argument<'t>, { POSITIONAL + 1 }>::new();
+        let mut given = 0_usize;
         let mut rest = arguments.iter().peekable();
         while let Some(argument) = rest.next() {
             let Value::Tag(tag) = &argument.value else {
-                positional.push(argument);
+                given += 1;
+                // One more than any signature takes is enough to tell that there are too many.
+                let _ = positional.push(argument);
                 continue;
             };
             let known = signature
@@ -113,7 +123,7 @@ impl Checker<'_, '_> {
             let Some(known) = known else {
                 self.unknown_tag(signature, tag, argument.span);
                 // Its value, if it has one, is not to be counted as positional.
-                if positional.is_empty()
+                if given == 0
                     && rest.len() > signature.positional.len()
                     && !matches!(rest.peek().map(|a| &a.value), Some(Value::Tag(_)))
                 {
@@ -121,7 +131,7 @@ impl Checker<'_, '_> {
                 }
                 continue;
             };
-            if !positional.is_empty() {
+            if given > 0 {
                 self.sink.error_with(
                     DiagnosticKind::Argument,
                     argument.span,
@@ -174,26 +184,28 @@ impl Checker<'_, '_> {
                     }
                 }
             }
-            bound.tags.push((known, argument.span, value));
+            // What has no room repeats or excludes another, which was told.
+            let _ = bound.tags.push((known, argument.span, value));
         }
-        self.bind_positional(signature, name, &positional, &mut bound);
+        let complete = self.bind_positional(signature, name, &positional, given, &mut bound);
         self.check_tests(signature, name, tests);
         // Tags that only lack their capability are bound all the same; any fault spoils the script anyway.
-        (self.sink.list.len() == before || bound.positional.len() == signature.positional.len())
-            .then_some(bound)
+        (self.sink.list.len() == before || complete).then_some(bound)
     }
 
+    /// Sorts the positional arguments; false if one is missing or of the wrong type.
     fn bind_positional<'t>(
         &mut self,
         signature: &'static Signature,
-        name: &Identifier,
-        given: &[&'t Argument],
+        name: &Identifier<'_>,
+        arguments: &Few<&'t Argument<'t>, { POSITIONAL + 1 }>,
+        given: usize,
         bound: &mut Bound<'t>,
-    ) {
+    ) -> bool {
         let wanted = signature.positional;
-        let missing = wanted.len().saturating_sub(given.len());
-        if given.len() > wanted.len() {
-            if let Some(extra) = given.get(wanted.len()) {
+        let missing = wanted.len().saturating_sub(given);
+        if given > wanted.len() {
+            if let Some(extra) = arguments.iter().nth(wanted.len()) {
                 self.sink.error(
                     DiagnosticKind::Argument,
                     extra.span,
@@ -206,7 +218,7 @@ impl Checker<'_, '_> {
             }
         } else if missing > signature.optional {
             let lacks = wanted
-                .get(given.len().max(if signature.at_back {
+                .get(given.max(if signature.at_back {
                     0
                 } else {
                     signature.optional
@@ -222,21 +234,13 @@ impl Checker<'_, '_> {
                 ),
                 format!("it takes {}", count(wanted.len())),
             );
-            return;
+            return wanted.is_empty();
         }
-        let at_back = signature.at_back;
-        if !at_back {
-            bound.positional.extend(std::iter::repeat_n(None, missing));
-        }
-        let kinds = if at_back {
-            wanted
-        } else {
-            wanted.get(missing..).unwrap_or_default()
-        };
-        for (kind, argument) in kinds.iter().zip(given) {
-            if fits(*kind, &argument.value) {
-                bound.positional.push(Some(argument));
-            } else {
+        let skipped = if signature.at_back { 0 } else { missing };
+        let kinds = wanted.iter().skip(skipped);
+        let places = bound.positional.iter_mut().skip(skipped);
+        for ((kind, argument), place) in kinds.zip(arguments.iter()).zip(places) {
+            if !fits(*kind, &argument.value) {
                 self.sink.error(
                     DiagnosticKind::Argument,
                     argument.span,
@@ -247,17 +251,19 @@ impl Checker<'_, '_> {
                         describe(&argument.value)
                     ),
                 );
-                bound.positional.push(None);
-                bound.positional.truncate(wanted.len().saturating_sub(1));
-                return;
+                return false;
             }
+            *place = Some(argument);
         }
-        if at_back {
-            bound.positional.resize(wanted.len(), None);
-        }
+        true
     }
 
-    fn check_tests(&mut self, signature: &'static Signature, name: &Identifier, tests: &[Test]) {
+    fn check_tests(
+        &mut self,
+        signature: &'static Signature,
+        name: &Identifier<'_>,
+        tests: &[Test<'_>],
+    ) {
         let message = match (signature.tests, tests) {
             (Tests::None, [first, ..]) => {
                 let message = format!("`{}` takes no test", name.text);

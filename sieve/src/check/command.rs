@@ -11,7 +11,7 @@ use crate::program::{
 
 impl Checker<'_, '_> {
     pub(super) fn command(&mut self, command: &ast::Command) {
-        let Some(signature) = self.lookup(signature::COMMANDS, &command.name, "command") else {
+        let Some(signature) = self.lookup(&signature::COMMANDS, &command.name, "command") else {
             // The tests and the block may hold faults of their own.
             for test in &command.tests {
                 self.test(test);

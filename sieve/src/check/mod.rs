@@ -52,7 +52,7 @@ struct Known {
 
 pub(crate) fn check(
     sink: &mut Sink<'_>,
-    tree: &Tree,
+    tree: &Tree<'_>,
     offered: Capabilities,
     limits: &Limits,
     xmpp: bool,
@@ -87,15 +87,15 @@ pub(crate) fn check(
 
 /// Whether a script with these capabilities may hold the test of this name.
 pub(crate) fn may_test(name: &str, required: Capabilities) -> bool {
-    may(signature::TESTS, name, required)
+    may(&signature::TESTS, name, required)
 }
 
 /// Whether a script with these capabilities may hold the command of this name.
 pub(crate) fn may_run(name: &str, required: Capabilities) -> bool {
-    may(signature::COMMANDS, name, required)
+    may(&signature::COMMANDS, name, required)
 }
 
-fn may(table: &'static [signature::Signature], name: &str, required: Capabilities) -> bool {
+fn may(table: &'static signature::Table, name: &str, required: Capabilities) -> bool {
     match signature::find(table, name) {
         Some(found) => {
             found.capabilities.is_empty()
@@ -137,7 +137,7 @@ impl Checker<'_, '_> {
     }
 
     /// The leading `require` commands; gives the rest.
-    fn requires<'t>(&mut self, commands: &'t [ast::Command]) -> &'t [ast::Command] {
+    fn requires<'t, 'c>(&mut self, commands: &'t [ast::Command<'c>]) -> &'t [ast::Command<'c>] {
         let count = commands
             .iter()
             .take_while(|command| command.name.text.eq_ignore_ascii_case("require"))
@@ -150,7 +150,7 @@ impl Checker<'_, '_> {
     }
 
     fn require(&mut self, command: &ast::Command) {
-        let Some(signature) = signature::find(signature::COMMANDS, "require") else {
+        let Some(signature) = signature::find(&signature::COMMANDS, "require") else {
             return;
         };
         self.no_block(command);
@@ -274,7 +274,7 @@ impl Checker<'_, '_> {
                 );
             }
             else_seen |= is_else;
-            let Some(signature) = signature::find(signature::COMMANDS, &branch.name.text) else {
+            let Some(signature) = signature::find(&signature::COMMANDS, branch.name.text) else {
                 continue;
             };
             let Some(block) = &branch.block else {
@@ -345,21 +345,22 @@ impl Checker<'_, '_> {
     /// The signature of a name, if it is known and its capability required.
     fn lookup(
         &mut self,
-        table: &'static [signature::Signature],
+        table: &'static signature::Table,
         name: &ast::Identifier,
         what: &str,
     ) -> Option<&'static signature::Signature> {
-        let Some(found) = signature::find(table, &name.text) else {
+        let Some(found) = signature::find(table, name.text) else {
             let other = if what == "test" {
-                signature::COMMANDS
+                &signature::COMMANDS
             } else {
-                signature::TESTS
+                &signature::TESTS
             };
             let names = table
+                .rows
                 .iter()
                 .filter(|row| !row.name.starts_with("test_"))
                 .map(|row| row.name);
-            let hint = if signature::find(other, &name.text).is_some() {
+            let hint = if signature::find(other, name.text).is_some() {
                 let is = if what == "test" {
                     "a command"
                 } else {
@@ -404,15 +405,15 @@ fn is_branch(command: &ast::Command) -> bool {
 }
 
 /// The strings of an argument with their places.
-fn literals(argument: &ast::Argument) -> impl Iterator<Item = (&[u8], Span)> {
+fn literals<'t>(argument: &'t ast::Argument<'_>) -> impl Iterator<Item = (&'t [u8], Span)> {
     let (single, list) = match &argument.value {
-        Value::Text(octets) => (Some((octets.as_slice(), argument.span)), [].as_slice()),
+        Value::Text(octets) => (Some((&**octets, argument.span)), [].as_slice()),
         Value::List(texts) => (None, texts.as_slice()),
         _ => (None, [].as_slice()),
     };
     single
         .into_iter()
-        .chain(list.iter().map(|text| (text.octets.as_slice(), text.span)))
+        .chain(list.iter().map(|text| (&*text.octets, text.span)))
 }
 
 /// The name most like `name`, if it is like enough to be meant.

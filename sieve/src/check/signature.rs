@@ -1,5 +1,9 @@
 //! What each command and test takes: one table row each, so that all argument faults are found in one place.
 
+use std::sync::LazyLock;
+
+use crate::few::NameIndex;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -216,7 +220,7 @@ const TEST_MESSAGE: Signature = plain(
 
 const SUITE: &[&str] = &["vnd.dovecot.testsuite"];
 
-pub(super) const COMMANDS: &[Signature] = &[
+const COMMAND_ROWS: &[Signature] = &[
     plain("require", &[], &[], &[List]),
     control("if", &[], Tests::One, true),
     control("elsif", &[], Tests::One, true),
@@ -432,7 +436,7 @@ pub(super) const COMMANDS: &[Signature] = &[
     ),
 ];
 
-pub(super) const TESTS: &[Signature] = &[
+const TEST_ROWS: &[Signature] = &[
     plain("true", &[], &[], &[]),
     plain("false", &[], &[], &[]),
     control("not", &[], Tests::One, false),
@@ -562,6 +566,33 @@ pub(super) const TESTS: &[Signature] = &[
     ),
 ];
 
-pub(super) fn find(table: &'static [Signature], name: &str) -> Option<&'static Signature> {
-    table.iter().find(|row| row.name.eq_ignore_ascii_case(name))
+/// A table with its index.
+pub(super) struct Table {
+    pub(super) rows: &'static [Signature],
+    index: LazyLock<NameIndex>,
+}
+
+pub(super) static COMMANDS: Table = Table {
+    rows: COMMAND_ROWS,
+    index: LazyLock::new(|| NameIndex::new(COMMAND_ROWS.iter().map(|row| row.name))),
+};
+
+pub(super) static TESTS: Table = Table {
+    rows: TEST_ROWS,
+    index: LazyLock::new(|| NameIndex::new(TEST_ROWS.iter().map(|row| row.name))),
+};
+
+const _: () = assert!(
+    COMMAND_ROWS.len() <= 100 && TEST_ROWS.len() <= 100,
+    "the index holds a hundred names"
+);
+
+pub(super) fn find(table: &'static Table, name: &str) -> Option<&'static Signature> {
+    let is = |at: usize| {
+        table
+            .rows
+            .get(at)
+            .is_some_and(|row| row.name.eq_ignore_ascii_case(name))
+    };
+    table.rows.get(table.index.find(name, is)?)
 }

@@ -16,7 +16,7 @@ const UNKNOWN: Known = Known {
 impl Checker<'_, '_> {
     /// Emits instructions that set the result.
     pub(super) fn test(&mut self, test: &ast::Test) -> Known {
-        let Some(signature) = self.lookup(signature::TESTS, &test.name, "test") else {
+        let Some(signature) = self.lookup(&signature::TESTS, &test.name, "test") else {
             // The arguments may hold faults of their own.
             for inner in &test.tests {
                 self.test(inner);

@@ -35,6 +35,64 @@ fn split<'a>(local: &'a str, separator: &str) -> (&'a str, Option<&'a str>) {
     }
 }
 
+/// The one address of a field in its most common form: `local@domain`, or that in brackets behind plain words.
+pub(crate) struct Simple<'a> {
+    local: &'a [u8],
+    domain: &'a [u8],
+    all: &'a [u8],
+}
+
+/// Reads the most common form without taking memory; any other is for the parser.
+pub(crate) fn simple(raw: &[u8]) -> Option<Simple<'_>> {
+    let atom = |c: &u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(c);
+    let dots = |text: &[u8]| {
+        text.split(|c| *c == b'.')
+            .all(|part| !part.is_empty() && part.iter().all(atom))
+    };
+    let text = raw.trim_ascii();
+    let all = match text.strip_suffix(b">") {
+        None => text,
+        Some(text) => {
+            let open = memchr::memchr(b'<', text)?;
+            let (words, address) = text.split_at_checked(open)?;
+            if !words.iter().all(|c| atom(c) || *c == b' ')
+                || memchr::memmem::find(words, b"=?").is_some()
+            {
+                return None;
+            }
+            address.get(1..)?
+        }
+    };
+    let at = memchr::memchr(b'@', all)?;
+    let (local, domain) = (all.get(..at)?, all.get(at + 1..)?);
+    (dots(local) && dots(domain)).then_some(Simple { local, domain, all })
+}
+
+impl<'a> Simple<'a> {
+    pub(crate) fn part(&self, part: AddressPart, separator: &str) -> Option<&'a [u8]> {
+        let split = || {
+            let at = match separator.as_bytes() {
+                [] => None,
+                [one] => memchr::memchr(*one, self.local),
+                many => memchr::memmem::find(self.local, many),
+            };
+            at.and_then(|at| {
+                Some((
+                    self.local.get(..at)?,
+                    self.local.get(at + separator.len()..)?,
+                ))
+            })
+        };
+        match part {
+            AddressPart::All => Some(self.all),
+            AddressPart::LocalPart => Some(self.local),
+            AddressPart::Domain => Some(self.domain),
+            AddressPart::User => Some(split().map_or(self.local, |(user, _)| user)),
+            AddressPart::Detail => split().map(|(_, detail)| detail),
+        }
+    }
+}
+
 /// Exactly one mailbox with a domain, as `local@domain`.
 pub(crate) fn parse_one(value: &[u8]) -> Option<String> {
     let mut list = mime::address::parse(value);
@@ -83,6 +141,57 @@ mod tests {
         );
         for bad in ["", "a", "a@", "@b", "a@b, c@d", "a b@c d"] {
             assert_eq!(parse_one(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_simple_form_is_what_the_parser_reads() {
+        for raw in [
+            " ann@example.org",
+            " Ann Example <ann+list.x@Example.ORG>\r\n",
+            "<a@b>",
+            "a.b.c@d-e.f",
+            "a+b+c@d",
+            "+@d",
+        ] {
+            let simple = simple(raw.as_bytes()).unwrap();
+            let mut parsed = mime::address::mailboxes(raw.as_bytes());
+            let mailbox = parsed.next().unwrap();
+            assert!(parsed.next().is_none());
+            for separator in ["+", "", "--", "."] {
+                for part in [
+                    AddressPart::All,
+                    AddressPart::LocalPart,
+                    AddressPart::Domain,
+                    AddressPart::User,
+                    AddressPart::Detail,
+                ] {
+                    let expected = part_of(&mailbox, part, separator);
+                    let found = simple.part(part, separator);
+                    assert_eq!(
+                        found,
+                        expected.as_deref().map(str::as_bytes),
+                        "{raw} {part:?}"
+                    );
+                }
+            }
+        }
+        for raw in [
+            "",
+            "ann",
+            "a@b, c@d",
+            "\"q\" <a@b>",
+            "=?utf-8?q?x?= <a@b>",
+            "a@[192.0.2.1]",
+            "a..b@c",
+            "a@b (comment)",
+            "g: a@b;",
+            "<@x:a@b>",
+            "a <b> <c@d>",
+            "\u{e4}@b",
+            "a\r\n <b@c>",
+        ] {
+            assert!(simple(raw.as_bytes()).is_none(), "{raw}");
         }
     }
 

@@ -142,7 +142,7 @@ impl Evaluation<'_> {
                 Some(keys) => {
                     let mut values = self.values(keys, matching)?;
                     if let Some(entry) = self.message.entries().get(at) {
-                        values.feed(entry.text(self.message.octets()).as_bytes());
+                        values.feed(entry.text(self.message.octets()));
                     }
                     self.decide(values)?
                 }

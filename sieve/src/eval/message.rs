@@ -26,9 +26,11 @@ pub(crate) struct Message<'m> {
 /// One header field.
 #[derive(Debug)]
 pub(crate) struct Entry {
+    /// Letters of the name that tell most names apart: many rules look for few names.
+    key: u32,
     source: Source,
-    /// The decoded text, where decoding changed something: many rules look at the same few fields.
-    text: OnceLock<Box<str>>,
+    /// Where the text is: many rules look at the same few fields.
+    text: OnceLock<Decoded>,
 }
 
 #[derive(Debug)]
@@ -44,9 +46,30 @@ enum Source {
     },
 }
 
+/// The text of a field.
+#[derive(Debug)]
+enum Decoded {
+    /// These octets of its raw value.
+    Within(Range<usize>),
+    Anew(Box<str>),
+}
+
+/// Length, first, middle and last letter, without regard to ASCII case.
+fn key(name: &[u8]) -> u32 {
+    let at = |place: usize| name.get(place).map_or(0, |c| c | 0x20);
+    let length = name.len();
+    u32::from_le_bytes([
+        u8::try_from(length).unwrap_or(u8::MAX),
+        at(0),
+        at(length / 2),
+        at(length.wrapping_sub(1)),
+    ])
+}
+
 impl Entry {
     pub(crate) fn added(name: &[u8], value: Vec<u8>) -> Self {
         Self {
+            key: key(name),
             source: Source::Added {
                 name: name.into(),
                 value: value.into(),
@@ -55,14 +78,25 @@ impl Entry {
         }
     }
 
-    /// Unfolded, trimmed, encoded words decoded.
-    pub(crate) fn text<'a>(&'a self, octets: &'a [u8]) -> Cow<'a, str> {
-        if let Some(text) = self.text.get() {
-            return Cow::Borrowed(text);
-        }
-        match decoded(self.raw(octets)) {
-            Cow::Borrowed(text) => Cow::Borrowed(text),
-            Cow::Owned(text) => Cow::Borrowed(self.text.get_or_init(|| text.into_boxed_str())),
+    /// Unfolded, trimmed, encoded words decoded: UTF-8.
+    pub(crate) fn text<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
+        let raw = self.raw(octets);
+        let decoded = self.text.get_or_init(|| match decoded(raw) {
+            // What needs no decoding is the raw value without the white space around it.
+            Cow::Borrowed(text) => {
+                let front = raw.len() - raw.trim_ascii_start().len();
+                let range = front..front + text.len();
+                if raw.get(range.clone()) == Some(text.as_bytes()) {
+                    Decoded::Within(range)
+                } else {
+                    Decoded::Anew(text.into())
+                }
+            }
+            Cow::Owned(text) => Decoded::Anew(text.into_boxed_str()),
+        });
+        match decoded {
+            Decoded::Within(range) => raw.get(range.clone()).unwrap_or_default(),
+            Decoded::Anew(text) => text.as_bytes(),
         }
     }
 
@@ -94,16 +128,19 @@ fn index(octets: &[u8]) -> (Vec<Entry>, usize) {
     let mut headers = mime::Headers::new(octets);
     let mut entries = Vec::with_capacity(16);
     for field in headers.by_ref() {
+        let name = field.name_range();
         entries.push(Entry {
+            key: key(octets.get(name.clone()).unwrap_or_default()),
             source: Source::Original {
-                name: field.name_range(),
+                name,
                 value: field.value_range(),
                 all: field.range(),
             },
             text: OnceLock::new(),
         });
     }
-    (entries, mime::Headers::new(octets).header_len())
+    // All fields are read: only the blank line is left to look at.
+    (entries, headers.header_len())
 }
 
 impl<'m> Message<'m> {
@@ -141,9 +178,10 @@ impl<'m> Message<'m> {
     /// The fields with this name.
     pub(crate) fn fields<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a Entry> + 'a {
         let octets = self.octets();
+        let key = key(name);
         self.entries()
             .iter()
-            .filter(move |entry| entry.name(octets).eq_ignore_ascii_case(name))
+            .filter(move |entry| entry.key == key && entry.name(octets).eq_ignore_ascii_case(name))
     }
 
     /// Raw values of the fields with this name.
@@ -155,7 +193,7 @@ impl<'m> Message<'m> {
     pub(crate) fn first_text(&mut self, name: &str) -> Option<String> {
         self.prepare();
         let entry = self.fields(name.as_bytes()).next()?;
-        Some(entry.text(self.octets()).into_owned())
+        Some(String::from_utf8_lossy(entry.text(self.octets())).into_owned())
     }
 
     pub(crate) fn structure(&mut self) -> Arc<mime::Structure> {

@@ -329,7 +329,7 @@ impl Evaluation<'_> {
             if values.is_count() {
                 values.feed(b"")
             } else {
-                values.feed(entry.text(octets).as_bytes())
+                values.feed(entry.text(octets))
             }
         });
     }
@@ -344,6 +344,13 @@ impl Evaluation<'_> {
     ) {
         let config = std::sync::Arc::clone(&self.config);
         let mut feed = |raw: &[u8]| {
+            if let Some(simple) = address::simple(raw) {
+                return values.is_count() && values.feed(b"")
+                    || !values.is_count()
+                        && simple
+                            .part(part, &config.separator)
+                            .is_some_and(|text| values.feed(text));
+            }
             mime::address::mailboxes(raw).any(|mailbox| {
                 if values.is_count() {
                     // RFC 5231 §4.2: addresses are counted, whatever part of them is asked for.
