@@ -309,7 +309,7 @@ fn inline(items: &[Item<'_>]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn words(source: &str) -> (Vec<TokenKind>, Vec<String>) {
+    fn words(source: &str) -> (Vec<TokenKind<'_>>, Vec<String>) {
         let mut sink = Sink::new(source.as_bytes(), 10);
         let lexed = crate::lexer::lex(&mut sink);
         let comments = lexed

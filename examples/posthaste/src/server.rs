@@ -19,7 +19,7 @@ use crate::blocking::Blocking;
 use crate::config::{Account, Config, Location, MailboxCommand, Named, Ssl, TlsLevel, UserPath};
 use crate::delivery::{
     DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, ProcmailConfig, RemoteAgent,
-    RemoteConfig,
+    RemoteConfig, SieveConfig,
 };
 use crate::imap::ImapService;
 use crate::managesieve::ManageSieve;
@@ -67,6 +67,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The settings of a scanner for Sieve make no sense.
+    #[error("{0}")]
+    Scanner(String),
     /// A key's value cannot be used.
     #[error("{key}: {reason}")]
     Key {
@@ -431,6 +434,7 @@ fn delivery(
             hostname: config.myhostname.clone(),
             recipient_delimiter: config.recipient_delimiter.clone(),
             procmail: procmail(config),
+            sieve: sieve(config).map_err(StartError::Scanner)?,
             quota_full_tempfail: config.quota_full_tempfail,
         },
         Arc::clone(store),
@@ -451,6 +455,43 @@ fn delivery(
         local,
         remote,
     )))
+}
+
+/// What users' Sieve scripts may do on this host.
+pub(crate) fn sieve(config: &Config) -> Result<SieveConfig, String> {
+    let text = |value: &String| Some(value.clone()).filter(|value| !value.is_empty());
+    let spam = |name: &str| match name {
+        "status_type" => text(&config.sieve_spamtest_status_type),
+        "status_header" => text(&config.sieve_spamtest_status_header),
+        "max_value" => text(&config.sieve_spamtest_max_value),
+        "max_header" => text(&config.sieve_spamtest_max_header),
+        other => word(&config.sieve_spamtest_text_values, other),
+    };
+    let virus = |name: &str| match name {
+        "status_type" => text(&config.sieve_virustest_status_type),
+        "status_header" => text(&config.sieve_virustest_status_header),
+        "max_value" => text(&config.sieve_virustest_max_value),
+        "max_header" => text(&config.sieve_virustest_max_header),
+        other => word(&config.sieve_virustest_text_values, other),
+    };
+    Ok(SieveConfig {
+        global: config.sieve_global.clone(),
+        lists: config.sieve_extlists.clone(),
+        pipe: config.sieve_pipe_bin_dir.clone(),
+        filter: config.sieve_filter_bin_dir.clone(),
+        execute: config.sieve_execute_bin_dir.clone(),
+        time_limit: config.sieve_exec_timeout,
+        spam: sieve::Scanner::from_settings(false, spam)
+            .map_err(|fault| format!("sieve_spamtest_{fault}"))?,
+        virus: sieve::Scanner::from_settings(true, virus)
+            .map_err(|fault| format!("sieve_virustest_{fault}"))?,
+    })
+}
+
+/// The word for a value, counted from zero; an empty one stands for none.
+fn word(words: &[String], name: &str) -> Option<String> {
+    let number: usize = name.strip_prefix("text_value")?.parse().ok()?;
+    words.get(number).filter(|word| !word.is_empty()).cloned()
 }
 
 /// What users' procmailrcs may do on this host.

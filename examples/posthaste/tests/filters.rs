@@ -290,3 +290,168 @@ fn sieve_before_procmail() {
     assert!(found[0].contains("X-Seen: yes"));
     assert_eq!(messages(&server, "alice", "INBOX").len(), 0);
 }
+
+/// What a server offers to scripts beyond the language: included scripts,
+/// lists, scores, programs, what it remembers.
+#[test]
+fn sieve_services() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut server = Server::prepare(
+        "sieve_global = \"global\"\nsieve_extlists = \"lists\"\n\
+         sieve_pipe_bin_dir = \"bin\"\nsieve_filter_bin_dir = \"bin\"\n\
+         sieve_execute_bin_dir = \"bin\"\nsieve_default = \"default.sieve\"\n\
+         sieve_after = [\"after.sieve\"]\n\
+         sieve_spamtest_status_header = \"Subject: score ([0-9]+)\"\n\
+         sieve_spamtest_max_value = \"10\"\n\
+         sieve_virustest_status_header = \"Subject\"\n\
+         sieve_virustest_text_values = [\"\", \"clean\", \"\", \"\", \"\", \"eicar\"]\n",
+    );
+    for folder in ["global", "lists", "bin"] {
+        fs::create_dir_all(server.path(folder)).unwrap();
+    }
+    fs::write(
+        server.path("global/global.sieve"),
+        "require [\"fileinto\", \"mailbox\"];\n\
+         if header :is \"subject\" \"global\" { fileinto :create \"global\"; }\n",
+    )
+    .unwrap();
+    fs::write(
+        server.path("lists/friends"),
+        "# Known.\nbob@example.org\ncarl@example.net\n",
+    )
+    .unwrap();
+    fs::write(
+        server.path("after.sieve"),
+        "require [\"fileinto\", \"mailbox\", \"environment\", \"variables\", \"vnd.dovecot.environment\"];\n\
+         if header :is \"subject\" \"after\" { fileinto :create \"after-${env.vnd.dovecot.username}\"; }\n"
+            .replace("${env.vnd.dovecot.username}", "all"),
+    )
+    .unwrap();
+    fs::write(
+        server.path("default.sieve"),
+        "require [\"fileinto\", \"mailbox\"]; fileinto :create \"default\";\n",
+    )
+    .unwrap();
+    let program = |name: &str, text: &str| {
+        let path = server.path(&format!("bin/{name}"));
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let piped = server.path("piped");
+    program(
+        "sink",
+        &format!(
+            "#!/bin/sh\n{{ echo \"$1 $USER $RECIPIENT\"; cat; }} >{}\n",
+            piped.display()
+        ),
+    );
+    program("fail", "#!/bin/sh\nexit 1\n");
+    program("upper", "#!/bin/sh\necho 'X-Filtered: yes'\ncat\n");
+    program("ask", "#!/bin/sh\necho \"folder-$1\"\n");
+    server.run();
+    fs::create_dir_all(server.home("alice").join("sieve")).unwrap();
+    filter(
+        &server,
+        "alice",
+        "sieve/mine.sieve",
+        "require [\"fileinto\", \"mailbox\"];\n\
+         if header :is \"subject\" \"personal\" { fileinto :create \"personal\"; }\n",
+    );
+    sieve(
+        &server,
+        "require [\"include\", \"fileinto\", \"mailbox\", \"extlists\", \"envelope\", \"spamtest\", \
+         \"virustest\", \"relational\", \"comparator-i;ascii-numeric\", \"duplicate\", \"variables\", \
+         \"vnd.dovecot.pipe\", \"vnd.dovecot.filter\", \"vnd.dovecot.execute\", \"copy\", \"environment\", \
+         \"vnd.dovecot.report\"];\n\
+         include :personal \"mine\";\n\
+         include :global \"global\";\n\
+         include :optional :personal \"missing\";\n\
+         if header :is \"subject\" \"list\" {\n  \
+         if envelope :list \"from\" \"friends\" { fileinto :create \"friends\"; }\n}\n\
+         if spamtest :value \"ge\" :comparator \"i;ascii-numeric\" \"9\" { fileinto :create \"spam\"; }\n\
+         if virustest :value \"eq\" :comparator \"i;ascii-numeric\" \"5\" { fileinto :create \"virus\"; }\n\
+         if header :is \"subject\" \"once\" {\n  \
+         if duplicate :uniqueid \"once\" { fileinto :create \"seen\"; }\n}\n\
+         if header :is \"subject\" \"pipe\" { pipe :copy \"sink\" \"first\"; pipe \"fail\"; }\n\
+         if header :is \"subject\" \"filter\" { filter \"upper\"; }\n\
+         if header :is \"subject\" \"ask\" {\n  \
+         if execute :output \"to\" \"ask\" \"a\" { fileinto :create \"${to}\"; }\n}\n\
+         if header :is \"subject\" \"path\" { pipe \"nowhere\"; }\n\
+         if allof (header :is \"subject\" \"where\", environment \"location\" \"MDA\",\n  \
+         environment \"remote-ip\" \"127.0.0.1\") { fileinto :create \"here\"; }\n\
+         if header :is \"subject\" \"abuse\" { report \"abuse\" \"Look.\" \"bob@example.org\"; }\n\
+         if header :is \"subject\" \"members\" { redirect :list \"members\"; }\n",
+    );
+    fs::write(server.path("lists/members"), "bob@example.org\nnobody\n").unwrap();
+    for (subject, mailbox) in [
+        ("personal", "personal"),
+        ("global", "global"),
+        ("list", "friends"),
+        ("score 9", "spam"),
+        ("eicar", "virus"),
+        ("ask", "folder-a"),
+        ("where", "here"),
+        ("after", "after-all"),
+    ] {
+        send(&server, "bob@example.org", subject);
+        arrived(&server, "alice", mailbox, 1);
+    }
+    assert_eq!(messages(&server, "alice", "INBOX").len(), 0);
+    // Strangers, ham, first sightings.
+    send(&server, "stranger@example.net", "list");
+    send(&server, "y@example.com", "score 7");
+    send(&server, "y@example.com", "once");
+    arrived(&server, "alice", "INBOX", 3);
+    send(&server, "y@example.com", "once");
+    arrived(&server, "alice", "seen", 1);
+    // A program that fails loses no mail; nor does one that is not there.
+    send(&server, "y@example.com", "pipe");
+    arrived(&server, "alice", "INBOX", 4);
+    let text = fs::read_to_string(&piped).unwrap();
+    assert!(
+        text.starts_with("first alice alice@example.org\n"),
+        "{text}"
+    );
+    assert!(text.contains("Subject: pipe\r\n"), "{text}");
+    send(&server, "y@example.com", "path");
+    arrived(&server, "alice", "INBOX", 5);
+    send(&server, "y@example.com", "filter");
+    let found = arrived(&server, "alice", "INBOX", 6);
+    assert!(
+        found[5].contains("X-Filtered: yes\r\n") || found[5].contains("X-Filtered: yes\n"),
+        "{}",
+        found[5]
+    );
+    // The script of those who have none.
+    let message = "From: y@example.com\r\nTo: bob@example.org\r\nSubject: hi\r\n\r\nHi.";
+    server.send("y@example.com", "bob@example.org", message);
+    arrived(&server, "bob", "default", 1);
+    send(&server, "y@example.com", "abuse");
+    let found = arrived(&server, "bob", "default", 2);
+    assert!(
+        found[1].contains("report-type=feedback-report"),
+        "{}",
+        found[1]
+    );
+    send(&server, "y@example.com", "members");
+    arrived(&server, "bob", "default", 3);
+}
+
+/// What answers once forgets with its time.
+#[test]
+fn sieve_forgets() {
+    let server = Server::start("");
+    sieve(
+        &server,
+        "require [\"vacation-seconds\", \"duplicate\", \"fileinto\", \"mailbox\"];\n\
+         if duplicate :uniqueid \"x\" :seconds 1 { fileinto :create \"seen\"; }\n\
+         vacation :seconds 1 :addresses \"alice@example.org\" \"Away.\";\n",
+    );
+    send(&server, "bob@example.org", "first");
+    arrived(&server, "bob", "INBOX", 1);
+    std::thread::sleep(Duration::from_millis(2100));
+    send(&server, "bob@example.org", "second");
+    arrived(&server, "bob", "INBOX", 2);
+    assert_eq!(messages(&server, "alice", "seen").len(), 0);
+    assert_eq!(messages(&server, "alice", "INBOX").len(), 2);
+}

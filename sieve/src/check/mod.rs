@@ -368,7 +368,7 @@ impl Checker<'_, '_> {
                 };
                 Some(format!("`{}` is {is}", name.text))
             } else {
-                nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"))
+                nearest(name.text, names).map(|near| format!("did you mean `{near}`?"))
             };
             let message = format!("there is no {what} `{}`", name.text);
             match hint {

@@ -258,6 +258,45 @@ keys! {
         [Dovecot] sieve_after: Vec<PathBuf> = Vec::new();
         /// The script of users who have none.
         [Dovecot] sieve_default: Option<PathBuf> = None;
+        /// The folder of the scripts that others include with
+        /// `include :global`, as NAME.sieve.
+        [Dovecot] sieve_global: Option<PathBuf> = None;
+        /// The folder of external lists that scripts may ask (RFC 6134): a
+        /// file for each, named like the list, with a member on each line.
+        [Posthaste] sieve_extlists: Option<PathBuf> = None;
+        /// The folder of the programs that scripts may send mail to. They run
+        /// as the server's own user, seen by no shell. When empty, none.
+        [Dovecot] sieve_pipe_bin_dir: Option<PathBuf> = None;
+        /// The same for programs that change mail.
+        [Dovecot] sieve_filter_bin_dir: Option<PathBuf> = None;
+        /// The same for programs that are asked something.
+        [Dovecot] sieve_execute_bin_dir: Option<PathBuf> = None;
+        /// How long such a program may run.
+        [Posthaste] sieve_exec_timeout: Duration = seconds(10);
+        /// The header field with the spam scanner's result, for the test
+        /// spamtest: its name, and behind a colon a POSIX regular expression
+        /// whose first group is the result. When empty, nothing scans.
+        [Dovecot] sieve_spamtest_status_header: String = text("");
+        /// What the result is: "score", a number; "strlen", as many characters
+        /// as there are points; "text", a word.
+        [Dovecot] sieve_spamtest_status_type: String = text("score");
+        /// The score of what is spam for certain.
+        [Dovecot] sieve_spamtest_max_value: String = text("");
+        /// The header field where that score is, instead, in the same way.
+        [Dovecot] sieve_spamtest_max_header: String = text("");
+        /// The words for the values from 0, not tested, and 1, no spam, to 10.
+        [Posthaste] sieve_spamtest_text_values: Vec<String> = Vec::new();
+        /// The header field with the virus scanner's result, for the test
+        /// virustest.
+        [Dovecot] sieve_virustest_status_header: String = text("");
+        /// What the result is, as for spam.
+        [Dovecot] sieve_virustest_status_type: String = text("text");
+        /// The score of what is a virus for certain.
+        [Dovecot] sieve_virustest_max_value: String = text("");
+        /// The header field where that score is, instead.
+        [Dovecot] sieve_virustest_max_header: String = text("");
+        /// The words for the values from 0, not tested, and 1, no virus, to 5.
+        [Posthaste] sieve_virustest_text_values: Vec<String> = Vec::new();
         /// Whether a .procmailrc in the home folder runs.
         [Posthaste] procmail: bool = true;
         /// Where "|command" is a destination. It runs as the server's own user,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::procmail::{ProcmailConfig, ProcmailFilter};
-use super::sieve::{Before, SieveFilter};
+use super::sieve::{Before, SieveConfig, SieveFilter};
 use super::{Failure, Outcome};
 use crate::blocking::Room;
 use crate::queue::{Born, Envelope, Queue, QueueError, QueueId, Recipient};
@@ -31,6 +31,8 @@ pub struct LocalConfig {
     pub recipient_delimiter: String,
     /// What users' procmailrcs may do.
     pub procmail: ProcmailConfig,
+    /// What users' Sieve scripts may do.
+    pub sieve: SieveConfig,
     /// Whether mail for a full account waits instead of going back.
     pub quota_full_tempfail: bool,
 }
@@ -85,7 +87,7 @@ impl LocalAgent {
     pub fn new(config: &LocalConfig, store: Arc<dyn MailStore>) -> Self {
         Self {
             store,
-            sieve: SieveFilter::new(&config.hostname, &config.recipient_delimiter),
+            sieve: SieveFilter::new(&config.hostname, &config.recipient_delimiter, &config.sieve),
             procmail: ProcmailFilter::new(config),
             room: Room::new(FILTER_ROOM),
             quota_full_tempfail: config.quota_full_tempfail,

@@ -28,7 +28,7 @@ use local::Job;
 pub use local::{LocalAgent, LocalConfig};
 pub use procmail::ProcmailConfig;
 pub use remote::{RemoteAgent, RemoteConfig};
-pub(crate) use sieve::{capabilities as sieve_capabilities, compiler as sieve_compiler};
+pub use sieve::SieveConfig;
 
 /// Octets of messages born of a delivery that wait in memory to be written
 /// down: a thousand recipients may each send on an edited copy.

@@ -16,7 +16,6 @@ use tokio::sync::watch;
 use crate::auth::{Authenticator, Exchange, ExchangeStep, MECHANISMS, Seat, Seats};
 use crate::blocking::in_place;
 use crate::config::Ssl;
-use crate::delivery::{sieve_capabilities, sieve_compiler};
 use crate::server::stopped;
 use crate::store::{Account, MailStore, ScriptError, ScriptInfo, Scripts};
 
@@ -63,10 +62,12 @@ impl ManageSieve {
         authenticator: Arc<Authenticator>,
         seats: Seats,
     ) -> Self {
+        // What is wrong with it stopped the start of the server already.
+        let scripts = crate::server::sieve(config).unwrap_or_default();
         let machine = |plaintext: bool| {
             let mechanisms: Vec<String> = MECHANISMS.iter().map(|own| own.name().into()).collect();
             let mut machine = Config::default();
-            machine.capabilities = sieve_capabilities();
+            machine.capabilities = scripts.capabilities();
             machine.starttls = acceptor.is_some();
             if plaintext {
                 machine.mechanisms.clone_from(&mechanisms);
@@ -84,7 +85,7 @@ impl ManageSieve {
             store,
             authenticator,
             seats,
-            compiler: sieve_compiler(),
+            compiler: scripts.compiler(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `posthaste sieve`: check, run, lay out and test scripts, without a server.
 
 mod check;
+mod filter;
 mod fmt;
 mod run;
 mod test;
@@ -27,6 +28,8 @@ pub(super) enum Command {
     },
     /// Say what a script would do with a message, and why
     Run(run::Arguments),
+    /// Apply a script to mail that is stored already
+    Filter(filter::Arguments),
     /// Lay scripts out
     Fmt {
         /// Scripts; `-` is the standard input
@@ -57,6 +60,7 @@ pub(super) fn run(command: Command) -> ExitCode {
     let good = match command {
         Command::Check { files, strict } => check::run(&files, strict),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Filter(arguments) => filter::run(&arguments),
         Command::Fmt {
             files,
             write,

@@ -1,5 +1,6 @@
 //! `posthaste sieve run`: what a script would do with a message, and why.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -35,7 +36,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// The first address in the first of these fields.
-fn address(message: &[u8], names: &[&str]) -> Option<String> {
+pub(super) fn address(message: &[u8], names: &[&str]) -> Option<String> {
     let field = names
         .iter()
         .find_map(|name| mime::Headers::new(message).find(name))?;
@@ -86,14 +87,15 @@ pub(super) fn run(arguments: &Arguments) -> bool {
             }
         }
     };
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     for entry in evaluation.trace() {
-        print::line(entry);
+        print::line(paint(colour, shade(entry.result), entry));
     }
     for line in &outcome.debug {
         print::line(format_args!("debug: {line}"));
     }
     for action in &outcome.actions {
-        print::line(describe(action));
+        print::line(paint(colour, BOLD, describe(action)));
         if let Some(edited) = edited(action).filter(|_| arguments.show) {
             print::octets(&edited.to_bytes(&message));
         }
@@ -104,6 +106,25 @@ pub(super) fn run(arguments: &Arguments) -> bool {
             false
         }
         None => true,
+    }
+}
+
+const BOLD: &str = "\u{1b}[1m";
+
+/// Tests that hold are green, those that do not are grey, commands are as they are.
+fn shade(result: Option<bool>) -> &'static str {
+    match result {
+        Some(true) => "\u{1b}[32m",
+        Some(false) => "\u{1b}[90m",
+        None => "",
+    }
+}
+
+fn paint(colour: bool, code: &str, text: impl std::fmt::Display) -> String {
+    if colour && !code.is_empty() {
+        format!("{code}{text}\u{1b}[0m")
+    } else {
+        text.to_string()
     }
 }
 
@@ -121,7 +142,9 @@ fn answer(arguments: &Arguments, question: &Question) -> Answer {
         | Question::ListsKnown(_) => Answer::Bool(false),
         Question::Metadata { .. } | Question::ListContains { .. } => Answer::Text(None),
         Question::Score { .. } => Answer::Score(None),
-        Question::Script { name, .. } => include(arguments, name),
+        Question::Script { name, .. } => {
+            include(&arguments.script, arguments.include.as_deref(), name)
+        }
         Question::Program(program) => {
             Answer::Failed(format!("the program `{}` is not run here", program.name))
         }
@@ -129,9 +152,10 @@ fn answer(arguments: &Arguments, question: &Question) -> Answer {
     }
 }
 
-fn include(arguments: &Arguments, name: &str) -> Answer {
-    let beside = arguments.script.parent().unwrap_or(Path::new("."));
-    let folder = arguments.include.as_deref().unwrap_or(beside);
+/// The script of that name, beside the script that includes it or in a folder for them.
+pub(super) fn include(script: &Path, folder: Option<&Path>, name: &str) -> Answer {
+    let beside = script.parent().unwrap_or(Path::new("."));
+    let folder = folder.unwrap_or(beside);
     let path = folder.join(format!("{name}.sieve"));
     let Ok(source) = std::fs::read(&path) else {
         return Answer::Script(None);
@@ -177,7 +201,7 @@ fn mailbox(mailbox: &Mailbox) -> String {
     out
 }
 
-fn describe(action: &Action) -> String {
+pub(super) fn describe(action: &Action) -> String {
     let changed = if edited(action).is_some() {
         ", changed"
     } else {
@@ -200,6 +224,10 @@ fn describe(action: &Action) -> String {
             "notify <{}>: {:?}",
             notify.recipients.join(">, <"),
             notify.subject
+        ),
+        Action::Report(report) => format!(
+            "report as {} to <{}>",
+            report.feedback_type, report.recipient
         ),
         Action::Pipe(pipe) => format!("pipe to {:?} {:?}{changed}", pipe.program, pipe.arguments),
         Action::TrackDuplicate(track) => format!(

@@ -1,218 +1,23 @@
-//! A user's Sieve script, run on a delivery.
+//! Scripts at work on one delivery, and what they want done.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use sieve::{
-    Action, Answer, Capabilities, Compiler, Config, Evaluation, Keep, Outcome as Verdict, Progress,
-    Question, Script,
-};
+use sieve::{Action, Answer, Evaluation, Keep, Outcome as Verdict, ProgramKind, Progress, Script};
 
-use super::local::{Job, from_store};
-use super::{Failure, Outcome};
+use super::super::local::from_store;
+use super::super::{Failure, Outcome};
+use super::{GENERATIONS, LIST_MEMBERS, LONG_WORK, Plan, inbox};
+use super::{duplicate_key, vacation_key};
 use crate::blocking::in_place;
 use crate::queue::{Born, BornContent, Envelope, Recipient};
 use crate::received::date;
-use crate::store::{Account, Flags, StoreError, StoreResult};
-
-/// Compiled scripts kept; more are compiled again.
-const CACHED: usize = 256;
-
-/// How often a message may be sent on by users' filters, one after the other,
-/// on this host, and messages that they write may be answered by more of
-/// them. With the redirects that one script may do, this stops scripts that
-/// multiply a message among themselves.
-pub(super) const GENERATIONS: u32 = 5;
-
-/// Messages of this size are evaluated while other threads take over.
-pub(super) const LONG_WORK: usize = 128 * 1024;
-
-/// Runs scripts.
-pub(super) struct SieveFilter {
-    compiler: Compiler,
-    hostname: String,
-    separator: String,
-    compiled: Mutex<HashMap<Bytes, Result<Script, String>>>,
-}
-
-/// What scripts want done with a delivery.
-struct Plan<'a> {
-    filter: &'a SieveFilter,
-    job: &'a Job<'a>,
-    account: &'a dyn Account,
-    /// As the scripts so far have left it.
-    message: Bytes,
-    /// Whether that is another than the one delivered.
-    edited: bool,
-    stored: Vec<String>,
-    done: Vec<String>,
-}
-
-/// What scripts left to the filter behind them.
-pub(super) struct Before {
-    /// Whether it is to have its say.
-    pub(super) kept: bool,
-    /// The message as they left it.
-    pub(super) message: Bytes,
-    /// Whether that is another than the one delivered.
-    pub(super) edited: bool,
-    /// What they have done.
-    pub(super) done: Vec<String>,
-}
-
-impl Before {
-    /// What no script leaves: the message as it came.
-    pub(super) fn of(message: Bytes) -> Self {
-        Self {
-            kept: true,
-            message,
-            edited: false,
-            done: Vec::new(),
-        }
-    }
-}
-
-/// What scripts may ask for: all but what this host cannot answer.
-pub(crate) fn capabilities() -> Capabilities {
-    [
-        "vnd.dovecot.pipe",
-        "vnd.dovecot.filter",
-        "vnd.dovecot.execute",
-        "vnd.dovecot.testsuite",
-        "imapsieve",
-        "mboxmetadata",
-        "servermetadata",
-        "mailboxid",
-        "extlists",
-        "spamtest",
-        "spamtestplus",
-        "virustest",
-        "include",
-        "convert",
-        "processcalendar",
-        "redirect-dsn",
-        "redirect-deliverby",
-        "envelope-dsn",
-        "envelope-deliverby",
-    ]
-    .into_iter()
-    .fold(Capabilities::all(), Capabilities::without)
-}
-
-/// The compiler of users' scripts.
-pub(crate) fn compiler() -> Compiler {
-    Compiler::new().capabilities(capabilities())
-}
-
-impl SieveFilter {
-    pub(super) fn new(hostname: &str, separator: &str) -> Self {
-        Self {
-            compiler: compiler(),
-            hostname: hostname.to_owned(),
-            separator: separator.to_owned(),
-            compiled: Mutex::default(),
-        }
-    }
-
-    /// The script compiled, or the first of its faults.
-    fn compile(&self, source: &Bytes) -> Result<Script, String> {
-        let cache = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = cache().get(source) {
-            return compiled.clone();
-        }
-        let compiled = self.compiler.compile(source).map_err(|faults| {
-            let fault = faults.first().map(ToString::to_string);
-            fault.unwrap_or_else(|| "it does not compile".into())
-        });
-        let mut cache = cache();
-        if cache.len() >= CACHED {
-            cache.clear();
-        }
-        cache.insert(source.clone(), compiled.clone());
-        compiled
-    }
-
-    /// Runs the scripts and carries out what they want. The next one has its
-    /// say while the message is kept, as in Pigeonhole. Whatever fails, the
-    /// message is kept.
-    pub(super) async fn run(
-        &self,
-        job: &Job<'_>,
-        account: &dyn Account,
-        sources: &[Bytes],
-        message: Bytes,
-        born: &mut Vec<Born>,
-    ) -> Result<String, Outcome> {
-        let mut plan = self.plan(job, account, message);
-        if let Some(flags) = plan.run(sources, born).await? {
-            let to = plan.keep(flags, None).await?;
-            plan.done.push(format!("keep {to}"));
-        }
-        Ok(format!("{}: sieve: {}", job.user, plan.done.join(", ")))
-    }
-
-    /// Runs scripts that come before a filter of another kind, which has its
-    /// say where they keep the message.
-    pub(super) async fn run_before(
-        &self,
-        job: &Job<'_>,
-        account: &dyn Account,
-        sources: &[Bytes],
-        message: Bytes,
-        born: &mut Vec<Born>,
-    ) -> Result<Before, Outcome> {
-        let mut plan = self.plan(job, account, message);
-        let flags = plan.run(sources, born).await?;
-        Ok(Before {
-            kept: flags.is_some(),
-            message: plan.message,
-            edited: plan.edited,
-            done: plan.done,
-        })
-    }
-
-    fn plan<'a>(&'a self, job: &'a Job<'a>, account: &'a dyn Account, message: Bytes) -> Plan<'a> {
-        Plan {
-            filter: self,
-            job,
-            account,
-            message,
-            edited: false,
-            stored: Vec::new(),
-            done: Vec::new(),
-        }
-    }
-
-    fn config(&self, job: &Job<'_>) -> Config {
-        let mut config = Config::new(jiff::Zoned::now());
-        config.separator.clone_from(&self.separator);
-        config.addresses = vec![job.address().to_owned(), job.recipient.original.clone()];
-        if let Some((_, domain)) = job.address().rsplit_once('@') {
-            config.addresses.push(format!("{}@{domain}", job.user));
-        }
-        config.environment = vec![
-            ("domain".into(), self.domain().into()),
-            ("host".into(), self.hostname.clone()),
-            ("location".into(), "MDA".into()),
-            ("name".into(), "posthaste".into()),
-            ("phase".into(), "during".into()),
-            ("version".into(), env!("CARGO_PKG_VERSION").into()),
-        ];
-        config
-    }
-
-    fn domain(&self) -> &str {
-        let (_, domain) = self.hostname.split_once('.').unwrap_or_default();
-        domain
-    }
-}
+use crate::store::{Flags, StoreError, StoreResult};
 
 impl Plan<'_> {
     /// Runs the scripts up to one that does not keep the message; answers the
     /// flags to keep it with.
-    async fn run(
+    pub(super) async fn run(
         &mut self,
         sources: &[Bytes],
         born: &mut Vec<Born>,
@@ -266,43 +71,6 @@ impl Plan<'_> {
         }
     }
 
-    async fn answer(&self, question: Question) -> StoreResult<Answer> {
-        Ok(match question {
-            Question::MailboxExists(names) => {
-                let mut all = true;
-                for name in names {
-                    all = all && self.account.exists(&inbox(&name)).await?;
-                }
-                Answer::Bool(all)
-            }
-            Question::SpecialUseExists {
-                mailbox,
-                attributes,
-            } => {
-                let mailboxes = self.account.mailboxes().await?;
-                let wanted = mailbox.as_deref().map(inbox);
-                let has = |attribute: &String| {
-                    mailboxes.iter().any(|info| {
-                        wanted.as_ref().is_none_or(|wanted| *wanted == info.name)
-                            && info
-                                .special_use
-                                .as_ref()
-                                .is_some_and(|own| own.eq_ignore_ascii_case(attribute))
-                    })
-                };
-                Answer::Bool(attributes.iter().all(has))
-            }
-            Question::Duplicate { handle, id } => {
-                Answer::Bool(self.account.remembers(&duplicate_key(&handle, &id)).await?)
-            }
-            Question::VacationAnswered { handle, recipient } => {
-                let key = vacation_key(&handle, &recipient);
-                Answer::Bool(self.account.remembers(&key).await?)
-            }
-            other => Answer::Failed(format!("not known on this host: {other:?}")),
-        })
-    }
-
     /// Answers the flags to keep the message with, or nothing if it is not
     /// kept.
     async fn carry_out(
@@ -329,7 +97,14 @@ impl Plan<'_> {
                         self.keep(Vec::new(), None).await?
                     } else {
                         let edited = redirect.edited.map(|edited| edited.to_bytes(&self.message));
-                        born.push(self.redirect(&redirect.address, edited));
+                        let to = if redirect.list {
+                            self.list_members(&redirect.address)
+                        } else {
+                            vec![redirect.address.clone()]
+                        };
+                        for address in &to {
+                            born.push(self.redirect(address, edited.clone()));
+                        }
                         redirect.address
                     }
                 }
@@ -393,6 +168,26 @@ impl Plan<'_> {
                         .map_err(from_store)?;
                     continue;
                 }
+                Action::Pipe(pipe) => {
+                    let edited = pipe.edited.map(|edited| edited.to_bytes(&self.message));
+                    let input = self.instead(edited).unwrap_or_else(|| self.message.clone());
+                    let ran = self
+                        .run_program(ProgramKind::Pipe, &pipe.program, pipe.arguments, input)
+                        .await;
+                    match ran {
+                        Ok((true, _)) => pipe.program,
+                        _ if pipe.optional => continue,
+                        Ok((false, _)) => {
+                            let id = self.job.id;
+                            tracing::warn!(queue_id = %id, program = pipe.program, "the program failed");
+                            self.keep(Vec::new(), None).await?
+                        }
+                        Err(error) => {
+                            tracing::warn!(queue_id = %self.job.id, error, "the program failed");
+                            self.keep(Vec::new(), None).await?
+                        }
+                    }
+                }
                 other => {
                     tracing::warn!(queue_id = %self.job.id, action = other.name(), "not done here");
                     self.keep(Vec::new(), None).await?
@@ -409,7 +204,7 @@ impl Plan<'_> {
         }))
     }
 
-    async fn keep(
+    pub(super) async fn keep(
         &mut self,
         flags: Vec<String>,
         edited: Option<Vec<u8>>,
@@ -529,6 +324,17 @@ impl Plan<'_> {
         }
     }
 
+    /// The addresses on a list (RFC 6134 §2.4).
+    fn list_members(&self, list: &str) -> Vec<String> {
+        let mut members = self.members(list).unwrap_or_default();
+        members.retain(|member| member.parse::<smtp_proto::Address>().is_ok());
+        if members.len() > LIST_MEMBERS {
+            tracing::warn!(queue_id = %self.job.id, list, "only some members of the list get it");
+            members.truncate(LIST_MEMBERS);
+        }
+        members
+    }
+
     /// Whether this recipient has redirected the message before.
     fn is_loop(&self) -> bool {
         mime::Headers::new(&self.message)
@@ -554,24 +360,6 @@ impl Plan<'_> {
         let id = self.job.delivery_id().id;
         format!("<{id}.{what}@{}>", self.filter.hostname)
     }
-}
-
-/// `INBOX` in any case of letters is one mailbox (RFC 9051 §5.1).
-fn inbox(name: &str) -> String {
-    if name.eq_ignore_ascii_case("INBOX") {
-        "INBOX".into()
-    } else {
-        name.to_owned()
-    }
-}
-
-fn vacation_key(handle: &str, recipient: &str) -> Vec<u8> {
-    let recipient = recipient.to_lowercase();
-    format!("vacation\0{recipient}\0{handle}").into_bytes()
-}
-
-fn duplicate_key(handle: &str, id: &[u8]) -> Vec<u8> {
-    [b"duplicate\0", handle.as_bytes(), b"\0", id].concat()
 }
 
 /// System flags and keywords of a script's flag list (RFC 5232).
