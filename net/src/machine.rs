@@ -61,6 +61,7 @@ macro_rules! machine {
 
 machine! {
     imap_proto::Server, imap_proto::Event, imap_proto::Error;
+    imap_proto::Client, imap_proto::ClientEvent, imap_proto::Error;
     smtp_proto::Server, smtp_proto::Event, smtp_proto::Error;
     smtp_proto::Client, smtp_proto::ClientEvent, smtp_proto::ClientError;
     sieve::managesieve::Server, sieve::managesieve::Event, sieve::managesieve::Error;
