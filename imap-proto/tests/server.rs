@@ -195,6 +195,35 @@ fn extended() {
     play(include_str!("transcripts/server/extended.txt"), &config);
 }
 
+/// A client that asks too fast is read slower.
+#[test]
+fn command_rate() {
+    let mut config = config();
+    config.limits.command_rate = 2;
+    config.limits.command_burst = 3;
+    let mut now = std::time::Instant::now();
+    let mut server = Server::new(Arc::new(config), now);
+    let mut input = BytesMut::from("a NOOP\r\n".repeat(8).as_str());
+    let mut answered = |server: &mut Server, now| {
+        let mut count = 0;
+        while let Ok(Step::Event(Event::Command(_))) = server.poll(&mut input, now) {
+            server.ok("done").unwrap();
+            count += 1;
+        }
+        count
+    };
+    assert_eq!(answered(&mut server, now), 3);
+    for _ in 0..2 {
+        let next = server.poll_timeout().unwrap();
+        assert_eq!(next, now + std::time::Duration::from_millis(500));
+        now = next;
+        server.handle_timeout(now);
+        assert_eq!(answered(&mut server, now), 1);
+    }
+    server.handle_eof();
+    assert_eq!(answered(&mut server, now), 3);
+}
+
 /// Whatever is waited for, silence ends it.
 #[test]
 fn every_wait_has_an_end() {

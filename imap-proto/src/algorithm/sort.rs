@@ -193,4 +193,38 @@ mod tests {
         );
         assert_eq!(order(&[(true, SortKey::Size)]), [1, 2, 3]);
     }
+
+    /// RFC 6203 §6 and RFC 5257 §4.6.
+    #[test]
+    fn relevancy_and_annotations() {
+        let number = |number: u32| NonZeroU32::new(number).unwrap();
+        let entry = EntryName::new("/altsubject").unwrap();
+        let fields = |one: u32, score: u8, shared: &str, private: &str| {
+            let message = Message {
+                sequence: number(one),
+                uid: number(one),
+            };
+            SortFields::new(message, 0, 0)
+                .with_relevancy(score)
+                .with_annotation(entry.clone(), true, shared)
+                .with_annotation(entry.clone(), false, private)
+        };
+        let mut messages = [
+            fields(1, 4, "b", "z"),
+            fields(5, 99, "C", "x"),
+            fields(10, 42, "A", "y"),
+        ];
+        let mut order = |key: SortKey| {
+            let reverse = false;
+            sort(&mut messages, &[SortCriterion { reverse, key }]);
+            messages.each_ref().map(|one| one.message().uid.get())
+        };
+        assert_eq!(order(SortKey::Relevancy), [5, 10, 1]);
+        let by = |shared| SortKey::Annotation {
+            entry: entry.clone(),
+            shared,
+        };
+        assert_eq!(order(by(true)), [10, 1, 5]);
+        assert_eq!(order(by(false)), [5, 10, 1]);
+    }
 }

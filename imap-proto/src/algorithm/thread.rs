@@ -518,6 +518,31 @@ mod tests {
         );
     }
 
+    /// draft-ietf-morg-inthread: subjects join nothing, and the thread with
+    /// the newest message is the last.
+    #[test]
+    fn refs() {
+        let run = |mails: &[Mail<'_>]| threads(mails, ThreadAlgorithm::Refs);
+        let mails = [
+            (1, "a", "<1>", ""),
+            (2, "b", "<2>", ""),
+            (3, "Re: a", "<3>", ""),
+            (4, "c", "<4>", "<1>"),
+            (5, "d", "<5>", "<x>"),
+            (6, "e", "<6>", "<x>"),
+        ];
+        assert_eq!(run(&mails), "(2)(3)(1 4)((5)(6))");
+        // By arrival, not by date.
+        let number = |number| NonZeroU32::new(number).unwrap();
+        let inputs = [
+            ThreadInput::new(number(1), 10).with_arrival(3),
+            ThreadInput::new(number(2), 20).with_arrival(2),
+        ];
+        let order = thread(&inputs, ThreadAlgorithm::Refs);
+        let order: Vec<_> = order.iter().filter_map(|node| node.number).collect();
+        assert_eq!(order, [number(2), number(1)]);
+    }
+
     #[test]
     fn subjects_are_merged() {
         let run = |mails: &[Mail<'_>]| threads(mails, ThreadAlgorithm::References);

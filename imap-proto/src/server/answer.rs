@@ -175,6 +175,7 @@ impl Server {
         self.tls = true;
         self.enabled = Extensions::default();
         self.dialect = Dialect::SERVER;
+        self.utf8_texts = false;
         self.framer = Framer::default();
         Ok(())
     }
@@ -203,10 +204,12 @@ impl Server {
                 OnOk::Select => self.state = State::Selected,
                 OnOk::Deselect => self.state = State::Authenticated,
                 OnOk::StartTls => self.mode = Mode::Handshake,
+                OnOk::Language => self.utf8_texts = true,
                 OnOk::Unauthenticate => {
                     self.state = State::NotAuthenticated;
                     self.enabled = Extensions::default();
                     self.dialect = Dialect::SERVER;
+                    self.utf8_texts = false;
                 }
             }
         }

@@ -53,6 +53,8 @@ impl Server {
                     | Extension::Utf8Accept
                     | Extension::CondStore
                     | Extension::QResync
+                    | Extension::Metadata
+                    | Extension::MetadataServer
                     | Extension::UidOnly
             );
             let offered = match extension {

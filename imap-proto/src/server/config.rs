@@ -59,6 +59,11 @@ pub struct Limits {
     /// Octets a second that a message must have on average. Stops senders
     /// that dribble.
     pub payload_rate: u64,
+    /// Commands a second on average; those beyond it stay in `input` until
+    /// their time. 0 for as many as come. Stops clients that ask and ask.
+    pub command_rate: u32,
+    /// Commands that may come at once before the rate counts.
+    pub command_burst: u32,
     /// Refused commands in a row before the connection is closed.
     pub errors: u32,
 }
@@ -78,6 +83,8 @@ impl Default for Limits {
             idle_time: Duration::from_secs(30 * 60),
             payload_time: Duration::from_secs(300),
             payload_rate: 1024,
+            command_rate: 0,
+            command_burst: 1000,
             errors: 20,
         }
     }

@@ -206,6 +206,7 @@ fn on_ok(body: &CommandBody) -> OnOk {
         CommandBody::Select(_) => OnOk::Select,
         CommandBody::Close | CommandBody::Unselect => OnOk::Deselect,
         CommandBody::Unauthenticate => OnOk::Unauthenticate,
+        CommandBody::Language(ranges) if !ranges.is_empty() => OnOk::Language,
         _ => OnOk::Nothing,
     }
 }

@@ -9,7 +9,7 @@ mod event;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 pub use config::{Config, Limits};
@@ -65,6 +65,7 @@ enum OnOk {
     Deselect,
     StartTls,
     Unauthenticate,
+    Language,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,7 @@ enum Timer {
     Idle,
     Payload,
     Drain,
+    Pace,
 }
 
 /// What comes behind a streamed content.
@@ -96,6 +98,8 @@ pub struct Server {
     /// What the configuration offers, with and without values.
     offered: Extensions,
     dialect: Dialect,
+    /// LANGUAGE was used: texts may be UTF-8 (RFC 5255 §3.5).
+    utf8_texts: bool,
     framer: Framer,
     /// What is being skipped, and will be answered behind it.
     rejecting: Option<Rejected>,
@@ -105,6 +109,8 @@ pub struct Server {
     behind: VecDeque<Piece>,
     deadlines: Deadlines<Timer>,
     errors: u32,
+    /// When the commands so far would be over at their rate.
+    paced: Option<Instant>,
     eof: bool,
     fatal: Option<Error>,
 }
@@ -120,6 +126,7 @@ impl Server {
             enabled: Extensions::default(),
             offered: capability::offered(&config),
             dialect: Dialect::SERVER,
+            utf8_texts: false,
             framer: Framer::default(),
             rejecting: None,
             output: Output::default(),
@@ -127,6 +134,7 @@ impl Server {
             behind: VecDeque::new(),
             deadlines: Deadlines::default(),
             errors: 0,
+            paced: None,
             eof: false,
             fatal: None,
             config,
@@ -223,6 +231,8 @@ impl Server {
             Some(Timer::Authentication) => ("authentication", "Nobody logged in"),
             Some(Timer::Idle) => ("idle", "Autologout; idle for too long"),
             Some(Timer::Payload) => ("payload", "Message arrives too slowly"),
+            // The next poll goes on.
+            Some(Timer::Pace) => return self.deadlines.clear(Timer::Pace),
             Some(Timer::Drain) => {
                 // Nobody reads: no farewell either.
                 self.close();
@@ -271,7 +281,13 @@ impl Server {
             Mode::Authenticating { .. } => self.advance_authentication(input),
             Mode::Idling { .. } => self.advance_idle(input),
             Mode::Payload(_) => self.advance_payload(input, now),
-            Mode::Ready => self.advance_command(input),
+            Mode::Ready => {
+                if let Some(until) = self.too_fast(now) {
+                    self.deadlines.set(Timer::Pace, until);
+                    return Ok(Some(Step::NeedInput));
+                }
+                self.advance_command(input, now)
+            }
         }
     }
 
@@ -304,10 +320,37 @@ impl Server {
         Ok(step)
     }
 
-    fn advance_command(&mut self, input: &mut BytesMut) -> Result<Option<Step<Event>>, Error> {
+    /// Until when the next command has to wait. At the end of input nothing
+    /// does: there is no more than the host has.
+    fn too_fast(&self, now: Instant) -> Option<Instant> {
+        let limits = &self.config.limits;
+        let burst = self
+            .interval()?
+            .checked_mul(limits.command_burst.saturating_sub(1))?;
+        let allowed = self.paced?.checked_sub(burst)?;
+        (allowed > now && !self.eof).then_some(allowed)
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        Duration::from_secs(1).checked_div(self.config.limits.command_rate)
+    }
+
+    fn count_command(&mut self, now: Instant) {
+        if let Some(interval) = self.interval() {
+            let from = self.paced.map_or(now, |paced| paced.max(now));
+            self.paced = Some(from + interval);
+        }
+    }
+
+    fn advance_command(
+        &mut self,
+        input: &mut BytesMut,
+        now: Instant,
+    ) -> Result<Option<Step<Event>>, Error> {
         match self.framer.poll(input, self.config.limits.line) {
             Frame::NeedInput => Ok(Some(Step::NeedInput)),
             Frame::Whole(text) => {
+                self.count_command(now);
                 self.deadlines.clear(Timer::Idle);
                 let mut c = Cursor::line(&text);
                 self.prepare(&mut c);
@@ -562,22 +605,35 @@ impl Server {
 
     fn push(&mut self, data: &Untagged) {
         let mut breaks = Vec::new();
+        let dialect = match data {
+            Untagged::Status(_) => self.text_dialect(),
+            _ => self.dialect,
+        };
         data.encode_line(&mut Writer {
             text: self.output.text(),
             breaks: &mut breaks,
-            dialect: self.dialect,
+            dialect,
         });
         if let Some(first) = breaks.first().map(|one| one.at) {
             self.cut(first, breaks);
         }
     }
 
+    /// How texts for people are written.
+    fn text_dialect(&self) -> Dialect {
+        Dialect {
+            utf8: self.dialect.utf8 || self.utf8_texts,
+            ..self.dialect
+        }
+    }
+
     fn push_tagged(&mut self, tag: &Tag, status: &StatusResponse) {
         let mut breaks = Vec::new();
+        let dialect = self.text_dialect();
         let mut w = Writer {
             text: self.output.text(),
             breaks: &mut breaks,
-            dialect: self.dialect,
+            dialect,
         };
         w.str(tag.as_str());
         w.space();

@@ -223,3 +223,89 @@ fn answers() {
         assert_eq!(show(text, rev2), (answer.to_owned(), saves), "{text}");
     }
 }
+
+/// RFC 5267 §3: SORT answers in its order; RFC 7377 §2.1: each mailbox by
+/// itself, in UIDs.
+#[test]
+fn answers_of_sort_and_esearch() {
+    let number = |number| NonZeroU32::new(number).unwrap();
+    let message = |sequence: u32| Message {
+        sequence: number(sequence),
+        uid: number(sequence + 100),
+    };
+    let tag = Tag::new("a").unwrap();
+    let command = |text: &str| {
+        let line = bytes::Bytes::from(format!("a {text}"));
+        Command::parse(&line, crate::Dialect::SERVER).unwrap().body
+    };
+    let show = |data: Option<crate::Untagged>| {
+        let data = data.map(crate::Response::Untagged);
+        let line = data.map(|data| data.to_vec(crate::Dialect::SERVER));
+        String::from_utf8(line.unwrap_or_default()).unwrap()
+    };
+    let sorted = [5, 4, 3, 7, 8, 9].map(message);
+    for (text, answer) in [
+        ("SORT (DATE) UTF-8 ALL", "* SORT 5 4 3 7 8 9\r\n"),
+        (
+            "SORT RETURN () (DATE) UTF-8 ALL",
+            "* ESEARCH (TAG \"a\") ALL 5,4,3,7:9\r\n",
+        ),
+        (
+            "UID SORT RETURN (MIN MAX COUNT PARTIAL 2:3) (DATE) UTF-8 ALL",
+            "* ESEARCH (TAG \"a\") UID MIN 105 MAX 109 COUNT 6 PARTIAL (2:3 104,103)\r\n",
+        ),
+        ("SORT RETURN (SAVE) (DATE) UTF-8 ALL", ""),
+    ] {
+        let CommandBody::Sort(sort) = command(text) else {
+            panic!("{text}");
+        };
+        assert_eq!(show(sort.answer(&tag, &sorted)), answer, "{text}");
+    }
+    let CommandBody::MultiSearch(search) = command("ESEARCH IN (PERSONAL) ALL") else {
+        panic!();
+    };
+    let inbox = crate::Mailbox::inbox();
+    assert_eq!(search.answer(&tag, &inbox, number(7), &[]), None);
+    assert_eq!(
+        show(search.answer(&tag, &inbox, number(7), &[1, 2].map(message))),
+        "* ESEARCH (TAG \"a\" MAILBOX INBOX UIDVALIDITY 7) UID ALL 101:102\r\n"
+    );
+}
+
+/// RFC 9738 §3.2, RFC 5257 §4.5, RFC 5466 §3.1.
+#[test]
+fn keys_of_extensions() {
+    let mail = Mail {
+        number: 5,
+        flags: Vec::new(),
+        header: Some(""),
+        body: Some(""),
+    };
+    for (text, found) in [
+        ("UIDAFTER 104", true),
+        ("UIDAFTER 105", false),
+        ("UIDAFTER 4294967295", false),
+        ("UIDBEFORE 106", true),
+        ("UIDBEFORE 105", false),
+        ("UIDBEFORE 1", false),
+        ("ANNOTATION /comment value NIL", true),
+        ("ANNOTATION /comment value \"x\"", false),
+    ] {
+        let verdict = match found {
+            true => Verdict::Match,
+            false => Verdict::NoMatch,
+        };
+        assert_eq!(program(text).evaluate(&mail), verdict, "{text}");
+    }
+    let view = View::new([], ViewOptions::default());
+    let undefined = Program::new(&search("FILTER f").key, None, &view, 0).unwrap_err();
+    let code = undefined.status().code;
+    assert!(matches!(code, Some(Code::UndefinedFilter(_))), "{code:?}");
+    let wanted = match search("ANNOTATION /vendor/% value.priv \"x\"").key {
+        crate::SearchKey::Annotation(wanted) => wanted,
+        other => panic!("{other:?}"),
+    };
+    let entry = |name| crate::EntryName::new(name).unwrap();
+    assert!(wanted.is_of(&entry("/vendor/foo")));
+    assert!(!wanted.is_of(&entry("/vendor/foo/bar")));
+}
