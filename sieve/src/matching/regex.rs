@@ -452,8 +452,9 @@ impl<'p> Translator<'p> {
     }
 }
 
+/// Behind a backslash `<` and `>` are no characters for the engine, but the edges of words.
 fn push_escaped(out: &mut String, c: char) {
-    if c.is_ascii_punctuation() {
+    if c.is_ascii_punctuation() && !matches!(c, '<' | '>') {
         out.push('\\');
     }
     out.push(c);
@@ -490,6 +491,16 @@ mod tests {
             groups("(.*)@(.*)\\.com", "a@b.c.COM").unwrap()[1..],
             ["a", "b.c"]
         );
+    }
+
+    #[test]
+    fn angle_brackets() {
+        assert_eq!(
+            groups("<([^<>]*)>", "Ann <ann@example.org>").unwrap(),
+            ["<ann@example.org>", "ann@example.org"]
+        );
+        assert_eq!(groups("<b", "ab b"), None);
+        assert!(groups("^\\<b\\>", "b c").is_some());
     }
 
     #[test]
