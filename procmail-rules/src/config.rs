@@ -42,6 +42,8 @@ pub struct Config {
     pub ignore_content_length: bool,
     /// `-m`: a mail filter for everybody, whose environment is not set up.
     pub mail_filter: bool,
+    /// Each step is told to the host in an [`Effect::Note`](crate::Effect::Note).
+    pub notes: bool,
     /// The umask at the start.
     pub umask: u32,
     /// Compiled expressions, to share between runs.
@@ -96,6 +98,7 @@ impl Default for Config {
             requeue: false,
             ignore_content_length: false,
             mail_filter: false,
+            notes: false,
             umask: 0o077,
             regexes: Arc::new(RegexCache::new()),
             limits: Limits::default(),

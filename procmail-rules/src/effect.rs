@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::note::Note;
 use crate::variable::Environment;
 
 /// What to do next.
@@ -23,6 +24,9 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
+    /// A step to be told to people: see [`Config::notes`](crate::Config::notes). Answer:
+    /// [`Reply::Done`].
+    Note(Note),
     /// Append to the log. Answer: [`Reply::Done`].
     Log(Log),
     /// Send the log to this file from now on. Answer: [`Reply::Done`], or [`Reply::Failed`] to
@@ -310,18 +314,39 @@ pub enum Reply {
     Lock(LockTry),
 }
 
+/// The replies that an effect allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Done,
+    Rc,
+    Folder,
+    Delivered,
+    Ran,
+    Lock,
+}
+
 impl Effect {
-    /// May this reply answer the effect?
-    pub(crate) fn allows(&self, reply: &Reply) -> bool {
+    pub(crate) fn expects(&self) -> Expected {
         match self {
-            Self::ReadRc { .. } => matches!(reply, Reply::Rc(_)),
-            Self::Folder { .. } => matches!(reply, Reply::Folder(_) | Reply::Failed),
-            Self::Deliver(_) | Self::Link { .. } => {
-                matches!(reply, Reply::Delivered { .. } | Reply::Failed)
-            }
-            Self::Run(_) => matches!(reply, Reply::Ran(_)),
-            Self::Lock { .. } => matches!(reply, Reply::Lock(_)),
-            _ => matches!(reply, Reply::Done | Reply::Failed),
+            Self::ReadRc { .. } => Expected::Rc,
+            Self::Folder { .. } => Expected::Folder,
+            Self::Deliver(_) | Self::Link { .. } => Expected::Delivered,
+            Self::Run(_) => Expected::Ran,
+            Self::Lock { .. } => Expected::Lock,
+            _ => Expected::Done,
+        }
+    }
+}
+
+impl Expected {
+    pub(crate) fn allows(self, reply: &Reply) -> bool {
+        match self {
+            Self::Done => matches!(reply, Reply::Done | Reply::Failed),
+            Self::Rc => matches!(reply, Reply::Rc(_)),
+            Self::Folder => matches!(reply, Reply::Folder(_) | Reply::Failed),
+            Self::Delivered => matches!(reply, Reply::Delivered { .. } | Reply::Failed),
+            Self::Ran => matches!(reply, Reply::Ran(_)),
+            Self::Lock => matches!(reply, Reply::Lock(_)),
         }
     }
 }

@@ -49,18 +49,29 @@
 //!
 //! The octets written are procmail's: see [`mod@format`].
 
+pub mod ast;
+mod compiled;
 mod config;
+mod diagnostic;
 mod effect;
 mod error;
 mod eval;
 pub mod format;
+mod layout;
 mod limits;
+mod lint;
 mod message;
+pub mod note;
 mod number;
+mod parser;
+mod prefix;
 mod regex;
+mod to_sieve;
 mod variable;
 
+pub use ast::Script;
 pub use config::{Config, RcFile};
+pub use diagnostic::{Diagnostic, Fix, Kind, Severity};
 pub use effect::{
     Command, Delivery, Effect, End, FolderKind, LockTry, Log, Outcome, Output, Purpose, Ran, Reply,
     Run, Status, Step,
@@ -69,6 +80,7 @@ pub use error::{Error, Limit, Misuse};
 pub use eval::Evaluator;
 pub use limits::Limits;
 pub use regex::RegexCache;
+pub use to_sieve::{Fidelity, Remark, Translation};
 pub use variable::Environment;
 
 /// The README's example compiles and runs.

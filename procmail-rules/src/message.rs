@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::format;
-use crate::regex::{Haystack, frame};
+use crate::regex::{Haystack, Line, frame, lines};
 
 /// The message as procmail sees it: octets, and where the header ends.
 #[derive(Debug)]
@@ -14,7 +14,8 @@ pub(crate) struct Message {
     header_length: usize,
     /// Octets of the body that `Content-Length` vouches for.
     shield: usize,
-    header: OnceLock<Vec<u8>>,
+    /// The framed header, joined, and where its lines begin.
+    header: OnceLock<(Vec<u8>, Vec<Line>)>,
     whole: OnceLock<Option<Vec<u8>>>,
 }
 
@@ -62,11 +63,13 @@ impl Message {
 
     /// The header with folded fields joined.
     pub(crate) fn header_area(&self) -> Haystack<'_> {
-        Haystack::framed(self.header.get_or_init(|| {
+        let (area, lines) = self.header.get_or_init(|| {
             let mut area = frame(self.header());
             unfold(&mut area, self.header_length);
-            area
-        }))
+            let lines = lines(&area);
+            (area, lines)
+        });
+        Haystack::with_lines(area, lines)
     }
 
     /// The body, which is never joined. Its imaginary first newline is the one before it.

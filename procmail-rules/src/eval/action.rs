@@ -11,6 +11,7 @@ use crate::effect::{Command, Effect, Output, Purpose, Ran, Reply};
 use crate::error::{Error, Limit};
 use crate::format::{self, Part};
 use crate::message::Message;
+use crate::note::Fact;
 
 /// What an action line says.
 enum Line {
@@ -33,6 +34,7 @@ impl Machine {
     /// Reads the action, and carries it out if the recipe matched.
     pub(super) async fn action(&mut self, recipe: Recipe, matched: bool) -> Result<(), Error> {
         let skipping = self.skipping > 0;
+        let start = self.position();
         // What is not done is not expanded either.
         if !matched {
             self.skipping += 1;
@@ -42,6 +44,8 @@ impl Machine {
             self.skipping -= 1;
         }
         let line = line?;
+        let span = start..self.position();
+        self.note(span, Fact::Action { done: matched }).await?;
         if !matched {
             // Reported even in a block that is not entered.
             let filter = recipe.flags.filter;
@@ -164,7 +168,14 @@ impl Machine {
     }
 
     async fn folder_line(&mut self, source: &mut Source) -> Result<Line, Error> {
-        let words = self.expand(source, Mode::Line, 0).await?;
+        let mut name = Vec::new();
+        if source.peek().is_some_and(is_name_start) {
+            name = source.take_while(is_name).to_vec();
+            if source.accept(b'=') {
+                name.push(b'=');
+            }
+        }
+        let words = self.expand_after(source, Mode::Line, 0, name).await?;
         if self.overflow {
             self.overflow = self.skipping > 0;
             return Ok(Line::Folders(None));

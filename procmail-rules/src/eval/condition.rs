@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::Machine;
 use super::expand::Mode;
 use super::program::exit_status;
-use super::recipe::Flags;
-use super::source::{Source, is_blank, is_name, is_name_start, join_lines};
+use super::source::{Source, is_blank, join_lines};
+use crate::ast::{Area, Flags, Prefixes};
+use crate::compiled::Expression;
 use crate::effect::{Output, Purpose};
 use crate::error::Error;
 use crate::message::Message;
+use crate::note::{Subject, Verdict};
 use crate::number;
 use crate::regex::{Haystack, Regex, frame};
 
@@ -39,6 +41,11 @@ impl Tally {
         }
     }
 
+    /// Had any condition a weight?
+    pub(super) fn is_weighted(self) -> bool {
+        self.weighted
+    }
+
     fn is_open(self) -> bool {
         self.sum > MINIMUM && self.sum < MAXIMUM
     }
@@ -59,17 +66,6 @@ impl Tally {
 )]
 fn truncated(value: f64) -> i64 {
     value as i64
-}
-
-/// Where a condition looks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Area {
-    /// What the flags say.
-    Flags,
-    Header,
-    Body,
-    Both,
-    Variable(Vec<u8>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,39 +91,32 @@ impl Machine {
         line: &[u8],
         tally: &mut Tally,
     ) -> Result<bool, Error> {
-        let mut test = Test {
-            flags,
-            area: Area::Flags,
-            negated: false,
-            weight: None,
-            text: line.to_vec(),
-        };
-        loop {
-            let start = test
-                .text
-                .iter()
-                .position(|byte| !is_blank(*byte))
-                .unwrap_or(test.text.len());
-            test.text.drain(..start);
-            match test.text.first().copied() {
-                Some(b'!') => {
-                    test.negated = !test.negated;
-                    test.text.drain(..1);
-                }
-                Some(b'$') => {
-                    let joined = join_lines(test.text.get(1..).unwrap_or(&[]));
-                    let mut source = Source::line_text(&joined);
-                    let words = self.expand(&mut source, Mode::Quoted, 0).await?;
-                    if self.take_overflow() {
-                        self.trace_quoted(b"No match on", &words.last_name)?;
-                        return Ok(false);
-                    }
-                    test.text = words.joined(b' ');
-                }
-                _ if test.take_weight() || test.take_area() => {}
-                _ => break,
+        let mut prefixes = Prefixes::default();
+        prefixes.take(line);
+        let mut text = line.get(prefixes.length..).unwrap_or(&[]).to_vec();
+        while text.first() == Some(&b'$') {
+            let joined = join_lines(text.get(1..).unwrap_or(&[]));
+            let mut source = Source::line_text(&joined);
+            let words = self.expand(&mut source, Mode::Quoted, 0).await?;
+            if self.take_overflow() {
+                self.trace_quoted(b"No match on", &words.last_name)?;
+                self.verdict = Verdict::TooLong;
+                return Ok(false);
             }
+            text = words.joined(b' ');
+            prefixes.length = 0;
+            prefixes.take(&text);
+            text.drain(..prefixes.length);
         }
+        let test = Test {
+            flags,
+            area: prefixes.area,
+            negated: prefixes.negated,
+            weight: prefixes
+                .weight
+                .map(|(weight, exponent)| Weight { weight, exponent }),
+            text,
+        };
         if test.weight.is_some() {
             tally.weighted = true;
             if tally.sum >= MAXIMUM {
@@ -137,8 +126,49 @@ impl Machine {
         match test.text.first() {
             Some(b'?') => self.program_condition(&test, tally).await,
             Some(b'<' | b'>') => self.size_condition(&test, tally).await,
-            _ => self.regex_condition(&test, tally),
+            _ => {
+                let text = join_lines(&test.text);
+                let fold = !test.flags.distinguish_case;
+                let limits = &self.config.limits;
+                let regex = self.config.regexes.get(&text, fold, limits)?;
+                self.regex_condition(&test, &regex, tally)
+            }
         }
+    }
+
+    /// Evaluates a condition that was read before, and is an expression.
+    pub(super) fn compiled_condition(
+        &mut self,
+        flags: Flags,
+        prefixes: &Prefixes,
+        expression: &Expression,
+        tally: &mut Tally,
+    ) -> Result<bool, Error> {
+        let test = Test {
+            flags,
+            area: prefixes.area.clone(),
+            negated: prefixes.negated,
+            weight: prefixes
+                .weight
+                .map(|(weight, exponent)| Weight { weight, exponent }),
+            text: Vec::new(),
+        };
+        if test.weight.is_some() {
+            tally.weighted = true;
+            if tally.sum >= MAXIMUM {
+                return Ok(true);
+            }
+        }
+        let regex = match expression.regex.get() {
+            Some(regex) => Arc::clone(regex),
+            None => {
+                let fold = !flags.distinguish_case;
+                let limits = &self.config.limits;
+                let regex = self.config.regexes.get(&expression.text, fold, limits)?;
+                Arc::clone(expression.regex.get_or_init(|| regex))
+            }
+        };
+        self.regex_condition(&test, &regex, tally)
     }
 
     /// A text given a frame where it needs one of its own.
@@ -149,29 +179,39 @@ impl Machine {
         }
     }
 
-    fn regex_condition(&mut self, test: &Test, tally: &mut Tally) -> Result<bool, Error> {
-        let text = join_lines(&test.text);
-        let fold = !test.flags.distinguish_case;
-        let regex = self.config.regexes.get(&text, fold, &self.config.limits)?;
+    fn regex_condition(
+        &mut self,
+        test: &Test,
+        regex: &Regex,
+        tally: &mut Tally,
+    ) -> Result<bool, Error> {
         if regex.unbalanced() {
-            self.log_quoted(b"Invalid regexp", &text)?;
+            self.log_quoted(b"Invalid regexp", regex.pattern())?;
         }
         let message = Arc::clone(&self.message);
         let own = self.area_text(test);
         let haystack = test.haystack(&message, own.as_deref());
         self.port
             .count_regex(regex.states(), haystack.bytes().len())?;
+        if self.config.notes {
+            let found = regex.first_end(haystack);
+            self.subject = Some(Subject::Regex {
+                pattern: regex.pattern().to_vec(),
+                area: test.area.clone(),
+                found: found.map(|end| haystack.line_at(end).to_vec()),
+            });
+        }
         let before = *tally;
         let holds = match test.weight {
-            None => self.search(&regex, haystack, test)? != test.negated,
+            None => self.search(regex, haystack, test)? != test.negated,
             Some(weight) if test.negated => {
-                if weight.weight != 0.0 && !self.search(&regex, haystack, test)? {
+                if weight.weight != 0.0 && !self.search(regex, haystack, test)? {
                     tally.sum += weight.weight;
                 }
                 true
             }
             Some(weight) => {
-                self.count(&regex, haystack, test, weight, tally)?;
+                self.count(regex, haystack, test, weight, tally)?;
                 true
             }
         };
@@ -272,6 +312,7 @@ impl Machine {
         };
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         let less = text.first() == Some(&b'<');
+        self.subject = Some(Subject::Size { size, limit, less });
         let before = *tally;
         let holds = match test.weight {
             None => (if less { size < limit } else { size > limit }) != test.negated,
@@ -311,6 +352,7 @@ impl Machine {
         if code != 0 {
             self.report_quietly(code, &program.name())?;
         }
+        self.subject = Some(Subject::Program { exit: code });
         let before = *tally;
         let holds = match test.weight {
             None => (code == 0) != test.negated,
@@ -360,7 +402,19 @@ impl Machine {
         holds: bool,
     ) -> Result<bool, Error> {
         let not = if test.negated { b" !".as_slice() } else { b"" };
+        let subject = self.subject.take();
+        let verdict = |holds, points| {
+            if let Some(subject) = subject {
+                self.verdict = Verdict::Tested {
+                    holds,
+                    negated: test.negated,
+                    points,
+                    subject,
+                };
+            }
+        };
         if test.weight.is_none() {
+            verdict(holds, None);
             let found = if holds {
                 b"Match on".as_slice()
             } else {
@@ -372,13 +426,15 @@ impl Machine {
         let points = tally.sum - before.sum;
         tally.limit();
         let points = points.clamp(MINIMUM, MAXIMUM);
+        let holds = holds && tally.sum > MINIMUM;
+        verdict(holds, Some((truncated(points), tally.score())));
         let sum = match tally.sum {
             sum if sum > 0.0 && sum < 1.0 => "+0".to_owned(),
             sum => truncated(sum).to_string(),
         };
         let numbers = format!("Score: {:7} {sum:>7}", truncated(points));
         self.trace_line(&[numbers.as_bytes(), not, b" \"", text, b"\""])?;
-        Ok(holds && tally.sum > MINIMUM)
+        Ok(holds)
     }
 }
 
@@ -389,48 +445,6 @@ fn float(value: i64) -> f64 {
 }
 
 impl Test {
-    /// `w^x`
-    fn take_weight(&mut self) -> bool {
-        let Some((weight, used)) = number::float(&self.text) else {
-            return false;
-        };
-        let mut at = used + blanks(&self.text, used);
-        if self.text.get(at) != Some(&b'^') {
-            return false;
-        }
-        at += 1;
-        let Some((exponent, used)) = self.text.get(at..).and_then(number::float) else {
-            return false;
-        };
-        self.weight = Some(Weight { weight, exponent });
-        self.text.drain(..at + used);
-        true
-    }
-
-    /// `NAME ??`
-    fn take_area(&mut self) -> bool {
-        if !self.text.first().is_some_and(|byte| is_name_start(*byte)) {
-            return false;
-        }
-        let length = self.text.iter().take_while(|byte| is_name(**byte)).count();
-        let at = length + blanks(&self.text, length);
-        if !self
-            .text
-            .get(at..)
-            .is_some_and(|rest| rest.starts_with(b"??"))
-        {
-            return false;
-        }
-        self.area = match self.text.get(..length).unwrap_or(&[]) {
-            b"H" => Area::Header,
-            b"B" => Area::Body,
-            b"HB" | b"BH" => Area::Both,
-            name => Area::Variable(name.to_vec()),
-        };
-        self.text.drain(..at + 2);
-        true
-    }
-
     fn haystack<'a>(&self, message: &'a Message, own: Option<&'a [u8]>) -> Haystack<'a> {
         match (&self.area, own) {
             (Area::Variable(_), Some(framed)) => Haystack::framed(framed),
@@ -444,10 +458,4 @@ impl Test {
             },
         }
     }
-}
-
-fn blanks(text: &[u8], from: usize) -> usize {
-    text.get(from..).map_or(0, |rest| {
-        rest.iter().take_while(|byte| is_blank(**byte)).count()
-    })
 }

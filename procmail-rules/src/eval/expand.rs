@@ -68,7 +68,8 @@ struct Expansion {
     mode: Mode,
     words: Words,
     word: Vec<u8>,
-    /// The word has begun, if only with empty quotes.
+    /// The word has begun, if only with empty quotes: a `#` is text from here on. The name that a
+    /// folder line begins with does not count.
     begun: bool,
     /// The brace depth at which a double quote was opened.
     quote: Option<usize>,
@@ -111,7 +112,7 @@ impl Expansion {
     }
 
     fn end_word(&mut self) {
-        if self.begun {
+        if self.begun || !self.word.is_empty() {
             self.room = self.room.saturating_sub(1);
             self.words.words.push(std::mem::take(&mut self.word));
             self.begun = false;
@@ -129,7 +130,7 @@ impl Expansion {
                 }
             }
         } else {
-            if self.quote.is_some() || !text.is_empty() {
+            if self.quote.is_some() || !text.is_empty() || self.mode == Mode::Single {
                 self.begun = true;
             }
             text.iter().for_each(|byte| self.push(*byte));
@@ -171,14 +172,30 @@ impl Machine {
         mode: Mode,
         used: usize,
     ) -> Result<Words, Error> {
+        self.expand_after(source, mode, used, Vec::new()).await
+    }
+
+    /// The same, where `name` is what the first word begins with.
+    pub(super) async fn expand_after(
+        &mut self,
+        source: &mut Source,
+        mode: Mode,
+        used: usize,
+        name: Vec<u8>,
+    ) -> Result<Words, Error> {
+        let room = self
+            .settings
+            .linebuf
+            .saturating_sub(used)
+            .saturating_sub(name.len());
         let mut state = Expansion {
             mode,
             words: Words::default(),
-            word: Vec::new(),
+            word: name,
             begun: mode.is_text(),
             quote: (mode == Mode::Quoted).then_some(0),
             braces: Vec::new(),
-            room: self.settings.linebuf.saturating_sub(used),
+            room,
             overflow: false,
             inert: self.skipping > 0,
         };

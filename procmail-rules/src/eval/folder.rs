@@ -85,6 +85,7 @@ impl Machine {
             }
             self.last_size = self.part(part).len();
             self.set_last_folder(first)?;
+            self.trace_quoted(b"Opening", first)?;
             return Ok(true);
         }
         let Some(target) = self.prepare(first).await? else {
@@ -99,6 +100,8 @@ impl Machine {
     }
 
     fn deliver_nowhere(&mut self) -> Result<bool, Error> {
+        self.set_last_folder(b"")?;
+        self.trace_quoted(b"Opening", b"")?;
         self.log_quoted(b"Error while writing to", b"")?;
         Ok(false)
     }

@@ -156,19 +156,22 @@ impl Machine {
                     .unwrap_or(rest.len());
                 rest.get(..end).unwrap_or(&[]).to_vec()
             });
-        let Some(target) = target.filter(|target| !target.is_empty()) else {
+        let mut name = target.unwrap_or_default();
+        if shell && !name.is_empty() {
+            if name.last() == Some(&b'\\') {
+                name.pop();
+                self.log_line(&[b"Unexpected EOL"])?;
+            }
+            let mut source = Source::line_text(&name);
+            let words = self.expand(&mut source, Mode::Single, 0).await?;
+            self.take_overflow();
+            name = words.joined(b' ');
+        }
+        if name.is_empty() {
             self.log_quoted(b"Couldn't determine implicit lockfile from", shown)?;
             let extension = self.settings.lock_extension.clone();
             return Ok(Some(extension));
-        };
-        let name = if shell {
-            let mut source = Source::line_text(&target);
-            let words = self.expand(&mut source, Mode::Single, 0).await?;
-            self.take_overflow();
-            words.joined(b' ')
-        } else {
-            target
-        };
+        }
         self.folder_lock(&name)
     }
 }

@@ -24,11 +24,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::ast::Span;
+use crate::compiled::Compiled;
 use crate::config::Config;
 use crate::effect::{Effect, Outcome, Reply, Step};
 use crate::error::{Error, Limit, Misuse};
 use crate::message::Message;
+use crate::note::{Fact, Note, Subject, Verdict};
 use crate::variable::{Environment, Settings};
+
+pub(crate) use folder::folder_kind;
+pub(crate) use recipe::{LocalLock, trim};
+pub(crate) use source::{is_blank, is_name, is_name_start, is_space, join_lines};
 
 use port::Port;
 use source::Source;
@@ -99,6 +106,8 @@ struct Frame {
     /// As `$_` shows it.
     name: Vec<u8>,
     source: Source,
+    /// Its recipes, read before.
+    compiled: Arc<Compiled>,
     /// Open braces of the files below.
     braces: usize,
 }
@@ -154,6 +163,10 @@ struct Machine {
     log: Vec<u8>,
     log_stamped: bool,
     progress: Progress,
+    /// What came of the last condition, for notes.
+    verdict: Verdict,
+    /// What the condition under way looks at.
+    subject: Option<Subject>,
 }
 
 impl Machine {
@@ -184,6 +197,8 @@ impl Machine {
             log: Vec::new(),
             log_stamped: false,
             progress: Progress::Running,
+            verdict: Verdict::NotTried,
+            subject: None,
             config: Arc::new(config),
         }
     }
@@ -283,12 +298,40 @@ impl Machine {
             _ => name,
         };
         let braces = self.braces.len();
+        let compiled = self.config.regexes.compiled(&text);
         self.frames.push(Frame {
+            compiled,
             name: shown,
             source: Source::file(text),
             braces,
         });
         Ok(())
+    }
+
+    /// Tells the host about a step, if it wants to know.
+    async fn note(&mut self, span: Span, fact: Fact) -> Result<(), Error> {
+        if !self.config.notes {
+            return Ok(());
+        }
+        let Some(frame) = self.frames.last() else {
+            return Ok(());
+        };
+        let note = Note {
+            rcfile: frame.name.clone(),
+            line: frame.source.line_of(span.start),
+            text: frame.source.slice(&span).trim_ascii().to_vec(),
+            span,
+            fact,
+        };
+        self.ask(Effect::Note(note)).await?;
+        Ok(())
+    }
+
+    /// Where the current rcfile is read.
+    fn position(&self) -> usize {
+        self.frames
+            .last()
+            .map_or(0, |frame| frame.source.position())
     }
 
     fn value(&self, name: &[u8]) -> Option<&[u8]> {

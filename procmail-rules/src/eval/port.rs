@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::effect::{Effect, Reply};
+use crate::effect::{Effect, Expected, Reply};
 use crate::error::{Error, Limit, Misuse};
 use crate::limits::Limits;
 
@@ -13,8 +13,8 @@ use crate::limits::Limits;
 struct State {
     /// Not yet handed to the host.
     outgoing: Option<Effect>,
-    /// Handed to the host, which has not answered.
-    asked: Option<Effect>,
+    /// What may answer the effect handed to the host, which has not answered.
+    asked: Option<Expected>,
     reply: Option<Reply>,
     effects: usize,
     rc_files: usize,
@@ -51,13 +51,13 @@ impl Port {
     pub(super) fn take(&self) -> Option<Effect> {
         let mut state = self.state();
         let effect = state.outgoing.take()?;
-        state.asked = Some(effect.clone());
+        state.asked = Some(effect.expects());
         Some(effect)
     }
 
     pub(super) fn answer(&self, reply: Reply) -> Result<(), Misuse> {
         let mut state = self.state();
-        let Some(asked) = &state.asked else {
+        let Some(asked) = state.asked else {
             return Err(Misuse::NotAsked);
         };
         if !asked.allows(&reply) {

@@ -3,54 +3,15 @@
 use super::Machine;
 use super::expand::Mode;
 use super::source::{is_blank, is_space};
+use std::sync::Arc;
+
+use crate::ast::Flags;
+use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::format::Part;
-
-/// The flags of a recipe line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Flags {
-    pub(super) search_header: bool,
-    pub(super) search_body: bool,
-    pub(super) distinguish_case: bool,
-    pub(super) also: bool,
-    pub(super) also_succeeded: bool,
-    pub(super) otherwise: bool,
-    pub(super) on_error: bool,
-    pub(super) header: bool,
-    pub(super) body: bool,
-    pub(super) filter: bool,
-    pub(super) copy: bool,
-    pub(super) wait: bool,
-    pub(super) wait_quietly: bool,
-    pub(super) ignore_errors: bool,
-    pub(super) raw: bool,
-}
+use crate::note::{Fact, Gate, Verdict};
 
 impl Flags {
-    /// Takes one letter; false if it is no flag.
-    fn take(&mut self, letter: u8) -> bool {
-        let flag = match letter {
-            b'H' => &mut self.search_header,
-            b'B' => &mut self.search_body,
-            b'D' => &mut self.distinguish_case,
-            b'A' => &mut self.also,
-            b'a' => &mut self.also_succeeded,
-            b'E' => &mut self.otherwise,
-            b'e' => &mut self.on_error,
-            b'h' => &mut self.header,
-            b'b' => &mut self.body,
-            b'f' => &mut self.filter,
-            b'c' => &mut self.copy,
-            b'w' => &mut self.wait,
-            b'W' => &mut self.wait_quietly,
-            b'i' => &mut self.ignore_errors,
-            b'r' => &mut self.raw,
-            _ => return false,
-        };
-        *flag = true;
-        true
-    }
-
     pub(super) fn part(self) -> Part {
         match (self.header, self.body) {
             (true, false) => Part::Header,
@@ -62,7 +23,7 @@ impl Flags {
 
 /// Whether and how a recipe locks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum LocalLock {
+pub(crate) enum LocalLock {
     #[default]
     None,
     Implicit,
@@ -159,6 +120,10 @@ impl Machine {
         let Some(mut source) = self.current() else {
             return Ok(());
         };
+        let start = source.position() - 1;
+        if let Some(compiled) = self.compiled_at(start) {
+            return self.compiled_recipe(&compiled, start).await;
+        }
         let words = self.expand(&mut source, Mode::Line, 1).await?;
         self.resume(&source);
         if self.take_overflow() {
@@ -170,28 +135,22 @@ impl Machine {
             return Ok(());
         }
         let mut recipe = Recipe::parse(words.words());
-        let skipping = self.skipping > 0;
         let rest = std::mem::take(&mut recipe.rest);
         self.skipped(&rest)?;
-        let mut matched = self.chain_allows(&mut recipe.flags)? && !skipping;
+        let gate = self.gate(&mut recipe.flags)?;
+        let line = start..self.position();
+        self.note(line.clone(), Fact::Recipe(gate)).await?;
+        let mut matched = gate == Gate::Open;
         self.score = 0;
-        matched = self.conditions(&recipe, matched).await?;
+        let weighted;
+        (matched, weighted) = self.conditions(&recipe, matched).await?;
         let next = self.find_action()?;
-        if !skipping {
-            let holds = matched && matches!(next, Next::Action);
-            let Flags {
-                also,
-                also_succeeded,
-                otherwise,
-                ..
-            } = recipe.flags;
-            if !also && !also_succeeded {
-                self.last_condition = holds;
-            }
-            if !(otherwise && self.previous_condition) {
-                self.previous_condition = holds;
-            }
-        }
+        let decided = Fact::Decided {
+            matched: matched && matches!(next, Next::Action),
+            score: weighted.then_some(self.score),
+        };
+        self.note(line, decided).await?;
+        self.remember(recipe.flags, matched && matches!(next, Next::Action));
         match next {
             Next::Action => self.action(recipe, matched).await,
             Next::Missing => self.log_line(&[b"Missing action"]),
@@ -199,8 +158,73 @@ impl Machine {
         }
     }
 
+    /// The state of the chain, once it is known whether a recipe's action is carried out.
+    fn remember(&mut self, flags: Flags, holds: bool) {
+        if self.skipping > 0 {
+            return;
+        }
+        if !flags.also && !flags.also_succeeded {
+            self.last_condition = holds;
+        }
+        if !(flags.otherwise && self.previous_condition) {
+            self.previous_condition = holds;
+        }
+    }
+
+    /// The recipe at a place, if it was read before. Notes tell about each line that is read, and
+    /// what LINEBUF does not hold has to be met while reading.
+    fn compiled_at(&self, start: usize) -> Option<Arc<Compiled>> {
+        let compiled = &self.frames.last()?.compiled;
+        let recipe = compiled.at(start)?;
+        let fits = recipe.longest + 16 < self.settings.linebuf;
+        (fits && !self.config.notes).then(|| Arc::clone(compiled))
+    }
+
+    /// A recipe that was read before.
+    async fn compiled_recipe(&mut self, compiled: &Compiled, start: usize) -> Result<(), Error> {
+        let Some(read) = compiled.at(start) else {
+            return Ok(());
+        };
+        let mut flags = read.flags;
+        let mut matched = self.gate(&mut flags)? == Gate::Open;
+        self.score = 0;
+        let mut tally = super::condition::Tally::default();
+        for condition in &read.conditions {
+            if !matched {
+                break;
+            }
+            matched = match &condition.expression {
+                Some(expression) => {
+                    self.compiled_condition(flags, &condition.prefixes, expression, &mut tally)?
+                }
+                None => self.condition(flags, &condition.text, &mut tally).await?,
+            };
+        }
+        if self.skipping == 0 {
+            self.score = tally.score();
+        }
+        matched = matched && tally.is_positive();
+        self.remember(flags, matched);
+        let to = match read.after {
+            Some(after) if !matched => after,
+            _ => read.action,
+        };
+        if let Some(frame) = self.frames.last_mut() {
+            frame.source.rewind(to);
+        }
+        if !matched && read.after.is_some() {
+            return Ok(());
+        }
+        let recipe = Recipe {
+            flags,
+            lock: read.lock.clone(),
+            ..Recipe::default()
+        };
+        self.action(recipe, matched).await
+    }
+
     /// The tests of the flags A, a, E and e.
-    fn chain_allows(&mut self, flags: &mut Flags) -> Result<bool, Error> {
+    fn gate(&mut self, flags: &mut Flags) -> Result<Gate, Error> {
         if flags.on_error && flags.otherwise {
             flags.otherwise = false;
             self.log_line(&[b"Conflicting else-if-flag suppressed"])?;
@@ -209,26 +233,42 @@ impl Machine {
             flags.also_succeeded = false;
             self.log_line(&[b"Conflicting also-if-succeeded-flag suppressed"])?;
         }
-        Ok(!(flags.also && !self.last_condition
-            || flags.also_succeeded && !(self.last_condition && self.last_success)
-            || flags.otherwise && self.previous_condition
-            || flags.on_error && (!self.previous_condition || self.last_success)))
+        Ok(if self.skipping > 0 {
+            Gate::Passed
+        } else if flags.also && !self.last_condition {
+            Gate::NotAlso
+        } else if flags.also_succeeded && !(self.last_condition && self.last_success) {
+            Gate::NotSucceeded
+        } else if flags.otherwise && self.previous_condition {
+            Gate::NotOtherwise
+        } else if flags.on_error && (!self.previous_condition || self.last_success) {
+            Gate::NoError
+        } else {
+            Gate::Open
+        })
     }
 
-    /// Reads all conditions, and evaluates them as long as they hold.
-    async fn conditions(&mut self, recipe: &Recipe, mut holds: bool) -> Result<bool, Error> {
+    /// Reads all conditions, and evaluates them as long as they hold. Do they all, and has any of
+    /// them a weight?
+    async fn conditions(
+        &mut self,
+        recipe: &Recipe,
+        mut holds: bool,
+    ) -> Result<(bool, bool), Error> {
         let mut counted = recipe.count;
         let mut tally = super::condition::Tally::default();
         loop {
             let Some(frame) = self.frames.last_mut() else {
-                return Ok(false);
+                return Ok((false, false));
             };
             let source = &mut frame.source;
             let start = source.position();
+            let begin;
             if counted > 0 {
                 // Even an empty line counts.
                 counted -= 1;
                 source.skip_blanks();
+                begin = source.position();
                 source.accept(b'*');
             } else {
                 source.take_while(is_space);
@@ -236,6 +276,7 @@ impl Machine {
                     source.rest_of_line();
                     source.take_while(is_space);
                 }
+                begin = source.position();
                 if !source.accept(b'*') {
                     source.rewind(start);
                     break;
@@ -246,9 +287,12 @@ impl Machine {
                 counted = 0;
             }
             let line = source.raw_line();
+            let span = begin..source.position();
+            self.verdict = Verdict::NotTried;
             if line.len() >= self.settings.linebuf {
                 self.exceeded()?;
                 self.overflow = false;
+                self.verdict = Verdict::TooLong;
                 holds = false;
             }
             if holds {
@@ -256,11 +300,15 @@ impl Machine {
                     .condition(recipe.flags, trim(&line), &mut tally)
                     .await?;
             }
+            if self.config.notes {
+                let verdict = std::mem::replace(&mut self.verdict, Verdict::NotTried);
+                self.note(span, Fact::Condition(verdict)).await?;
+            }
         }
         if self.skipping == 0 {
             self.score = tally.score();
         }
-        Ok(holds && tally.is_positive())
+        Ok((holds && tally.is_positive(), tally.is_weighted()))
     }
 
     /// Skips blank lines and comments before the action.
@@ -286,7 +334,7 @@ impl Machine {
 }
 
 /// Drops blanks at the end.
-fn trim(line: &[u8]) -> &[u8] {
+pub(crate) fn trim(line: &[u8]) -> &[u8] {
     let mut line = line;
     while let [rest @ .., b' ' | b'\t'] = line {
         line = rest;

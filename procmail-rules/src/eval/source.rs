@@ -42,8 +42,17 @@ impl Source {
 
     /// The line being read, 1-based.
     pub(super) fn line(&self) -> usize {
-        let before = self.text.get(..self.at).unwrap_or(&self.text);
+        self.line_of(self.at)
+    }
+
+    /// The line of an octet, 1-based.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        let before = self.text.get(..at).unwrap_or(&self.text);
         1 + memchr::memchr_iter(b'\n', before).count()
+    }
+
+    pub(super) fn slice(&self, span: &std::ops::Range<usize>) -> &[u8] {
+        self.text.get(span.clone()).unwrap_or(&[])
     }
 
     pub(super) fn peek(&self) -> Option<u8> {
@@ -116,24 +125,24 @@ impl Source {
     }
 }
 
-pub(super) fn is_name_start(byte: u8) -> bool {
+pub(crate) fn is_name_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_'
 }
 
-pub(super) fn is_name(byte: u8) -> bool {
+pub(crate) fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-pub(super) fn is_blank(byte: u8) -> bool {
+pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-pub(super) fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n')
 }
 
 /// Drops each backslash-newline and the blanks that start the next line.
-pub(super) fn join_lines(text: &[u8]) -> Vec<u8> {
+pub(crate) fn join_lines(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

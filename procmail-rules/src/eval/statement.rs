@@ -7,6 +7,7 @@ use super::source::{is_blank, is_name, is_name_start, is_space};
 use super::{Machine, Progress};
 use crate::effect::{Effect, Reply};
 use crate::error::Error;
+use crate::note::Fact;
 use crate::number;
 use crate::variable::Settings;
 
@@ -112,6 +113,8 @@ impl Machine {
             }
             Some(b'}') => {
                 source.next();
+                let end = source.position();
+                self.note(end - 1..end, Fact::BlockEnd).await?;
                 self.close_brace()
             }
             Some(byte) if is_name_start(byte) => self.assignment().await,
@@ -155,7 +158,9 @@ impl Machine {
         let Some(mut source) = self.current() else {
             return Ok(());
         };
+        let start = source.position();
         let name = source.take_while(is_name).to_vec();
+        let named = start..source.position();
         let follows = source.peek();
         if !follows.is_some_and(|byte| byte == b'=' || is_space(byte)) {
             self.resume(&source);
@@ -164,21 +169,31 @@ impl Machine {
         source.take_while(is_blank);
         if !source.accept(b'=') {
             self.resume(&source);
-            return if self.skipping > 0 {
-                Ok(())
-            } else {
-                self.assign(&name, None).await
+            if self.skipping > 0 {
+                return self.note(named, Fact::NotAssigned).await;
+            }
+            let fact = Fact::Assigned {
+                name: name.clone(),
+                value: None,
             };
+            self.note(named, fact).await?;
+            return self.assign(&name, None).await;
         }
         source.skip_blanks();
         let words = self
             .expand(&mut source, Mode::Single, name.len() + 1)
             .await?;
         self.resume(&source);
+        let span = start..source.position();
         if self.take_overflow() || self.skipping > 0 {
-            return Ok(());
+            return self.note(span, Fact::NotAssigned).await;
         }
         let value = words.joined(b' ');
+        let fact = Fact::Assigned {
+            name: name.clone(),
+            value: Some(value.clone()),
+        };
+        self.note(span, fact).await?;
         self.assign(&name, Some(&value)).await
     }
 

@@ -14,30 +14,30 @@ use crate::error::{Error, Limit};
 
 /// A set of octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ByteSet([u64; 4]);
+pub(crate) struct ByteSet([u64; 4]);
 
 impl ByteSet {
-    pub(super) const EMPTY: Self = Self([0; 4]);
+    pub(crate) const EMPTY: Self = Self([0; 4]);
 
-    pub(super) fn single(byte: u8) -> Self {
+    pub(crate) fn single(byte: u8) -> Self {
         let mut set = Self::EMPTY;
         set.insert(byte);
         set
     }
 
-    pub(super) fn insert(&mut self, byte: u8) {
+    pub(crate) fn insert(&mut self, byte: u8) {
         if let Some(word) = self.0.get_mut(usize::from(byte >> 6)) {
             *word |= 1 << (byte & 63);
         }
     }
 
-    pub(super) fn contains(&self, byte: u8) -> bool {
+    pub(crate) fn contains(&self, byte: u8) -> bool {
         self.0
             .get(usize::from(byte >> 6))
             .is_some_and(|word| word >> (byte & 63) & 1 == 1)
     }
 
-    pub(super) fn union(&self, other: &Self) -> Self {
+    pub(crate) fn union(&self, other: &Self) -> Self {
         let mut words = self.0;
         for (word, more) in words.iter_mut().zip(other.0) {
             *word |= more;
@@ -45,11 +45,11 @@ impl ByteSet {
         Self(words)
     }
 
-    pub(super) fn negated(&self) -> Self {
+    pub(crate) fn negated(&self) -> Self {
         Self(self.0.map(|word| !word))
     }
 
-    fn without(mut self, byte: u8) -> Self {
+    pub(crate) fn without(mut self, byte: u8) -> Self {
         if let Some(word) = self.0.get_mut(usize::from(byte >> 6)) {
             *word &= !(1 << (byte & 63));
         }
@@ -71,14 +71,14 @@ impl ByteSet {
 
 /// How often a piece may occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(crate) enum Repeat {
     Star,
     Plus,
     Optional,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Set(ByteSet),
     /// `^^`; `last` if nothing but acceptance can follow, so that it also anchors at the end.
     Anchor {
@@ -92,7 +92,7 @@ pub(super) enum Node {
 }
 
 /// Parses an expression; the flag tells that parentheses did not balance.
-pub(super) fn parse(text: &[u8], fold: bool, depth: usize) -> Result<(Node, bool), Error> {
+pub(crate) fn parse(text: &[u8], fold: bool, depth: usize) -> Result<(Node, bool), Error> {
     let mut parser = Parser {
         text,
         at: 0,

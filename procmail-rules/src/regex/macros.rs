@@ -17,7 +17,7 @@ const MACROS: [(&[u8], &[u8], bool); 4] = [
 
 /// Replaces the macros, in the order procmail does. A key is looked for again from the start
 /// after each replacement; an escaped first occurrence hides the later ones.
-pub(super) fn expand(text: &[u8], mut fold: bool) -> (Vec<u8>, bool) {
+pub(crate) fn expand(text: &[u8], mut fold: bool) -> (Vec<u8>, bool) {
     let mut text = text.to_vec();
     for (key, replacement, folds) in MACROS {
         // No replacement contains a key, so the search may go on behind it.

@@ -6,9 +6,9 @@
 //! a walk over the same automaton with marks ([`walk`]), because "least on the left of `\/`, most
 //! on the right" is neither leftmost-first nor leftmost-longest.
 
-mod ast;
+pub(crate) mod ast;
 mod count;
-mod macros;
+pub(crate) mod macros;
 mod nfa;
 mod translate;
 mod walk;
@@ -16,8 +16,9 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use regex_automata::{Input, meta};
+use regex_automata::{Anchored, Input, meta};
 
+use crate::compiled::Compiled;
 use crate::error::{Error, Limit};
 use crate::limits::Limits;
 
@@ -25,23 +26,137 @@ pub(crate) use count::Cursor;
 
 /// A text with an imaginary newline on either side.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Haystack<'a>(&'a [u8]);
+pub(crate) struct Haystack<'a> {
+    bytes: &'a [u8],
+    /// Where its lines begin, if that is known.
+    lines: Option<&'a [Line]>,
+}
+
+/// A line of a header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    /// The newline before it, in octets of the framed text.
+    at: usize,
+    /// The first eight octets, in small letters.
+    key: u64,
+}
+
+/// Where the lines of a framed text begin.
+pub(crate) fn lines(framed: &[u8]) -> Vec<Line> {
+    memchr::memchr_iter(b'\n', framed)
+        .map(|at| Line {
+            at,
+            key: key(framed.get(at + 1..).unwrap_or(&[])),
+        })
+        .collect()
+}
+
+fn key(text: &[u8]) -> u64 {
+    let mut octets = [0; 8];
+    for (octet, byte) in octets.iter_mut().zip(text) {
+        *octet = byte.to_ascii_lowercase();
+    }
+    u64::from_le_bytes(octets)
+}
+
+/// The field's name that every match begins with, and its colon: other lines need not be searched.
+#[derive(Debug)]
+struct Name {
+    text: Vec<u8>,
+    key: u64,
+    mask: u64,
+}
+
+impl Name {
+    fn of(tree: &ast::Node) -> Option<Self> {
+        let ast::Node::Sequence(nodes) = tree else {
+            return None;
+        };
+        let mut sets = nodes.iter().map_while(|node| match node {
+            ast::Node::Set(set) => Some(set),
+            _ => None,
+        });
+        if sets.next() != Some(&ast::ByteSet::single(b'\n')) {
+            return None;
+        }
+        let mut text = Vec::new();
+        while text.last() != Some(&b':') {
+            let set = sets.next()?;
+            // A letter in either case, or one octet alone.
+            let byte = (0..=u8::MAX).find(|byte| set.contains(*byte))?;
+            let both =
+                ast::ByteSet::single(byte).union(&ast::ByteSet::single(byte.to_ascii_lowercase()));
+            if *set != both && *set != ast::ByteSet::single(byte) {
+                return None;
+            }
+            text.push(byte.to_ascii_lowercase());
+        }
+        let mask = key(&vec![0xff; text.len()]);
+        Some(Self {
+            key: key(&text),
+            mask,
+            text,
+        })
+    }
+
+    /// Does the line begin with the name?
+    fn fits(&self, line: Line, bytes: &[u8]) -> bool {
+        line.key & self.mask == self.key
+            && bytes
+                .get(line.at + 1..)
+                .and_then(|rest| rest.get(..self.text.len()))
+                .is_some_and(|name| name.eq_ignore_ascii_case(&self.text))
+    }
+}
 
 impl<'a> Haystack<'a> {
     /// `bytes` must begin and end with the two imaginary newlines.
     pub(crate) fn framed(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self { bytes, lines: None }
+    }
+
+    /// The same, with the beginnings of its lines.
+    pub(crate) fn with_lines(bytes: &'a [u8], lines: &'a [Line]) -> Self {
+        Self {
+            bytes,
+            lines: Some(lines),
+        }
     }
 
     pub(crate) fn bytes(self) -> &'a [u8] {
-        self.0
+        self.bytes
     }
 
     /// The text without its frame.
     pub(crate) fn text(self) -> &'a [u8] {
-        self.0.get(1..self.0.len().saturating_sub(1)).unwrap_or(&[])
+        self.bytes
+            .get(1..self.bytes.len().saturating_sub(1))
+            .unwrap_or(&[])
     }
 }
+
+impl<'a> Haystack<'a> {
+    /// The line in which a match ends, of which `end` is the first octet behind it.
+    pub(crate) fn line_at(self, end: usize) -> &'a [u8] {
+        let last = end
+            .saturating_sub(1)
+            .clamp(1, self.bytes.len().saturating_sub(1).max(1));
+        let before = self.bytes.get(..last).unwrap_or(self.bytes);
+        let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let rest = self.bytes.get(start..).unwrap_or(&[]);
+        let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        rest.get(..length).unwrap_or(&[])
+    }
+}
+
+/// Do the parentheses of an expression not match?
+pub(crate) fn is_unbalanced(text: &[u8]) -> bool {
+    let pattern = text.strip_prefix(b"\\").unwrap_or(text);
+    ast::parse(pattern, true, DEPTH).is_ok_and(|(_, unbalanced)| unbalanced)
+}
+
+/// Groups nested deeper are not looked into.
+const DEPTH: usize = 250;
 
 /// Puts the two newlines around a text.
 pub(crate) fn frame(text: &[u8]) -> Vec<u8> {
@@ -70,6 +185,7 @@ pub(crate) struct Regex {
     unbalanced: bool,
     tree: ast::Node,
     nfa: nfa::Nfa,
+    name: Option<Name>,
     presence: OnceLock<Option<meta::Regex>>,
     counter: OnceLock<Option<count::Counter>>,
 }
@@ -86,6 +202,7 @@ impl Regex {
         let nfa = nfa::Nfa::new(&tree, limits.regex_states)?;
         Ok(Self {
             unbalanced,
+            name: Name::of(&tree),
             tree,
             nfa,
             presence: OnceLock::new(),
@@ -96,6 +213,11 @@ impl Regex {
 
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// What is compiled: the text without the backslash that quotes its start.
+    pub(crate) fn pattern(&self) -> &[u8] {
+        self.text.strip_prefix(b"\\").unwrap_or(&self.text)
     }
 
     pub(crate) fn unbalanced(&self) -> bool {
@@ -119,10 +241,29 @@ impl Regex {
     }
 
     pub(crate) fn is_match(&self, haystack: Haystack<'_>) -> bool {
+        if let (Some(name), Some(lines), Some(regex)) =
+            (&self.name, haystack.lines, self.presence())
+        {
+            let bytes = haystack.bytes();
+            return lines
+                .iter()
+                .filter(|line| name.fits(**line, bytes))
+                .any(|line| {
+                    let input = Input::new(bytes)
+                        .span(line.at..bytes.len())
+                        .anchored(Anchored::Yes);
+                    regex.is_match(input.earliest(true))
+                });
+        }
         match self.presence() {
             Some(regex) => regex.is_match(Input::new(haystack.bytes()).earliest(true)),
             None => walk::search(&self.nfa, haystack.bytes(), 0).is_some(),
         }
+    }
+
+    /// Where the first match ends, in octets of the framed text.
+    pub(crate) fn first_end(&self, haystack: Haystack<'_>) -> Option<usize> {
+        walk::search(&self.nfa, haystack.bytes(), 0).map(|found| found.end)
     }
 
     /// Searches the whole text; MATCH is worked out only where the expression has a `\/`.
@@ -152,13 +293,14 @@ impl Regex {
     }
 }
 
-/// Compiled expressions by content, shared between runs.
+/// Compiled expressions and rcfiles by content, shared between runs.
 ///
 /// The number kept is bounded: an rcfile that builds expressions out of message text would
 /// otherwise fill memory.
 #[derive(Debug, Default)]
 pub struct RegexCache {
     entries: Mutex<Entries>,
+    rcfiles: Mutex<HashMap<Arc<[u8]>, Arc<Compiled>>>,
 }
 
 /// By text and case folding.
@@ -167,11 +309,28 @@ type Entries = HashMap<(Vec<u8>, bool), Arc<Regex>>;
 /// How many expressions a cache keeps before it starts afresh.
 const CACHED: usize = 4096;
 
+/// How many rcfiles a cache keeps before it starts afresh.
+const RCFILES: usize = 256;
+
 impl RegexCache {
     /// An empty cache.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The recipes of an rcfile, read once.
+    pub(crate) fn compiled(&self, text: &Arc<[u8]>) -> Arc<Compiled> {
+        let mut rcfiles = self.rcfiles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = rcfiles.get(text) {
+            return Arc::clone(found);
+        }
+        let compiled = Arc::new(Compiled::new(text));
+        if rcfiles.len() >= RCFILES {
+            rcfiles.clear();
+        }
+        rcfiles.insert(Arc::clone(text), Arc::clone(&compiled));
+        compiled
     }
 
     pub(crate) fn get(
