@@ -199,19 +199,152 @@ fn tools() {
 fn explain() {
     let directory = tempfile::tempdir().unwrap();
     let rc = directory.path().join("rc");
-    fs::write(&rc, ":0:\n* ^From.*toto\namigos/toto\n").unwrap();
+    fs::write(
+        &rc,
+        "# a comment\nA=\"one two\"\n:0\n* ^Subject: none\n* > 10\nnowhere\n\n:0:\n* ^From.*toto\n* !^To:\n* 1^1 ^Subject\n* 2^0\n* A ?? two\n{\n  :0 E\n  never\n  :0\n  amigos/toto\n}\n",
+    )
+    .unwrap();
     let mut command = program("posthaste", "/usr/bin:/bin");
     command
         .args(["procmail", "explain"])
         .arg(&rc)
         .current_dir(directory.path());
-    let (_, output) = feed(command, b"From: toto@example.org\n\nhi\n");
+    let (_, output) = feed(command, b"From: toto@example.org\nSubject: hi\n\nhi\n");
     let said = text(output.stdout);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("Match on \"^From.*toto\""), "{said}");
-    assert!(
-        said.contains("> 28 octets are delivered to the mbox \"amigos/toto\"."),
-        "{said}"
+    assert_eq!(
+        said,
+        r#"   2  A="one two"
+      A becomes "one two".
+   3  :0
+   4  * ^Subject: none
+      Does not hold: nothing in what is searched fits.
+   5  * > 10
+      Not looked at any more.
+      The recipe does not apply.
+   6  nowhere
+      Not done.
+   8  :0:
+   9  * ^From.*toto
+      Holds: what is searched has "From: toto@example.org".
+  10  * !^To:
+      Holds: nothing in what is searched fits, and it is asked for the contrary.
+  11  * 1^1 ^Subject
+      1 points, 1 so far: what is searched has "Subject: hi".
+  12  * 2^0
+      2 points, 3 so far: an empty expression fits everything.
+  13  * A ?? two
+      Holds: the value of A has "one two".
+      The score is 3, so the recipe applies.
+  14  {
+    procmail logs: Extraneous locallockfile ignored
+  15  :0 E
+      E: the recipe before it applied.
+      The recipe does not apply.
+  16  never
+      Not done.
+  17  :0
+      All of it holds: the recipe applies.
+  18  amigos/toto
+    > 40 octets are delivered to the mbox "amigos/toto".
+In the end the mail is delivered; the exit code is 0.
+"#
     );
     assert!(!directory.path().join("amigos").exists());
+}
+
+/// Runs a command on files in a folder of its own: the exit code, what it wrote and what it said.
+fn cli(arguments: &[&str], files: &[(&str, &str)]) -> (i32, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, contents) in files {
+        fs::write(directory.path().join(name), contents).unwrap();
+    }
+    let mut command = program("posthaste", "/usr/bin:/bin");
+    command
+        .arg("procmail")
+        .args(arguments)
+        .current_dir(directory.path());
+    let (_, output) = feed(command, b"");
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn check() {
+    let rc = "A=1\n:0\n* ^From:.*@example.com\nbox/\n";
+    let (code, out, said) = cli(&["check", "rc"], &[("rc", rc)]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert_eq!(
+        said,
+        "warning: this dot stands for any character\n --> rc:3:19\n  |\n3 | * ^From:.*@example.com\n  |                   ^\n  = help: put a backslash in front of it\n  = write: * ^From:.*@example\\.com\n\n0 errors, 1 warnings\n"
+    );
+    let (code, ..) = cli(&["check", "--strict", "rc"], &[("rc", rc)]);
+    assert_eq!(code, 1);
+    let (code, _, said) = cli(&["check", "rc"], &[("rc", ":0\n{\n")]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("error: this block is never closed\n --> rc:2:1\n"),
+        "{said}"
+    );
+    let (code, _, said) = cli(&["check", "rc"], &[("rc", ":0:\nbox\n")]);
+    assert_eq!((code, said.as_str()), (0, ""));
+    let (code, ..) = cli(&["check", "missing"], &[]);
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn fmt() {
+    let (rough, neat) = (":0c:\n*^From:.*a\nbox\n", ":0 c:\n* ^From:.*a\nbox\n");
+    let (code, out, _) = cli(&["fmt", "rc"], &[("rc", rough)]);
+    assert_eq!((code, out.as_str()), (0, neat));
+    let (code, out, _) = cli(&["fmt", "--check", "rc"], &[("rc", rough)]);
+    assert_eq!((code, out.as_str()), (1, "rc\n"));
+    let (code, out, _) = cli(&["fmt", "--check", "rc"], &[("rc", neat)]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    let (code, out, said) = cli(&["fmt", "rc"], &[("rc", "A=\"open\n")]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(said.contains("error: this quote is never closed"), "{said}");
+    let directory = tempfile::tempdir().unwrap();
+    let rc = directory.path().join("rc");
+    fs::write(&rc, rough).unwrap();
+    let mut command = program("posthaste", "/usr/bin:/bin");
+    command.args(["procmail", "fmt", "-w"]).arg(&rc);
+    let (_, output) = feed(command, b"");
+    assert!(output.status.success());
+    assert_eq!(fs::read_to_string(&rc).unwrap(), neat);
+}
+
+#[test]
+fn to_sieve() {
+    let rc = ":0:\n* ^Subject:.*money\nspam\n\n:0\n* ^From.*toto\n! ann@example.org\n";
+    let (code, out, said) = cli(&["to-sieve", "rc"], &[("rc", rc)]);
+    assert_eq!(code, 0, "{said}");
+    assert!(out.contains("if header :contains \"Subject\" \"money\" {\n    fileinto :create \"spam\";\n    stop;\n}\n"), "{out}");
+    assert_eq!(
+        said,
+        "rc:5: differs: without the colon procmail finds the envelope and fields with longer names, too\n"
+    );
+    let (code, _, said) = cli(&["to-sieve", "rc"], &[("rc", ":0\n* x\n| program\n")]);
+    assert_eq!(code, 1);
+    assert!(said.starts_with("rc:1: not translated: "), "{said}");
+    // The second message has the name in a field whose name is longer.
+    let mbox = "From a@b Mon Jan  1 00:00:00 2024\nFrom: toto@x\nSubject: money\n\nhi\n\nFrom c@d Mon Jan  1 00:00:00 2024\nFrom: c\nFrom-Where: toto\n\nhi\n\n";
+    let (code, out, _) = cli(
+        &["to-sieve", "rc", "--verify", "mbox"],
+        &[("rc", rc), ("mbox", mbox)],
+    );
+    assert_eq!(code, 1);
+    assert_eq!(
+        out,
+        "message 2: procmail: ! ann@example.org; sieve: INBOX\n2 messages, 1 differ\n"
+    );
+    let exact = ":0:\n* ^Subject:.*money\nspam\n";
+    let (code, out, _) = cli(
+        &["to-sieve", "rc", "--verify", "mbox"],
+        &[("rc", exact), ("mbox", mbox)],
+    );
+    assert_eq!((code, out.as_str()), (0, "2 messages, 0 differ\n"));
 }

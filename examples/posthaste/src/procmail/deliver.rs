@@ -300,6 +300,7 @@ fn start(
     };
     let logname = String::from_utf8_lossy(&account.name).into_owned();
     let mut host = Host::new(policy, &host, &logname, &PathBuf::new(), config.umask);
+    host.watch_signals(message.len());
     match host.run(Evaluator::new(config, &message)) {
         Ok(outcome) => outcome.exit,
         Err(error) => {

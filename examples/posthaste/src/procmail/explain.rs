@@ -1,10 +1,13 @@
 //! Says what rcfiles would do to a message, and does none of it.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use procmail_rules::ast::Area;
+use procmail_rules::note::{Fact, Gate, Note, Subject, Verdict};
 use procmail_rules::{
     Command, Config, Effect, End, Evaluator, FolderKind, LockTry, Purpose, Ran, RcFile, Reply, Run,
     Step,
@@ -27,7 +30,8 @@ pub fn explain(rcfile: &Path) -> io::Result<()> {
     let mut config = Config {
         rcfiles: vec![RcFile::text(rcfile.to_string_lossy().as_bytes(), text)],
         host: super::host_name().into_bytes(),
-        assignments: vec![b"VERBOSE=on".to_vec(), b"LOGABSTRACT=no".to_vec()],
+        assignments: vec![b"LOGABSTRACT=no".to_vec()],
+        notes: true,
         ..Config::default()
     };
     if let Some(account) = Account::own() {
@@ -54,7 +58,13 @@ pub fn explain(rcfile: &Path) -> io::Result<()> {
             }
         };
         let mut words = String::new();
-        let reply = answer(effect, &mut words, &mut directory);
+        let reply = match effect {
+            Effect::Note(note) => {
+                tell(&note, &mut words);
+                Reply::Done
+            }
+            effect => answer(effect, &mut words, &mut directory),
+        };
         out.write_all(words.as_bytes())?;
         run.answer(reply).map_err(io::Error::other)?;
     }
@@ -64,17 +74,134 @@ fn show(text: &[u8]) -> String {
     format!("\"{}\"", String::from_utf8_lossy(text).escape_debug())
 }
 
+/// The lines of a text, with the number of the first.
+fn source(note: &Note, words: &mut String) {
+    for (index, line) in String::from_utf8_lossy(&note.text).lines().enumerate() {
+        let number = note.line + index;
+        let _ = writeln!(words, "{number:4}  {line}");
+    }
+}
+
+/// Says what a step comes to, and why.
+fn tell(note: &Note, words: &mut String) {
+    let mut says = |text: &dyn std::fmt::Display| {
+        let _ = writeln!(words, "      {text}");
+    };
+    match &note.fact {
+        Fact::Decided { matched, score } => {
+            let so = if *matched {
+                "so the recipe applies"
+            } else {
+                "so the recipe does not apply"
+            };
+            return match score {
+                Some(score) => says(&format_args!("The score is {score}, {so}.")),
+                None if *matched => says(&"All of it holds: the recipe applies."),
+                None => says(&"The recipe does not apply."),
+            };
+        }
+        Fact::Action { done: false } if note.text == b"{" => {
+            source(note, words);
+            let _ = writeln!(words, "      The block is passed over.");
+            return;
+        }
+        _ => source(note, words),
+    }
+    let mut says = |text: &dyn std::fmt::Display| {
+        let _ = writeln!(words, "      {text}");
+    };
+    match &note.fact {
+        Fact::Assigned {
+            name,
+            value: Some(value),
+        } => says(&format_args!(
+            "{} becomes {}.",
+            String::from_utf8_lossy(name),
+            show(value)
+        )),
+        Fact::Assigned { name, value: None } => says(&format_args!(
+            "{} is removed.",
+            String::from_utf8_lossy(name)
+        )),
+        Fact::NotAssigned => says(&"Passed over."),
+        Fact::Recipe(gate) => match gate {
+            Gate::Open => {}
+            Gate::Passed => says(&"Part of a block that is passed over."),
+            Gate::NotAlso => says(&"A: the recipe it goes with did not apply."),
+            Gate::NotSucceeded => {
+                says(&"a: the recipe it goes with did not apply, or its action failed.");
+            }
+            Gate::NotOtherwise => says(&"E: the recipe before it applied."),
+            Gate::NoError => says(&"e: no action before it failed."),
+        },
+        Fact::Condition(verdict) => says(&judged(verdict)),
+        Fact::Action { done: true } => {}
+        Fact::Action { done: false } => says(&"Not done."),
+        _ => {}
+    }
+}
+
+/// What a condition comes to, and why.
+fn judged(verdict: &Verdict) -> String {
+    let (holds, negated, points, subject) = match verdict {
+        Verdict::NotTried => return "Not looked at any more.".to_owned(),
+        Verdict::TooLong => return "Too long for LINEBUF, and so it does not hold.".to_owned(),
+        Verdict::Tested {
+            holds,
+            negated,
+            points,
+            subject,
+        } => (*holds, *negated, *points, subject),
+    };
+    let why = match subject {
+        Subject::Regex { pattern, .. } if pattern.is_empty() => {
+            "an empty expression fits everything".to_owned()
+        }
+        Subject::Regex { area, found, .. } => {
+            let area = match area {
+                Area::Variable(name) => format!("the value of {}", String::from_utf8_lossy(name)),
+                Area::Header => "the header".to_owned(),
+                Area::Body => "the body".to_owned(),
+                Area::Both => "the message".to_owned(),
+                Area::Flags => "what is searched".to_owned(),
+            };
+            match found {
+                Some(line) => format!("{area} has {}", show(line)),
+                None => format!("nothing in {area} fits"),
+            }
+        }
+        Subject::Size { size, limit, less } => {
+            let wanted = if *less { "less" } else { "more" };
+            let how = match size.cmp(limit) {
+                Ordering::Less => "less than",
+                Ordering::Equal => "just",
+                Ordering::Greater => "more than",
+            };
+            format!("{size} octets are {how} {limit}, and {wanted} is asked for")
+        }
+        Subject::Program { exit } => format!("the program ends with {exit}"),
+    };
+    let verdict = match (points, holds) {
+        (Some((points, sum)), _) => return format!("{points} points, {sum} so far: {why}."),
+        (None, true) => "Holds",
+        (None, false) => "Does not hold",
+    };
+    let but = if negated {
+        ", and it is asked for the contrary"
+    } else {
+        ""
+    };
+    format!("{verdict}: {why}{but}.")
+}
+
 /// Says what is asked for, and answers as if it were done. Writing to a `String` cannot fail.
 fn answer(effect: Effect, words: &mut String, directory: &mut PathBuf) -> Reply {
     let at = |directory: &Path, name: &[u8]| directory.join(&*String::from_utf8_lossy(name));
     match effect {
         Effect::Log(log) => {
             for line in String::from_utf8_lossy(&log.text).lines() {
-                let _ = writeln!(
-                    words,
-                    "  {}",
-                    line.strip_prefix("procmail: ").unwrap_or(line)
-                );
+                let line = line.strip_prefix("procmail: ").unwrap_or(line);
+                let _ = writeln!(words, "    procmail logs: {line}");
             }
         }
         Effect::ReadRc { path } => return Reply::Rc(read_regular(&at(directory, &path)).ok()),
@@ -102,28 +229,42 @@ fn answer(effect: Effect, words: &mut String, directory: &mut PathBuf) -> Reply 
                 FolderKind::Directory => "directory",
             };
             let (size, name) = (delivery.content.len(), show(&delivery.folder));
-            let _ = writeln!(words, "> {size} octets are delivered to the {kind} {name}.");
+            let _ = writeln!(
+                words,
+                "    > {size} octets are delivered to the {kind} {name}."
+            );
             return Reply::Delivered {
                 file: delivery.folder,
             };
         }
         Effect::Link { folder, .. } => {
-            let _ = writeln!(words, "> The same file is linked into {}.", show(&folder));
+            let _ = writeln!(
+                words,
+                "    > The same file is linked into {}.",
+                show(&folder)
+            );
             return Reply::Delivered { file: folder };
         }
         Effect::Run(run) => return Reply::Ran(suppose(&run, words)),
         Effect::Print { content } => {
-            let _ = writeln!(words, "> {} octets go to standard output.", content.len());
+            let _ = writeln!(
+                words,
+                "    > {} octets go to standard output.",
+                content.len()
+            );
         }
         Effect::Lock { .. } => return Reply::Lock(LockTry::Taken),
         Effect::CloneBegin => {
-            let _ = writeln!(words, "> A clone does what follows; the original waits.");
+            let _ = writeln!(
+                words,
+                "    > A clone does what follows; the original waits."
+            );
         }
         Effect::CloneEnd { exit } => {
-            let _ = writeln!(words, "> The clone has ended with exit code {exit}.");
+            let _ = writeln!(words, "    > The clone has ended with exit code {exit}.");
         }
         Effect::Detach => {
-            let _ = writeln!(words, "> The sender is told of success already.");
+            let _ = writeln!(words, "    > The sender is told of success already.");
         }
         _ => {}
     }
@@ -151,7 +292,7 @@ fn suppose(run: &Run, words: &mut String) -> Ran {
     };
     let _ = writeln!(
         words,
-        "> {command} would be run {purpose}; it is taken to succeed."
+        "    > {command} would be run {purpose}; it is taken to succeed."
     );
     let output = if run.purpose == Purpose::Filter {
         run.input.clone()

@@ -20,6 +20,7 @@ use procmail_rules::{
 use rustix::fs::{FlockOperation, Mode, fcntl_lock};
 
 use super::process;
+use super::signals::Held;
 
 /// Numbers the files this process makes.
 static SERIAL: AtomicU32 = AtomicU32::new(0);
@@ -45,6 +46,8 @@ pub struct Host {
     stamped: u64,
     /// What was printed, where it is not written at once.
     kept: Option<Vec<u8>>,
+    /// What a signal has to know of, in a process of its own.
+    held: Held,
 }
 
 /// What a clone changes without its parent noticing.
@@ -93,14 +96,26 @@ impl Host {
             saved: Vec::new(),
             stamped: 0,
             kept: None,
+            held: Held::default(),
         };
         host.apply_umask();
         host
     }
 
+    /// Lets signals end the process in order, while it handles a message of so many octets.
+    pub(super) fn watch_signals(&self, size: usize) {
+        self.held.watch(size);
+    }
+
     /// Keeps what is printed instead of writing it to standard output.
     pub fn keep_output(&mut self) {
         self.kept = Some(Vec::new());
+    }
+
+    /// What was printed, where it is kept.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.kept.as_deref().unwrap_or(&[])
     }
 
     /// Sends the log to this file from the start.
@@ -138,6 +153,7 @@ impl Host {
             }
             Effect::OpenLog { path } => match self.open_log(&path) {
                 Ok(file) => {
+                    self.held.log_to(file.try_clone().ok());
                     self.place.log = Some(file);
                     Reply::Done
                 }
@@ -172,7 +188,7 @@ impl Host {
             Effect::Print { content } => done(self.print(&content).is_ok()),
             Effect::Lock { path } => Reply::Lock(self.lock(&path)),
             Effect::Unlock { path } | Effect::ForceLock { path } => {
-                done(fs::remove_file(self.at(&path)).is_ok())
+                done(self.held.release(&self.at(&path)).is_ok())
             }
             Effect::Sleep(time) => {
                 std::thread::sleep(time);
@@ -395,7 +411,10 @@ impl Host {
 
     fn lock(&self, name: &[u8]) -> LockTry {
         let lock = self.at(name);
-        match super::lockfile::try_lock(&lock, &self.name) {
+        let taken = self
+            .held
+            .take(&lock, || super::lockfile::try_lock(&lock, &self.name));
+        match taken {
             Ok(true) => LockTry::Taken,
             Ok(false) => {
                 let metadata = fs::metadata(&lock).ok();

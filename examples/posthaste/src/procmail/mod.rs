@@ -11,6 +11,8 @@ mod formail;
 mod host;
 mod lockfile;
 pub(crate) mod process;
+mod signals;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ use std::process::ExitCode;
 pub use account::Account;
 pub use explain::explain;
 pub use host::{Host, Policy, date};
+pub use verify::{Fate, by_procmail, by_sieve};
 
 /// Runs `procmail` with the arguments behind its name.
 #[must_use]

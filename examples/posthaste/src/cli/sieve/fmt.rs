@@ -39,7 +39,7 @@ pub(super) fn run(files: &[PathBuf], write: bool, check: bool) -> bool {
 }
 
 /// Puts the new text in place at once: a crash leaves the old script or the new one.
-fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
+pub(in crate::cli) fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".posthaste-new");
     let beside = path.with_file_name(name);

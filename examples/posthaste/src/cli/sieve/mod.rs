@@ -2,7 +2,7 @@
 
 mod check;
 mod filter;
-mod fmt;
+pub(super) mod fmt;
 mod run;
 mod test;
 
@@ -85,7 +85,7 @@ fn capabilities() -> Capabilities {
 }
 
 /// A file, or the standard input for `-`; told if it cannot be read.
-fn read(path: &Path) -> Option<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
     let mut octets = Vec::new();
     let result = if path.as_os_str() == "-" {
         std::io::stdin().lock().read_to_end(&mut octets).map(drop)

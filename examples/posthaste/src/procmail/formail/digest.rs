@@ -20,7 +20,8 @@ pub(super) fn split<'a>(text: &'a [u8], options: &Options) -> Vec<&'a [u8]> {
             .map_or(rest.len(), |newline| newline + 1);
         if at > start
             && at >= shielded
-            && (empty_before || options.every_header)
+            && (empty_before
+                || options.every_header && is_postmark(rest.get(..end).unwrap_or(rest)))
             && begins(rest, options)
         {
             messages.push(text.get(start..at).unwrap_or(&[]));
@@ -51,6 +52,17 @@ fn shield(text: &[u8], options: &Options) -> usize {
         0 => 0,
         length => header.saturating_add(length).min(text.len()),
     }
+}
+
+/// Is it a sender and a date, as a message begins? Without an empty line before it that has to
+/// be certain.
+fn is_postmark(line: &[u8]) -> bool {
+    let mut words = line
+        .split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| !word.is_empty());
+    words.next() == Some(b"From")
+        && words.next().is_some()
+        && words.any(|word| word.contains(&b':') && word.iter().any(u8::is_ascii_digit))
 }
 
 /// Does a message begin here? With `-d` any header of enough fields will do.

@@ -6,7 +6,7 @@ use crate::procmail::host::date;
 use procmail_rules::format;
 
 /// Splits `Field: value` into name and value.
-fn parts(text: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn parts(text: &[u8]) -> (&[u8], &[u8]) {
     let length = name_length(text).unwrap_or(text.len());
     text.split_at_checked(length).unwrap_or((text, &[]))
 }
@@ -16,6 +16,14 @@ pub(super) fn makes_from(options: &Options) -> bool {
     options.changes.iter().any(|change| {
         matches!(change.letter, b'a' | b'A' | b'i' | b'I') && change.name.starts_with(b"From ")
     })
+}
+
+/// Is the `From ` line extracted, which is made if there is none?
+pub(super) fn extracts_from(options: &Options) -> bool {
+    options
+        .changes
+        .iter()
+        .any(|change| change.letter == b'X' && b"From ".starts_with(&change.name))
 }
 
 /// Makes the changes asked for. New fields go to the end, in the order -a, -A, -i, -I in which
@@ -42,10 +50,11 @@ pub(super) fn apply(header: &mut Header, options: &Options) {
             b'a' if !present => added.push((change.letter, name.to_vec(), value.to_vec())),
             b'A' => added.push((change.letter, name.to_vec(), value.to_vec())),
             b'i' => {
+                // In a reply there is nothing of old but what -i without a value keeps.
                 for field in header
                     .fields_mut()
                     .iter_mut()
-                    .filter(|field| matches(field, name))
+                    .filter(|field| !options.reply && matches(field, name))
                 {
                     field.splice(..0, b"Old-".iter().copied());
                 }

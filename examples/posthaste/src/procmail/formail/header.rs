@@ -168,6 +168,9 @@ pub(super) fn matches(field: &[u8], name: &[u8]) -> bool {
     };
     let own = field.get(..length).unwrap_or(&[]);
     if let Some(bare) = name.strip_suffix(b":") {
+        if own == b"From " {
+            return false;
+        }
         let own = own.strip_suffix(b":").unwrap_or(own).trim_ascii_end();
         return own.eq_ignore_ascii_case(bare);
     }

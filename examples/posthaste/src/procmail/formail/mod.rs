@@ -270,7 +270,7 @@ fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
     if options.reply {
         (header, known) = reply::make(&header, options);
     } else if !options.no_from
-        && !options.wants(b"xX")
+        && (!options.wants(b"xX") || edit::extracts_from(options))
         && !header.has(b"From ")
         && !edit::makes_from(options)
     {
@@ -303,8 +303,9 @@ fn write(options: &Options, header: &Header, body: &[u8], out: &mut Vec<u8>) {
     } else {
         header.write(options.zap, out);
     }
+    let nothing = out.is_empty() && body.is_empty();
     out.push(b'\n');
-    if options.reply && !options.keep_body {
+    if nothing || options.reply && !options.keep_body {
         return;
     }
     write_body(options, body, out);
@@ -314,7 +315,7 @@ fn write_body(options: &Options, body: &[u8], out: &mut Vec<u8>) {
     let quote = options.prefix.as_deref().unwrap_or(b">");
     let cites = options.reply && !options.no_quoting;
     for line in body.split_inclusive(|byte| *byte == b'\n') {
-        if cites {
+        if cites && line != b"\n" {
             out.extend_from_slice(quote);
         }
         if !options.no_quoting && line.starts_with(b"From ") {

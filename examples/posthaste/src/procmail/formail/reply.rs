@@ -88,12 +88,9 @@ pub(super) fn make(header: &Header, options: &Options) -> (Header, bool) {
     for field in header.fields() {
         let kept = matches(field, b"X-Loop:")
             || options.changes.iter().any(|change| {
-                let name = change
-                    .name
-                    .split_inclusive(|byte| *byte == b':')
-                    .next()
-                    .unwrap_or(&[]);
-                change.letter == b'i' && !is_replied(name) && matches(field, name)
+                let (name, value) = super::edit::parts(&change.name);
+                let bare = value.trim_ascii().is_empty();
+                change.letter == b'i' && bare && !is_replied(name) && matches(field, name)
             });
         if kept {
             reply.fields_mut().push(field.clone());

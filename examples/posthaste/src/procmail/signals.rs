@@ -1,0 +1,103 @@
+//! Signals that end `procmail`: no lockfile is left behind, and the log says so.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use procmail_rules::format;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The mail is to be tried again, bounces, or is gone, as the signal asks for.
+const REQUEUED: (u8, &[u8]) = (75, b"**Requeued**");
+const BOUNCED: (u8, &[u8]) = (73, b"**Bounced**");
+const LOST: (u8, &[u8]) = (0, b"**Lost**");
+
+/// What a run has to leave behind in order, whenever it ends.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held(Arc<Mutex<Things>>);
+
+#[derive(Debug, Default)]
+struct Things {
+    locks: Vec<PathBuf>,
+    log: Option<File>,
+    /// Octets of the message.
+    size: usize,
+}
+
+impl Held {
+    fn things(&self) -> MutexGuard<'_, Things> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a lock; no signal comes between the file and its being known.
+    pub(super) fn take<E>(
+        &self,
+        path: &Path,
+        take: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let mut things = self.things();
+        let taken = take();
+        if let Ok(true) = taken {
+            things.locks.push(path.to_owned());
+        }
+        taken
+    }
+
+    pub(super) fn release(&self, path: &Path) -> io::Result<()> {
+        let mut things = self.things();
+        things.locks.retain(|held| held != path);
+        fs::remove_file(path)
+    }
+
+    pub(super) fn log_to(&self, log: Option<File>) {
+        self.things().log = log;
+    }
+
+    /// Ends the process on SIGTERM, SIGHUP, SIGINT and SIGQUIT, as procmail does.
+    pub(super) fn watch(&self, size: usize) {
+        self.things().size = size;
+        let held = self.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build();
+            // Without it the signals end the process as they always do.
+            if let Ok(runtime) = runtime
+                && let Ok(end) = runtime.block_on(first())
+            {
+                held.end(end);
+            }
+        });
+    }
+
+    fn end(&self, (code, folder): (u8, &[u8])) -> ! {
+        let things = self.things();
+        let mut text = b"procmail: Terminating prematurely\n".to_vec();
+        if things.log.is_some() {
+            text.extend(format::abstract_lines(b"", 0, folder, things.size));
+        }
+        let _ = match &things.log {
+            Some(log) => (&*log).write_all(&text),
+            None => io::stderr().write_all(&text),
+        };
+        for lock in &things.locks {
+            let _ = fs::remove_file(lock);
+        }
+        std::process::exit(i32::from(code))
+    }
+}
+
+/// Waits for a signal, and tells what it asks for.
+async fn first() -> io::Result<(u8, &'static [u8])> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => REQUEUED,
+        _ = hang_up.recv() => BOUNCED,
+        _ = interrupt.recv() => BOUNCED,
+        _ = quit.recv() => LOST,
+    })
+}
