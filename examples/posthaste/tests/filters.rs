@@ -194,6 +194,61 @@ fn programs_that_are_allowed() {
     assert_eq!(messages(&server, "alice", "true").len(), 0);
 }
 
+/// Page faults of children that a process has waited for: none, if it never had a child.
+fn faults_of_children(id: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.split(' ').nth(8).unwrap().parse().unwrap()
+}
+
+#[test]
+fn rules_without_programs_start_none() {
+    let server =
+        Server::start("allow_mail_to_commands = [\"procmail\"]\nprogram_allow = [\"/bin/true\"]\n");
+    procmailrc(
+        &server,
+        "A=one\n:0 c\n* ^Subject: (rules|run)\n* $ !^Subject:.*$A\ncopies\n\n\
+         :0\n* 1^1 ^From\n{\n:0 c\n! bob@example.org\n:0:\n* ^Subject: \\/rules\n$MATCH/\n}\n\
+         :0 w\n* ^Subject: run\n| true\n",
+    );
+    send(&server, "y@example.com", "rules");
+    arrived(&server, "alice", "rules", 1);
+    arrived(&server, "alice", "copies", 1);
+    arrived(&server, "bob", "INBOX", 1);
+    assert_eq!(faults_of_children(server.id()), 0);
+    send(&server, "y@example.com", "run");
+    server.wait_until("the end of the program", || {
+        faults_of_children(server.id()) > 0
+    });
+}
+
+#[test]
+fn programs_get_little_and_messages_are_no_code() {
+    let server =
+        Server::start("allow_mail_to_commands = [\"procmail\"]\nprogram_allow = [\"/bin/sh\"]\n");
+    procmailrc(
+        &server,
+        "LD_PRELOAD=/no/such.so\nFOO=bar\nPATH=/no/such\n\
+         :0 wc\n* ^Subject: \\/.*\n| env >$HOME/env; echo \"$MATCH\" >$HOME/said\n",
+    );
+    let subject = "$(touch pwned); `touch pwned`; ../../etc|touch pwned";
+    send(&server, "y@example.com", subject);
+    let home = server.home("alice");
+    let environment = fs::read_to_string(home.join("env")).unwrap();
+    for line in environment.lines() {
+        let (name, value) = line.split_once('=').unwrap();
+        assert!(!["LD_PRELOAD", "FOO"].contains(&name), "{line}");
+        assert!(name != "PATH" || !value.contains("/no/such"), "{line}");
+    }
+    assert!(environment.contains("LOGNAME=alice\n"), "{environment}");
+    let said = fs::read_to_string(home.join("said")).unwrap();
+    assert_eq!(said, format!("{subject}\n"));
+    for file in common::files(server.folder.path()) {
+        assert!(!file.ends_with("pwned"), "{}", file.display());
+    }
+    arrived(&server, "alice", "INBOX", 1);
+}
+
 #[test]
 fn faulty_procmailrcs_lose_nothing() {
     let test = |server: &Server| {
