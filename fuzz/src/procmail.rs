@@ -1,7 +1,8 @@
 //! procmail-rules: rcfiles and messages that say anything.
 
+use procmail_rules::note::{Fact, Subject, Verdict};
 use procmail_rules::{
-    Config, Effect, Evaluator, FolderKind, LockTry, Ran, RcFile, Reply, Step, format,
+    Config, Effect, Evaluator, FolderKind, LockTry, Ran, RcFile, Reply, Script, Step, format,
 };
 
 /// Evaluates an rcfile over a message; both come from the same input, split at the first NUL.
@@ -56,6 +57,74 @@ fn answer(effect: Effect, turn: usize, rc: &[u8], message: &[u8]) -> Reply {
     }
 }
 
+/// Parses an rcfile, checks it, lays it out and translates it to Sieve.
+///
+/// # Panics
+///
+/// If a place is outside of the text, what is laid out is laid out otherwise the next time or is
+/// no sound rcfile any more, or the translation is no Sieve script.
+pub fn parse(data: &[u8]) {
+    let script = Script::parse(data);
+    for found in script.check() {
+        assert!(found.span.start <= found.span.end && found.span.end <= data.len());
+        assert!(!found.render("rc", &script).is_empty());
+        if let Some(fix) = &found.fix {
+            assert!(fix.span.end <= data.len());
+        }
+    }
+    if let Ok(neat) = script.format() {
+        let again = Script::parse(&neat).format();
+        assert_eq!(again.as_ref(), Ok(&neat), "laid out twice");
+    }
+    let translation = script.to_sieve();
+    if let Err(faults) = sieve::parse(translation.script.as_bytes()) {
+        assert!(faults.is_empty(), "{faults:?}\n{}", translation.script);
+    }
+}
+
+/// Searches a text for an expression: the engine that tells whether there is a match, and the
+/// walk that tells where, must be of one mind. The two are split at the first NUL.
+///
+/// # Panics
+///
+/// If they are not.
+pub fn expression(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let pattern = parts.next().unwrap_or_default();
+    let text = parts.next().unwrap_or_default();
+    if pattern.contains(&b'\n') {
+        return;
+    }
+    let rc = [b":0 HB\n* \\()".as_slice(), pattern, b"\n{ }\n"].concat();
+    let mut config = Config {
+        rcfiles: vec![RcFile::text("rc", rc)],
+        assignments: vec![b"DEFAULT=/dev/null".to_vec()],
+        notes: true,
+        ..Config::default()
+    };
+    config.limits.regex_work = 10_000_000;
+    let mut run = Evaluator::new(config, text);
+    loop {
+        let reply = match run.step() {
+            Ok(Step::Ask(Effect::Note(note))) => {
+                if let Fact::Condition(Verdict::Tested {
+                    holds,
+                    subject: Subject::Regex { found, .. },
+                    ..
+                }) = note.fact
+                {
+                    assert_eq!(holds, found.is_some(), "{}", String::from_utf8_lossy(data));
+                }
+                Reply::Done
+            }
+            Ok(Step::Ask(Effect::Lock { .. })) => Reply::Lock(LockTry::Taken),
+            Ok(Step::Ask(_)) => Reply::Done,
+            _ => return,
+        };
+        assert!(run.answer(reply).is_ok(), "an allowed answer is taken");
+    }
+}
+
 /// What is quoted for an mbox holds one message, however hostile.
 ///
 /// # Panics
@@ -74,6 +143,53 @@ fn memory_find(text: &[u8], what: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("corpus")
+            .join(name);
+        let mut count = 0;
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            target(&std::fs::read(entry.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "no corpus in {}", folder.display());
+    }
+
+    #[test]
+    fn corpus() {
+        replay("procmail_rcfile", parse);
+        replay("procmail_evaluation", evaluate);
+        replay("procmail_expression", expression);
+    }
+
+    /// Expressions put together by chance, on texts of few letters.
+    #[test]
+    fn expressions_made_by_chance() {
+        const PIECES: [&str; 24] = [
+            "a", "b", "(", ")", "|", "*", "+", "?", ".", "^", "$", "^^", "[", "]", "[^a]", "[a-b]",
+            "\\", "\\/", "\\<", "\\>", "A", " ", "^TO", "-",
+        ];
+        const TEXT: &[u8] = b"aAb \n:";
+        let mut state = 11_u64;
+        let mut random = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..2_000 {
+            let mut data = Vec::new();
+            for _ in 0..random(9) {
+                data.extend_from_slice(PIECES[random(PIECES.len())].as_bytes());
+            }
+            data.push(0);
+            for _ in 0..random(12) {
+                data.push(TEXT[random(TEXT.len())]);
+            }
+            expression(&data);
+        }
+    }
 
     /// Bends real rcfiles at every place: octets from the grammar are put in, pieces are cut out.
     #[test]
@@ -105,6 +221,7 @@ mod tests {
                     }
                 }
                 evaluate(&text);
+                parse(&text);
                 quote(&text);
             }
         }
