@@ -239,6 +239,8 @@ const FOUND: &[&str] = &[
     include_str!("procmail_found/null_folder_in_trace.txt"),
     include_str!("procmail_found/lock_of_a_program.txt"),
     include_str!("procmail_found/empty_folder.txt"),
+    include_str!("procmail_found/host_after_a_filter.txt"),
+    include_str!("procmail_found/quote_in_an_action.txt"),
 ];
 
 /// A pair, told for people if it differs.

@@ -299,7 +299,8 @@ fn options_of_procmail() {
             let run = |make: fn(&str) -> Command| {
                 let folder = tempfile::tempdir().unwrap();
                 fs::write(folder.path().join("rc"), rc).unwrap();
-                let bounce = "LOGFILE=log\nDEFAULT=no/such\nORGMAIL=no/such\nLOGABSTRACT=no\n";
+                let bounce =
+                    "LOCKSLEEP=0\nLOGFILE=log\nDEFAULT=no/such\nORGMAIL=no/such\nLOGABSTRACT=no\n";
                 fs::write(folder.path().join("bounce"), bounce).unwrap();
                 let mut command = make("procmail");
                 command.args(arguments);

@@ -100,7 +100,7 @@ impl Machine {
         }
         match end {
             End::Delivered => self.log_abstract(),
-            End::HostMismatch => self.write_abstract(b"", 0),
+            End::HostMismatch => self.write_abstract(b"", self.last_size),
             End::Undelivered => {
                 let folder: &[u8] = match (self.detached, self.config.requeue) {
                     (true, _) => b"**Lost**",

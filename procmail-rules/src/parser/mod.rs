@@ -171,9 +171,15 @@ impl Parser<'_> {
         let after = self.at;
         self.take_while(is_blank);
         let mut words = self.words(Mode::Single);
-        let value = words.pop().unwrap_or_else(|| crate::ast::Word {
-            span: after..after,
-            pieces: Vec::new(),
+        let value = words.pop().unwrap_or_else(|| {
+            // There is nothing, a comment, or a substitution that is none.
+            let read = self.slice(after..self.at).trim_ascii_end();
+            let nothing = read.trim_ascii_start().starts_with(b"#");
+            let end = if nothing { after } else { after + read.len() };
+            crate::ast::Word {
+                span: after..end,
+                pieces: Vec::new(),
+            }
         });
         Statement::Assignment(Assignment {
             span: start..value.span.end,

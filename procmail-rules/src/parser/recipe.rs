@@ -43,7 +43,8 @@ impl Parser<'_> {
         };
         if action == Action::Missing {
             self.fault(Kind::MissingAction, start..end);
-        } else if plain {
+        } else if plain && self.faults.len() == faults {
+            // What is wrong with an action is reported while it is read.
             self.compile(start, read, &line, &conditions, (&action, &action_span));
         }
         let last = conditions

@@ -352,7 +352,7 @@ impl Writer {
                     "cat >/dev/null; exit 2",
                     "tee p3 >/dev/null",
                     "tee p4 \"$A\"",
-                    "cat >> $A; true",
+                    "cat >>p9; true $A",
                     "sh -c 'cat >p5'",
                     "tee p6 p7 \"$@\"",
                     "cat >>\\\n  p8",
