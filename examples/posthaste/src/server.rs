@@ -1,13 +1,15 @@
 //! The whole server: what the configuration names, opened, bound and run.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mailstore::AccountConfig;
 use net::tls::{TlsAcceptor, TlsError};
-use net::{Listener, ListenerLimits, Resolver, ResolverError};
+use net::{Listener, ListenerLimits, LocalListener, Resolver, ResolverError};
 use smtp_proto::ClientConfig;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
@@ -16,10 +18,13 @@ use tokio::task::JoinSet;
 
 use crate::auth::{Authenticator, HashError, MECHANISMS, Seats, Users, UsersError};
 use crate::blocking::Blocking;
-use crate::config::{Account, Config, Location, MailboxCommand, Named, Ssl, TlsLevel, UserPath};
+use crate::config::{
+    Account, Config, LmtpListener, Location, MailboxCommand, Named, Network, Ssl, TlsLevel,
+    UserPath,
+};
 use crate::delivery::{
-    DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, ProcmailConfig, RemoteAgent,
-    RemoteConfig, SieveConfig,
+    DeliveryAgent, DeliveryConfig, LocalAgent, LocalConfig, Logins, LoginsError, ProcmailConfig,
+    RemoteAgent, RemoteConfig, SieveConfig,
 };
 use crate::imap::ImapService;
 use crate::managesieve::ManageSieve;
@@ -38,6 +43,30 @@ const DISK_THREADS: usize = 64;
 /// `Received` fields that a message may have (RFC 5321 §6.3: at least 100).
 const HOP_LIMIT: usize = 100;
 
+/// Who may write to LMTP's sockets: the server's own user and group.
+const LMTP_MODE: u32 = 0o660;
+
+/// What a connection over a limit is told, by SMTP and LMTP.
+const TOO_MANY: &[u8] = b"421 4.7.0 Error: too many connections\r\n";
+
+/// A way in for mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MailService {
+    Smtp,
+    Submission,
+    Lmtp,
+}
+
+impl MailService {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Lmtp => "lmtp",
+        }
+    }
+}
+
 /// Why the server did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -54,6 +83,9 @@ pub enum StartError {
     /// The certificate or key is unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A file of logins at other hosts is unreadable.
+    #[error("smtp_sasl_password_maps: {0}")]
+    Logins(#[from] LoginsError),
     /// The system's resolver configuration is unreadable.
     #[error(transparent)]
     Resolver(#[from] ResolverError),
@@ -62,8 +94,8 @@ pub enum StartError {
     Bind {
         /// The service.
         service: &'static str,
-        /// The address.
-        address: SocketAddr,
+        /// The address, or the socket's path.
+        address: String,
         /// What the system says.
         error: io::Error,
     },
@@ -84,9 +116,30 @@ pub enum StartError {
 pub struct Server {
     services: Vec<Service>,
     sessions: Vec<(Listener, Sessions)>,
+    local: Vec<(LocalListener, Arc<Reception>)>,
+    proxies: Vec<Network>,
+    proxy_timeout: Duration,
     delivery: Arc<DeliveryAgent>,
     queue: Arc<dyn Queue>,
     store: Arc<dyn MailStore>,
+}
+
+/// Where a service is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Local(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Local(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// What a listener offers, for people.
@@ -95,7 +148,7 @@ pub struct Service {
     /// `smtp`, `submission` …
     pub name: &'static str,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Endpoint,
     /// How the connection is protected.
     pub security: Security,
 }
@@ -148,15 +201,21 @@ impl Server {
         let mut server = Self {
             services: Vec::new(),
             sessions: Vec::new(),
+            local: Vec::new(),
+            proxies: config.haproxy_trusted_networks.clone(),
+            proxy_timeout: config.haproxy_timeout,
             delivery,
             queue: Arc::clone(&queue),
             store,
         };
-        let reception = |service, submission, implicit_tls| {
+        let reception = |service, implicit_tls| {
             let machine =
-                |tls: bool| Arc::new(smtp_config(&config, submission, smtp_tls.is_some() && !tls));
-            Sessions::Reception(Arc::new(Reception {
-                service,
+                |tls: bool| Arc::new(smtp_config(&config, service, smtp_tls.is_some() && !tls));
+            Arc::new(Reception {
+                service: match implicit_tls {
+                    true => "submissions",
+                    false => service.name(),
+                },
                 plain: machine(false),
                 encrypted: machine(true),
                 acceptor: smtp_tls.clone(),
@@ -166,7 +225,7 @@ impl Server {
                 authenticator: Arc::clone(&authenticator),
                 hop_limit: HOP_LIMIT,
                 error_sleep_time: config.smtpd_error_sleep_time,
-            }))
+            })
         };
         let in_clear = security(smtp_tls.is_some());
         let limit = config.smtpd_client_connection_count_limit;
@@ -174,23 +233,25 @@ impl Server {
             total: config.client_limit,
             per_address: if limit == 0 { usize::MAX } else { limit },
         };
-        for (name, addresses, submission) in [
-            ("smtp", &config.listen_smtp, false),
-            ("submission", &config.listen_submission, true),
+        for (service, addresses) in [
+            (MailService::Smtp, &config.listen_smtp),
+            (MailService::Submission, &config.listen_submission),
         ] {
-            let sessions = reception(name, submission, false);
+            let sessions = Sessions::Reception(reception(service, false));
             server
-                .bind(name, addresses, in_clear, limits, &sessions)
+                .bind(service.name(), addresses, in_clear, limits, &sessions)
                 .await?;
         }
         if smtp_tls.is_some() {
-            let sessions = reception("submissions", true, true);
+            let sessions = Sessions::Reception(reception(MailService::Submission, true));
             let addresses = &config.listen_submissions;
             let tls = Security::Tls;
             server
                 .bind("submissions", addresses, tls, limits, &sessions)
                 .await?;
         }
+        let lmtp = reception(MailService::Lmtp, false);
+        server.bind_lmtp(&config, in_clear, limits, lmtp).await?;
         server.bind_imap(&config, &authenticator, limits).await?;
         server.bind_pop3(&config, &authenticator, limits).await?;
         server
@@ -309,15 +370,56 @@ impl Server {
             };
             let (listener, address) = bound.await.map_err(|error| StartError::Bind {
                 service,
-                address: *address,
+                address: address.to_string(),
                 error,
             })?;
+            let listener = match self.proxies.clone() {
+                none if none.is_empty() => listener,
+                proxies => {
+                    let trusted =
+                        move |address| proxies.iter().any(|known| known.contains(address));
+                    listener.behind_proxies(trusted, self.proxy_timeout)
+                }
+            };
             self.services.push(Service {
                 name: service,
-                address,
+                address: Endpoint::Tcp(address),
                 security,
             });
             self.sessions.push((listener, sessions.clone()));
+        }
+        Ok(())
+    }
+
+    async fn bind_lmtp(
+        &mut self,
+        config: &Config,
+        security: Security,
+        limits: ListenerLimits,
+        reception: Arc<Reception>,
+    ) -> Result<(), StartError> {
+        for place in &config.listen_lmtp {
+            match place {
+                LmtpListener::Tcp(address) => {
+                    let sessions = Sessions::Reception(Arc::clone(&reception));
+                    self.bind("lmtp", &[*address], security, limits, &sessions)
+                        .await?;
+                }
+                LmtpListener::Local(path) => {
+                    let bound = LocalListener::bind(path, LMTP_MODE, limits.total);
+                    let listener = bound.map_err(|error| StartError::Bind {
+                        service: "lmtp",
+                        address: path.display().to_string(),
+                        error,
+                    })?;
+                    self.services.push(Service {
+                        name: "lmtp",
+                        address: Endpoint::Local(path.clone()),
+                        security,
+                    });
+                    self.local.push((listener, Arc::clone(&reception)));
+                }
+            }
         }
         Ok(())
     }
@@ -346,6 +448,9 @@ impl Server {
         for (listener, sessions) in self.sessions {
             tasks.spawn(sessions.serve(listener, stop.clone()));
         }
+        for (listener, reception) in self.local {
+            tasks.spawn(serve_local(listener, reception, stop.clone()));
+        }
         tasks.spawn(self.delivery.run(stop, GRACE));
         while tasks.join_next().await.is_some() {}
     }
@@ -354,17 +459,19 @@ impl Server {
 impl Sessions {
     async fn serve(self, listener: Listener, stop: watch::Receiver<bool>) {
         let farewell: &'static [u8] = match &self {
-            Self::Reception(_) => b"421 4.7.0 Error: too many connections\r\n",
+            Self::Reception(_) => TOO_MANY,
             Self::Imap(_) => b"* BYE Too many connections\r\n",
             Self::Pop3(_) => Pop3::FAREWELL,
             Self::ManageSieve(_) => ManageSieve::FAREWELL,
         };
         let session_stop = stop.clone();
-        let session = move |socket, peer| {
+        let session = move |socket, peer: SocketAddr| {
             let (sessions, stop) = (self.clone(), session_stop.clone());
             async move {
                 match &sessions {
-                    Self::Reception(reception) => reception.serve(socket, peer, stop).await,
+                    Self::Reception(reception) => {
+                        reception.serve(socket, Some(peer.ip()), stop).await;
+                    }
                     Self::Imap(imap) => imap.serve(socket, peer, stop).await,
                     Self::Pop3(pop3) => Arc::clone(pop3).serve(socket, peer, stop).await,
                     Self::ManageSieve(service) => service.serve(socket, peer, stop).await,
@@ -377,6 +484,23 @@ impl Sessions {
         };
         listener.serve(stop, GRACE, session, refuse).await;
     }
+}
+
+async fn serve_local(
+    listener: LocalListener,
+    reception: Arc<Reception>,
+    stop: watch::Receiver<bool>,
+) {
+    let session_stop = stop.clone();
+    let session = move |socket| {
+        let (reception, stop) = (Arc::clone(&reception), session_stop.clone());
+        async move { reception.serve(socket, None, stop).await }
+    };
+    let refuse = |mut socket: tokio::net::UnixStream| async move {
+        tracing::warn!("too many connections");
+        let _ = socket.write_all(TOO_MANY).await;
+    };
+    listener.serve(stop, GRACE, session, refuse).await;
 }
 
 /// Completes when the server is to stop.
@@ -426,6 +550,7 @@ fn delivery(
             connect_timeout: Duration::from_secs(30),
             address_limit: 5,
             destination_concurrency: config.default_destination_concurrency_limit,
+            logins: Logins::read(config.smtp_sasl_password_maps.iter().map(|file| &*file.0))?,
         },
         resolver,
     )?;
@@ -449,6 +574,7 @@ fn delivery(
             maximal_backoff: config.maximal_backoff_time,
             maximal_queue_lifetime: config.maximal_queue_lifetime,
             bounce_queue_lifetime: config.bounce_queue_lifetime,
+            delay_warning: config.delay_warning_time,
         },
         Arc::clone(queue),
         Arc::clone(router),
@@ -508,12 +634,21 @@ fn procmail(config: &Config) -> ProcmailConfig {
     }
 }
 
-fn smtp_config(config: &Config, submission: bool, starttls: bool) -> smtp_proto::Config {
-    let mut machine = smtp_proto::Config::new(&config.myhostname);
+fn smtp_config(config: &Config, service: MailService, starttls: bool) -> smtp_proto::Config {
+    let mut machine = match service {
+        MailService::Lmtp => smtp_proto::Config::lmtp(&config.myhostname),
+        _ => smtp_proto::Config::new(&config.myhostname),
+    };
     let banner = config.smtpd_banner.strip_prefix(&config.myhostname);
-    machine.banner = banner.unwrap_or(&config.smtpd_banner).trim().to_owned();
+    if service != MailService::Lmtp {
+        machine.banner = banner.unwrap_or(&config.smtpd_banner).trim().to_owned();
+    }
     machine.extensions.starttls = starttls;
-    if submission {
+    machine.extensions.dsn = true;
+    machine.extensions.smtputf8 = true;
+    machine.extensions.requiretls = true;
+    machine.extensions.limits = true;
+    if service == MailService::Submission {
         machine.extensions.auth = MECHANISMS.iter().map(|known| known.name().into()).collect();
         machine.auth_required = true;
         machine.auth_needs_tls = config.smtpd_tls_auth_only;

@@ -14,7 +14,7 @@ use super::place::{Place, make_private_folder};
 use super::{DataLock, control, print};
 use crate::config::Config;
 use crate::logging;
-use crate::server::{Security, Server, Service};
+use crate::server::{Endpoint, Security, Server, Service};
 
 pub(super) fn run(place: &Place) -> ExitCode {
     match try_run(place) {
@@ -126,7 +126,10 @@ fn greeting(config: &Config, services: &[Service], made: &Made) -> String {
 fn first_words(config: &Config, services: &[Service], password: &str) -> String {
     let find = |name: &str| -> Option<SocketAddr> {
         let service = services.iter().find(|service| service.name == name)?;
-        Some(service.address)
+        match service.address {
+            Endpoint::Tcp(address) => Some(address),
+            Endpoint::Local(_) => None,
+        }
     };
     let domain = ["localhost", &config.myorigin]
         .into_iter()
@@ -166,7 +169,7 @@ mod tests {
     fn service(name: &'static str, port: u16, security: Security) -> Service {
         Service {
             name,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            address: Endpoint::Tcp(([127, 0, 0, 1], port).into()),
             security,
         }
     }

@@ -11,8 +11,8 @@ use toml::de::DeValue;
 
 use super::location::{MailLocation, SieveLocation, UserPath};
 use super::types::{
-    AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, Quota, RelayHost, Ssl,
-    TableFile, TlsLevel,
+    AutoMailbox, ClientTlsLevel, LmtpListener, LogFormat, MailboxCommand, Named, Network, Quota,
+    RelayHost, Ssl, TableFile, TlsLevel,
 };
 use super::value::{Fault, Resolve, Value};
 
@@ -127,6 +127,10 @@ keys! {
         [Posthaste] listen_submission: Vec<SocketAddr> = local(2587);
         /// The same with TLS from the first octet; port 465 in production.
         [Posthaste] listen_submissions: Vec<SocketAddr> = local(2465);
+        /// Where another mail server on this host or network hands over mail
+        /// for local recipients by LMTP: addresses, or paths of sockets, which
+        /// the server's user and group may write to.
+        [Posthaste] listen_lmtp: Vec<LmtpListener> = Vec::new();
         /// IMAP, TLS by STARTTLS; port 143 in production.
         [Posthaste] listen_imap: Vec<SocketAddr> = local(2143);
         /// IMAP with TLS from the first octet; port 993 in production.
@@ -143,6 +147,12 @@ keys! {
         /// How many connections each listener holds from one address; 0 is no
         /// limit.
         [Postfix] smtpd_client_connection_count_limit: usize = 50;
+        /// The networks of proxies such as HAProxy. Each of their connections,
+        /// to whatever listener, must begin with a PROXY header of version 1
+        /// or 2, and counts as one from the client that it names.
+        [Dovecot] haproxy_trusted_networks: Vec<Network> = Vec::new();
+        /// How long a proxy may take for that header.
+        [Dovecot] haproxy_timeout: Duration = seconds(3);
     }
     "Routing" {
         /// The domains whose addresses are accounts or aliases here.
@@ -157,6 +167,10 @@ keys! {
         /// "[smtp.example.org]:587". When empty, mail goes to the hosts that
         /// the DNS names.
         [Postfix] relayhost: Option<RelayHost> = None;
+        /// Files of lines "[smtp.example.org]:587 user:password": the login at
+        /// a relay host, named as relayhost names it. Read at the start. A
+        /// password is sent under TLS alone.
+        [Postfix] smtp_sasl_password_maps: Vec<TableFile> = Vec::new();
         /// Behind this character an address carries an extension: mail for
         /// ann+lists goes to ann. When empty, there are none.
         [Postfix] recipient_delimiter: String = text("+");
@@ -320,6 +334,9 @@ keys! {
         [Postfix] maximal_queue_lifetime: Duration = seconds(5 * 86_400);
         /// The same for bounces, before they are given up.
         [Postfix] bounce_queue_lifetime: Duration = seconds(5 * 86_400);
+        /// After so long in the queue, the sender is told that a message is
+        /// late. 0 is never.
+        [Postfix] delay_warning_time: Duration = seconds(0);
         /// The shortest wait between two attempts.
         [Postfix] minimal_backoff_time: Duration = seconds(300);
         /// The longest wait between two attempts.

@@ -46,8 +46,8 @@ pub use error::{ConfigError, Problem};
 pub use keys::{Config, KEYS, Key, NamedBy};
 pub use location::{Account, Location, MailLocation, SieveLocation, UnsafePath, UserPath};
 pub use types::{
-    AutoMailbox, ClientTlsLevel, LogFormat, MailboxCommand, Named, Network, Quota, RelayHost, Ssl,
-    TableFile, TlsLevel, is_domain,
+    AutoMailbox, ClientTlsLevel, LmtpListener, LogFormat, MailboxCommand, Named, Network, Quota,
+    RelayHost, Ssl, TableFile, TlsLevel, is_domain,
 };
 pub use write::{commented_toml, reference_markdown};
 

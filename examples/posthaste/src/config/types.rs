@@ -1,6 +1,6 @@
 //! Types of keys that are more than a text or a number.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::value::{Resolve, Text, words};
@@ -191,6 +191,42 @@ impl Text for RelayHost {
         match self.port {
             25 => host,
             port => format!("{host}:{port}"),
+        }
+    }
+}
+
+/// Where LMTP is spoken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LmtpListener {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Local(PathBuf),
+}
+
+impl Text for LmtpListener {
+    const EXPECTED: &'static str =
+        "an address and port such as \"127.0.0.1:24\", or the path of a socket";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(address) => Ok(Self::Tcp(address)),
+            // A mistyped address is no name for a file.
+            Err(_) if text.contains(':') => Err(String::new()),
+            Err(_) => PathBuf::from_text(text).map(Self::Local),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.to_string(),
+            Self::Local(path) => path.to_text(),
+        }
+    }
+
+    fn resolve(&mut self, names: &Resolve<'_>) {
+        if let Self::Local(path) = self {
+            Text::resolve(path, names);
         }
     }
 }
@@ -415,6 +451,20 @@ mod tests {
         }
         for bad in ["", "[a", "[a]587", "a:0", "a:b", "a b", "[]", "a:99999"] {
             assert!(RelayHost::from_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lmtp_listeners() {
+        let tcp = LmtpListener::from_text("[::1]:24").unwrap();
+        assert_eq!(tcp, LmtpListener::Tcp("[::1]:24".parse().unwrap()));
+        let local = LmtpListener::from_text("run/lmtp").unwrap();
+        assert_eq!(local, LmtpListener::Local("run/lmtp".into()));
+        for text in ["[::1]:24", "run/lmtp"] {
+            assert_eq!(LmtpListener::from_text(text).unwrap().to_text(), text);
+        }
+        for bad in ["", "127.0.0.1:x", "localhost:24", "127.0.0.1:99999"] {
+            assert!(LmtpListener::from_text(bad).is_err(), "{bad}");
         }
     }
 

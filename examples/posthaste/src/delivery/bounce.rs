@@ -1,4 +1,4 @@
-//! Reports to senders whose mail was not delivered (RFC 3464).
+//! Reports to senders of what became of their mail (RFC 3464).
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -10,21 +10,72 @@ use mime::Date;
 use mime::build::{Action, DeliveryReport, Original, RecipientStatus};
 
 use super::Failure;
-use crate::queue::{Born, BornContent, Envelope, QueueId, Recipient};
+use crate::queue::{Born, BornContent, Envelope, OriginalRecipient, QueueId, Recipient, Ret};
 use crate::store::MessageReader;
 
 /// A message up to this size goes back whole, of a larger one its header.
 const RETURN_WHOLE: u64 = 50 * 1024;
+
+/// What the sender is told of one recipient.
+#[derive(Debug, Clone)]
+pub(super) struct Tidings {
+    /// The recipient's place in the envelope.
+    pub(super) index: usize,
+    pub(super) action: Action,
+    /// Status code, words, and who said them.
+    pub(super) said: Failure,
+}
+
+/// What one report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Given up.
+    Failures,
+    /// Still tried, until then.
+    Delays(SystemTime),
+    /// Delivered, or handed on.
+    Successes,
+}
+
+impl About {
+    fn subject(self) -> &'static str {
+        match self {
+            Self::Failures => "Undelivered Mail Returned to Sender",
+            Self::Delays(_) => "Delayed Mail (still being retried)",
+            Self::Successes => "Successful Mail Delivery Report",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Failures => {
+                "I'm sorry to have to tell you that your message could not be delivered to one\n\
+                 or more recipients. It's attached below.\n"
+            }
+            Self::Delays(_) => {
+                "Your message could not be delivered yet. It is tried again; you need not send it\n\
+                 once more.\n"
+            }
+            Self::Successes => "Your message was delivered, or handed on, as told below.\n",
+        }
+    }
+}
 
 /// Writes the report; it is from nobody, so that nothing answers it.
 pub(super) async fn report(
     hostname: &str,
     id: &QueueId,
     envelope: &Envelope,
-    failed: &[(usize, Failure)],
+    about: About,
+    tidings: &[Tidings],
     mut content: Box<dyn MessageReader>,
 ) -> Result<Born, String> {
-    let whole = content.size() <= RETURN_WHOLE;
+    // RFC 3461 §4.3: only a failure returns more than the header; RFC 8689
+    // §5: never of what had to stay secret.
+    let whole = about == About::Failures
+        && envelope.ret != Some(Ret::Hdrs)
+        && !envelope.require_tls
+        && content.size() <= RETURN_WHOLE;
     let first = content.next().await.map_err(|error| error.to_string())?;
     let first = first.unwrap_or_default();
     let original = if whole && first.len() as u64 == content.size() {
@@ -34,29 +85,43 @@ pub(super) async fn report(
     };
     let now = SystemTime::now();
     let mut text = format!(
-        "This is the mail system at host {hostname}.\n\n\
-         I'm sorry to have to tell you that your message could not be delivered to one\n\
-         or more recipients. It's attached below.\n\n"
+        "This is the mail system at host {hostname}.\n\n{}\n",
+        about.words()
     );
     let mut recipients = Vec::new();
-    for (index, failure) in failed {
+    for Tidings {
+        index,
+        action,
+        said,
+    } in tidings
+    {
         let Some(recipient) = envelope.recipients.get(*index) else {
             continue;
         };
-        let _ = writeln!(text, "<{}>: {}\n", recipient.original, failure.reason);
+        let _ = writeln!(text, "<{}>: {}\n", recipient.original, said.reason);
+        let original_recipient = match &recipient.orcpt {
+            Some(original) => Some(original.to_string()),
+            None if recipient.original != recipient.address => {
+                Some(OriginalRecipient::of(&recipient.original).to_string())
+            }
+            None => None,
+        };
+        let words = match &said.reply {
+            Some(reply) => format!("smtp; {reply}"),
+            None => format!("x-posthaste; {}", said.reason),
+        };
         recipients.push(RecipientStatus {
-            original_recipient: (recipient.original != recipient.address)
-                .then(|| format!("rfc822;{}", recipient.original)),
+            original_recipient,
             final_recipient: recipient.address.trim_start_matches('\\').to_owned(),
-            action: Action::Failed,
-            status: failure.code.clone(),
-            remote_mta: failure.remote.clone(),
-            diagnostic_code: Some(match &failure.reply {
-                Some(reply) => format!("smtp; {reply}"),
-                None => format!("x-posthaste; {}", failure.reason),
-            }),
+            action: *action,
+            status: said.code.clone(),
+            remote_mta: said.remote.clone(),
+            diagnostic_code: (about != About::Successes || said.reply.is_some()).then_some(words),
             last_attempt: Some(date(now)),
-            will_retry_until: None,
+            will_retry_until: match about {
+                About::Delays(until) => Some(date(until)),
+                _ => None,
+            },
         });
     }
     let message = DeliveryReport {
@@ -67,20 +132,31 @@ pub(super) async fn report(
             domain: Some(hostname.into()),
         },
         to: &envelope.sender,
-        subject: "Undelivered Mail Returned to Sender",
+        subject: about.subject(),
         date: date(now),
-        message_id: &format!("{id}.bounce@{hostname}"),
+        message_id: &format!("{id}.{}@{hostname}", unique(now)),
         text: &text,
         reporting_mta: hostname,
         arrival_date: Some(date(envelope.arrived)),
-        envelope_id: None,
+        envelope_id: envelope.envelope_id.as_deref(),
         recipients: &recipients,
         original,
     };
+    let message = message.to_message();
+    let mut born = Envelope::new("", [Recipient::new(&envelope.sender)], now);
+    born.eight_bit = !message.is_ascii();
+    born.smtp_utf8 = !envelope.sender.is_ascii();
+    born.require_tls = envelope.require_tls;
     Ok(Born {
-        envelope: Envelope::new("", [Recipient::new(&envelope.sender)], now),
-        content: BornContent::Whole(Bytes::from(message.to_message())),
+        envelope: born,
+        content: BornContent::Whole(Bytes::from(message)),
     })
+}
+
+/// An attempt can end in several reports.
+fn unique(now: SystemTime) -> u128 {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_nanos()
 }
 
 fn date(at: SystemTime) -> Date {

@@ -7,6 +7,7 @@
 mod bounce;
 mod command;
 mod local;
+mod logins;
 mod procmail;
 mod remote;
 mod sieve;
@@ -15,17 +16,21 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mime::build::Action;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::queue::{
-    Born, BornContent, Claimed, Envelope, Queue, QueueId, Recipient, Status, backoff,
+    Born, BornContent, Claimed, Envelope, OriginalRecipient, Queue, QueueId, Recipient, Status,
+    backoff,
 };
 use crate::route::{NextHop, Route, Router};
 
+use bounce::{About, Tidings};
 use command::CommandAgent;
 use local::Job;
 pub use local::{LocalAgent, LocalConfig};
+pub use logins::{Logins, LoginsError};
 pub use procmail::ProcmailConfig;
 pub use remote::{RemoteAgent, RemoteConfig};
 pub use sieve::SieveConfig;
@@ -56,15 +61,25 @@ pub struct DeliveryConfig {
     pub maximal_queue_lifetime: Duration,
     /// The same for bounces.
     pub bounce_queue_lifetime: Duration,
+    /// After this long the sender is told that a message is late; never, if
+    /// zero.
+    pub delay_warning: Duration,
 }
 
 /// What came of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Delivered, or handed on; `to` says where.
+    /// Delivered; `to` says where.
     Delivered {
-        /// The mailbox or the host that has it now.
+        /// The mailbox or the program that has it now.
         to: String,
+    },
+    /// Handed on to another host.
+    Relayed {
+        /// What it said.
+        said: Failure,
+        /// Whether it tells the sender from here on (RFC 3461 §5.2.1).
+        tells: bool,
     },
     /// Not now.
     Deferred(Failure),
@@ -72,7 +87,7 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-/// Why a recipient was not reached.
+/// What is said of a recipient: mostly, why it was not reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Enhanced status code (RFC 3463).
@@ -122,7 +137,9 @@ struct Attempt {
     envelope: Envelope,
     size: u64,
     born: Vec<Born>,
-    failed: Vec<(usize, Failure)>,
+    /// What the sender is still to be told of failures, and of successes.
+    failed: Vec<Tidings>,
+    succeeded: Vec<Tidings>,
     started: SystemTime,
 }
 
@@ -191,6 +208,7 @@ impl DeliveryAgent {
             size: claimed.size,
             born: Vec::new(),
             failed: Vec::new(),
+            succeeded: Vec::new(),
             started: SystemTime::now(),
         };
         // A recipient that was deferred may have its copy in one of several
@@ -211,11 +229,11 @@ impl DeliveryAgent {
             self.write_down(&mut attempt).await;
         }
         let sent = remote.into_iter().map(|(destination, indices)| {
-            let recipients: Vec<(usize, String)> = indices
+            let recipients: Vec<(usize, Recipient)> = indices
                 .iter()
                 .filter_map(|index| {
                     let recipient = attempt.envelope.recipients.get(*index)?;
-                    Some((*index, recipient.address.clone()))
+                    Some((*index, recipient.clone()))
                 })
                 .collect();
             let (id, envelope, size) = (&attempt.id, &attempt.envelope, attempt.size);
@@ -345,10 +363,11 @@ impl DeliveryAgent {
         }
         if !self.tell_sender(&mut attempt).await {
             // The sender must hear of it: try the whole step again.
-            for (index, failure) in std::mem::take(&mut attempt.failed) {
-                attempt.set(index, deferred(failure));
+            for failed in std::mem::take(&mut attempt.failed) {
+                attempt.set(failed.index, deferred(failed.said));
             }
         }
+        self.tell_of_delay(&mut attempt, age, lifetime).await;
         let id = attempt.id.clone();
         let still_open = attempt
             .envelope
@@ -379,54 +398,127 @@ impl DeliveryAgent {
         }
     }
 
-    /// Puts a bounce for what has failed to what is born; false when that
-    /// cannot be done now.
+    /// Puts reports of what has failed and succeeded to what is born; false
+    /// when that cannot be done now.
     async fn tell_sender(&self, attempt: &mut Attempt) -> bool {
-        if !attempt.failed.is_empty() && !attempt.envelope.sender.is_empty() {
-            match self.bounce(attempt).await {
-                Ok(born) => attempt.born.push(born),
+        let reports = [
+            (About::Failures, attempt.failed.clone()),
+            (About::Successes, attempt.succeeded.clone()),
+        ];
+        let mut born = Vec::new();
+        for (about, tidings) in reports {
+            match self.report(attempt, about, &tidings).await {
+                Ok(report) => born.extend(report),
                 Err(reason) => {
-                    tracing::error!(queue_id = %attempt.id, reason, "cannot write a bounce");
+                    tracing::error!(queue_id = %attempt.id, reason, "cannot write a report");
                     return false;
                 }
             }
         }
+        attempt.born.extend(born);
         attempt.failed.clear();
+        attempt.succeeded.clear();
         true
     }
 
-    async fn bounce(&self, attempt: &Attempt) -> Result<Born, String> {
+    /// Tells the sender, once, of recipients that are not reached for long
+    /// (RFC 3461 §5.2.5).
+    async fn tell_of_delay(&self, attempt: &mut Attempt, age: Duration, lifetime: Duration) {
+        let warning = self.config.delay_warning;
+        if warning.is_zero() || age < warning {
+            return;
+        }
+        let late: Vec<Tidings> = attempt
+            .envelope
+            .recipients
+            .iter()
+            .enumerate()
+            .filter_map(|(index, recipient)| match &recipient.status {
+                Status::Deferred { code, reason }
+                    if recipient.tells_delay() && !recipient.delay_told =>
+                {
+                    let said = Failure::new(code.clone(), reason.clone());
+                    Some(Tidings {
+                        index,
+                        action: Action::Delayed,
+                        said,
+                    })
+                }
+                _ => None,
+            })
+            .collect();
+        let about = About::Delays(attempt.envelope.arrived + lifetime);
+        match self.report(attempt, about, &late).await {
+            Ok(report) => {
+                attempt.born.extend(report);
+                for Tidings { index, .. } in late {
+                    if let Some(recipient) = attempt.envelope.recipients.get_mut(index) {
+                        recipient.delay_told = true;
+                    }
+                }
+            }
+            // Not owed; the next attempt tries again.
+            Err(reason) => {
+                tracing::error!(queue_id = %attempt.id, reason, "cannot write a report");
+            }
+        }
+    }
+
+    /// A report, if there is anything to tell and anybody to be told.
+    async fn report(
+        &self,
+        attempt: &Attempt,
+        about: About,
+        tidings: &[Tidings],
+    ) -> Result<Option<Born>, String> {
+        if tidings.is_empty() || attempt.envelope.sender.is_empty() {
+            return Ok(None);
+        }
         let reader = self
             .queue
             .content(&attempt.id)
             .await
             .map_err(|error| error.to_string())?;
-        bounce::report(
-            &self.config.hostname,
-            &attempt.id,
-            &attempt.envelope,
-            &attempt.failed,
-            reader,
-        )
-        .await
+        let (hostname, envelope) = (&self.config.hostname, &attempt.envelope);
+        bounce::report(hostname, &attempt.id, envelope, about, tidings, reader)
+            .await
+            .map(Some)
     }
 }
 
 impl Attempt {
     /// Replaces an alias by what it stands for.
+    ///
+    /// What the sender wants to be told goes along. Of an alias for several
+    /// it is told that it was expanded, and of no delivery to any of them
+    /// (RFC 3461 §5.2.7.3).
     fn expand(&mut self, index: usize, targets: Vec<String>, known: &mut HashSet<String>) {
-        let original = match self.envelope.recipients.get(index) {
-            Some(recipient) => recipient.original.clone(),
-            None => return,
+        let Some(alias) = self.envelope.recipients.get(index).cloned() else {
+            return;
         };
         self.set(index, Status::Delivered);
+        let mut notify = alias.notify;
+        if let (Some(notify), true) = (&mut notify, targets.len() > 1) {
+            if notify.success {
+                let reason = format!("sent on to {} addresses", targets.len());
+                self.succeeded.push(Tidings {
+                    index,
+                    action: Action::Expanded,
+                    said: Failure::new("2.0.0", reason),
+                });
+            }
+            notify.success = false;
+        }
+        let orcpt = alias
+            .orcpt
+            .unwrap_or_else(|| OriginalRecipient::of(&alias.original));
         for target in targets {
             if known.insert(target.clone()) {
-                self.envelope.recipients.push(Recipient {
-                    address: target,
-                    original: original.clone(),
-                    status: Status::Pending,
-                });
+                let mut recipient = Recipient::new(target);
+                recipient.original.clone_from(&alias.original);
+                recipient.notify = notify;
+                recipient.orcpt = Some(orcpt.clone());
+                self.envelope.recipients.push(recipient);
             }
         }
     }
@@ -450,6 +542,7 @@ impl Attempt {
         let active = self.started.elapsed().unwrap_or_default().as_secs_f64();
         let (status, code, detail) = match &outcome {
             Outcome::Delivered { to } => ("sent", "2.0.0", to),
+            Outcome::Relayed { said, .. } => ("sent", said.code.as_str(), &said.reason),
             Outcome::Deferred(failure) => ("deferred", failure.code.as_str(), &failure.reason),
             Outcome::Failed(failure) => ("bounced", failure.code.as_str(), &failure.reason),
         };
@@ -466,12 +559,32 @@ impl Attempt {
             detail = %detail,
             "delivery"
         );
+        let (tells_failure, tells_success) = (recipient.tells_failure(), recipient.tells_success());
+        let tidings = |action, said| Tidings {
+            index,
+            action,
+            said,
+        };
         match outcome {
-            Outcome::Delivered { .. } => self.set(index, Status::Delivered),
+            Outcome::Delivered { to } => {
+                self.set(index, Status::Delivered);
+                if tells_success {
+                    let said = Failure::new("2.0.0", format!("delivered to {to}"));
+                    self.succeeded.push(tidings(Action::Delivered, said));
+                }
+            }
+            Outcome::Relayed { said, tells } => {
+                self.set(index, Status::Delivered);
+                if tells_success && !tells {
+                    self.succeeded.push(tidings(Action::Relayed, said));
+                }
+            }
             Outcome::Deferred(failure) => self.set(index, deferred(failure)),
             Outcome::Failed(failure) => {
                 self.set(index, Status::Bounced);
-                self.failed.push((index, failure));
+                if tells_failure {
+                    self.failed.push(tidings(Action::Failed, failure));
+                }
             }
         }
     }

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use net::tls::{PeerName, TlsConnector, TlsError};
 use net::{Conn, ConnError, Resolver, ResolverError, Stream};
+use proto_core::sasl::{Credentials, Mechanism, SaslClient};
 use smtp_proto::{
     Address, Body, Client, ClientConfig, ClientEvent, ForwardPath, Mail, Rcpt, Reply, ReversePath,
     Status,
 };
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::logins::Logins;
 use super::{Failure, Outcome};
 use crate::config::ClientTlsLevel;
-use crate::queue::{Envelope, Queue, QueueId};
+use crate::queue::{Envelope, OriginalRecipient, Queue, QueueId, Recipient};
 use crate::route::NextHop;
 use crate::store::MessageReader;
 
@@ -39,6 +40,8 @@ pub struct RemoteConfig {
     pub address_limit: usize,
     /// Connections to one destination at once.
     pub destination_concurrency: usize,
+    /// Who to log in as, and where.
+    pub logins: Logins,
 }
 
 /// Sends to other hosts.
@@ -59,7 +62,7 @@ struct Parcel<'a> {
 }
 
 /// Recipients still to be reached, by their place in the envelope.
-type Recipients = Vec<(usize, String)>;
+type Recipients = Vec<(usize, Recipient)>;
 
 /// Why one host took nothing.
 enum Trouble {
@@ -104,6 +107,16 @@ impl RemoteAgent {
         let mut outcomes = Vec::new();
         let mut left = recipients;
         let mut last = Failure::new("4.4.1", format!("{destination}: no host could be reached"));
+        if parcel.needs_tls() && !destination.is_named_here() {
+            // RFC 8689 §4.2.1: the exchangers' names must have come by a way
+            // that nobody can meddle with, and plain DNS is none.
+            let reason = format!("{destination}: REQUIRETLS: its hosts cannot be told for sure");
+            let failure = Failure::new("5.7.10", reason);
+            let all = left.into_iter();
+            return all
+                .map(|(index, _)| (index, Outcome::Failed(failure.clone())))
+                .collect();
+        }
         let hosts = match self.hosts(destination).await {
             Ok(hosts) => hosts,
             Err(outcome) => {
@@ -112,7 +125,8 @@ impl RemoteAgent {
             }
         };
         for (host, address) in hosts {
-            match self.try_host(&parcel, &host, address, &left).await {
+            let login = self.config.logins.of(destination);
+            match self.try_host(&parcel, &host, address, &left, login).await {
                 Ok(answered) => {
                     outcomes.extend(answered);
                     left.clear();
@@ -236,15 +250,19 @@ impl RemoteAgent {
         host: &str,
         address: SocketAddr,
         recipients: &Recipients,
+        login: Option<&Credentials>,
     ) -> Result<Vec<(usize, Outcome)>, Failure> {
-        let level = self.config.tls;
-        match self.talk(parcel, host, address, recipients, level).await {
+        let level = match parcel.needs_tls() {
+            true => ClientTlsLevel::Verify,
+            false => self.config.tls,
+        };
+        let talk = |level| self.talk(parcel, host, address, recipients, level, login);
+        match talk(level).await {
             Ok(answered) => Ok(answered),
             Err(Trouble::Other(failure)) => Err(failure),
             Err(Trouble::Tls(reason)) if level == ClientTlsLevel::May => {
                 tracing::info!(queue_id = %parcel.id, host, reason, "TLS failed, going on in the clear");
-                let level = ClientTlsLevel::None;
-                match self.talk(parcel, host, address, recipients, level).await {
+                match talk(ClientTlsLevel::None).await {
                     Ok(answered) => Ok(answered),
                     Err(Trouble::Other(failure)) => Err(failure),
                     Err(Trouble::Tls(reason)) => Err(Failure::new("4.7.5", reason)),
@@ -262,20 +280,16 @@ impl RemoteAgent {
         address: SocketAddr,
         recipients: &Recipients,
         level: ClientTlsLevel,
+        login: Option<&Credentials>,
     ) -> Result<Vec<(usize, Outcome)>, Trouble> {
         let unreachable = |error: &dyn std::fmt::Display| {
             let reason = format!("connect to {host}[{}]: {error}", address.ip());
             Trouble::Other(Failure::new("4.4.1", reason))
         };
-        let connecting = TcpStream::connect(address);
-        let socket = match tokio::time::timeout(self.config.connect_timeout, connecting).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => return Err(unreachable(&error)),
-            Err(_) => return Err(unreachable(&"timed out")),
-        };
-        let _ = socket.set_nodelay(true);
+        let connecting = Stream::connect(address, self.config.connect_timeout);
+        let stream = connecting.await.map_err(|error| unreachable(&error))?;
         let client = Client::new(Arc::clone(&self.config.client), Instant::now());
-        let conn = Conn::new(Stream::from(socket), client);
+        let conn = Conn::new(stream, client);
         let talk = Talk {
             agent: self,
             parcel,
@@ -283,11 +297,22 @@ impl RemoteAgent {
             address,
             recipients,
             level,
+            login,
+            exchange: None,
+            tells: false,
             outcomes: Vec::with_capacity(recipients.len()),
             content: None,
             begun: false,
         };
         talk.run(conn).await
+    }
+}
+
+impl Parcel<'_> {
+    /// Whether it must not go on in the clear, or to somebody else (RFC 8689).
+    /// A report may (§5).
+    fn needs_tls(&self) -> bool {
+        self.envelope.require_tls && !self.envelope.sender.is_empty()
     }
 }
 
@@ -299,6 +324,10 @@ struct Talk<'a> {
     address: SocketAddr,
     recipients: &'a Recipients,
     level: ClientTlsLevel,
+    login: Option<&'a Credentials>,
+    exchange: Option<SaslClient>,
+    /// Whether the host tells senders what becomes of their mail (RFC 3461).
+    tells: bool,
     outcomes: Vec<(usize, Outcome)>,
     content: Option<Box<dyn MessageReader>>,
     begun: bool,
@@ -317,21 +346,37 @@ impl Talk<'_> {
                     let offered = conn.machine().capabilities().starttls;
                     let tls = conn.stream().is_tls();
                     match self.level {
-                        ClientTlsLevel::None => self.begin(&mut conn)?,
-                        _ if tls => self.begin(&mut conn)?,
+                        ClientTlsLevel::None => self.log_in(&mut conn)?,
+                        _ if tls => self.log_in(&mut conn)?,
                         _ if offered => conn
                             .machine()
                             .start_tls()
                             .map_err(|e| self.host_fault(&e))?,
-                        ClientTlsLevel::May => self.begin(&mut conn)?,
+                        ClientTlsLevel::May => self.log_in(&mut conn)?,
                         _ => return Err(Trouble::Tls(format!("{} offers no TLS", self.host))),
                     }
                 }
                 ClientEvent::StartTls(_) => self.start_tls(&mut conn).await?,
                 ClientEvent::StartTlsRefused(reply) => match self.level {
-                    ClientTlsLevel::May => self.begin(&mut conn)?,
+                    ClientTlsLevel::May => self.log_in(&mut conn)?,
                     _ => return Err(Trouble::Tls(format!("{} refused TLS: {reply}", self.host))),
                 },
+                ClientEvent::AuthChallenge(challenge) => {
+                    let exchange = self.exchange.as_mut();
+                    let response = exchange.and_then(|sasl| sasl.step(challenge.expose()).ok());
+                    let answered = match response {
+                        Some(response) => conn.machine().respond(response.expose()),
+                        None => conn.machine().cancel_auth(),
+                    };
+                    answered.map_err(|error| self.host_fault(&error))?;
+                }
+                ClientEvent::Authenticated(_) => self.begin(&mut conn)?,
+                // A password that is changed must not cost mail.
+                ClientEvent::AuthFailed(reply) => {
+                    let mut failure = self.failure(&reply, false);
+                    failure.code = "4.7.8".into();
+                    return Err(Trouble::Other(failure));
+                }
                 ClientEvent::Refused(reply) => return Err(Trouble::Other(self.refused(&reply))),
                 ClientEvent::PayloadWanted => self.payload(&mut conn).await?,
                 ClientEvent::Recipient(recipient) => self.settle(recipient),
@@ -361,6 +406,35 @@ impl Talk<'_> {
         Err(Trouble::Other(Failure::new("4.4.2", reason)))
     }
 
+    /// Logs in where that is wanted, and begins.
+    fn log_in(&mut self, conn: &mut Conn<Client>) -> Result<(), Trouble> {
+        let Some(login) = self.login else {
+            return self.begin(conn);
+        };
+        let refuse = |reason: &str| {
+            let reason = format!("{}: {reason}", self.host);
+            Trouble::Other(Failure::new("4.7.0", reason))
+        };
+        if !conn.stream().is_tls() {
+            // A password in the clear is everybody's.
+            return Err(refuse("no login without TLS"));
+        }
+        let offered = conn.machine().capabilities();
+        let exchange = if offered.has_auth(Mechanism::Plain.name()) {
+            SaslClient::plain(login)
+        } else if offered.has_auth(Mechanism::Login.name()) {
+            SaslClient::login(login)
+        } else {
+            return Err(refuse("it offers neither AUTH PLAIN nor AUTH LOGIN"));
+        };
+        let mut exchange = exchange.map_err(|error| self.host_fault(&error))?;
+        let initial = exchange.initial_response();
+        let initial = initial.as_ref().map(|secret| secret.expose());
+        let begun = conn.machine().auth(exchange.mechanism().name(), initial);
+        self.exchange = Some(exchange);
+        begun.map_err(|error| self.host_fault(&error))
+    }
+
     fn begin(&mut self, conn: &mut Conn<Client>) -> Result<(), Trouble> {
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
@@ -380,11 +454,22 @@ impl Talk<'_> {
         mail.size = Some(self.parcel.size);
         mail.body = envelope.eight_bit.then_some(Body::EightBitMime);
         mail.smtputf8 = envelope.smtp_utf8;
+        mail.ret = envelope.ret.map(Into::into);
+        mail.envid = envelope.envelope_id.as_deref().map(Into::into);
+        let offered = conn.machine().capabilities();
+        self.tells = offered.dsn;
+        // RFC 8689 §5: a report goes its way even where it is not offered.
+        mail.requiretls = envelope.require_tls && (self.parcel.needs_tls() || offered.requiretls);
         let mut recipients = Vec::with_capacity(self.recipients.len());
-        for (_, address) in self.recipients {
+        for (_, recipient) in self.recipients {
+            let address = &recipient.address;
             let plain = address.strip_prefix('\\').unwrap_or(address);
             let parsed: Address = plain.parse().map_err(|_| unfit(plain))?;
-            recipients.push(Rcpt::new(ForwardPath::Address(parsed)));
+            let mut rcpt = Rcpt::new(ForwardPath::Address(parsed));
+            rcpt.notify = recipient.notify.map(Into::into);
+            let original = recipient.orcpt.as_ref();
+            rcpt.orcpt = original.and_then(OriginalRecipient::parameter);
+            recipients.push(rcpt);
         }
         let begun = conn.machine().begin(mail, recipients);
         begun.map_err(|error| self.host_fault(&error))
@@ -430,14 +515,16 @@ impl Talk<'_> {
         };
         let said = || self.failure(&recipient.reply, recipient.status == Status::Bounced);
         let outcome = match recipient.status {
-            Status::Delivered => Outcome::Delivered {
-                to: format!(
-                    "{}[{}] said: {}",
-                    self.host,
-                    self.address.ip(),
-                    recipient.reply
-                ),
-            },
+            Status::Delivered => {
+                let mut said = self.failure(&recipient.reply, false);
+                if !said.code.starts_with('2') {
+                    said.code = "2.0.0".into();
+                }
+                Outcome::Relayed {
+                    said,
+                    tells: self.tells,
+                }
+            }
             Status::Deferred => Outcome::Deferred(said()),
             Status::Bounced => Outcome::Failed(said()),
         };
@@ -496,6 +583,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             address_limit: 5,
             destination_concurrency: 1,
+            logins: Logins::default(),
         };
         RemoteAgent::new(config, Resolver::system().unwrap()).unwrap()
     }

@@ -5,6 +5,7 @@
 //! `mailstore`'s spool.
 
 mod local;
+mod notify;
 mod schedule;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use crate::store::{BoxFuture, MessageReader};
 
 pub use local::LocalQueue;
+pub use notify::{Notify, OriginalRecipient, Ret};
 pub use schedule::backoff;
 
 /// The answer of every call of this seam.
@@ -68,6 +70,15 @@ pub struct Envelope {
     /// Whether the message needs SMTPUTF8 (RFC 6531).
     #[serde(default)]
     pub smtp_utf8: bool,
+    /// Whether it may go on under TLS alone (RFC 8689).
+    #[serde(default)]
+    pub require_tls: bool,
+    /// What of it goes back with a report of failure, if the sender said so.
+    #[serde(default)]
+    pub ret: Option<Ret>,
+    /// The sender's own name for this sending (RFC 3461 §4.4), if any.
+    #[serde(default)]
+    pub envelope_id: Option<String>,
     /// How often delivery was tried.
     #[serde(default)]
     pub attempts: u32,
@@ -98,6 +109,9 @@ impl Envelope {
             authenticated: None,
             eight_bit: false,
             smtp_utf8: false,
+            require_tls: false,
+            ret: None,
+            envelope_id: None,
             attempts: 0,
             next_attempt: None,
             maybe_delivered: false,
@@ -115,6 +129,16 @@ pub struct Recipient {
     pub original: String,
     /// How far it has come.
     pub status: Status,
+    /// What the sender wants to be told of it; failures and delays, if the
+    /// sender did not say.
+    #[serde(default)]
+    pub notify: Option<Notify>,
+    /// Who it was to the sender, if the sender said so.
+    #[serde(default)]
+    pub orcpt: Option<OriginalRecipient>,
+    /// Whether the sender was told that it takes long.
+    #[serde(default)]
+    pub delay_told: bool,
 }
 
 impl Recipient {
@@ -126,7 +150,28 @@ impl Recipient {
             original: address.clone(),
             address,
             status: Status::Pending,
+            notify: None,
+            orcpt: None,
+            delay_told: false,
         }
+    }
+
+    /// Whether the sender is to hear of a failure (RFC 3461 §5.2.6).
+    #[must_use]
+    pub fn tells_failure(&self) -> bool {
+        self.notify.is_none_or(|notify| notify.failure)
+    }
+
+    /// Whether the sender may hear of a delay (RFC 3461 §5.2.5).
+    #[must_use]
+    pub fn tells_delay(&self) -> bool {
+        self.notify.is_none_or(|notify| notify.delay)
+    }
+
+    /// Whether the sender is to hear of a delivery (RFC 3461 §5.2.3).
+    #[must_use]
+    pub fn tells_success(&self) -> bool {
+        self.notify.is_some_and(|notify| notify.success)
     }
 }
 

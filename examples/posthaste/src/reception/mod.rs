@@ -1,17 +1,17 @@
 //! Mail in: SMTP, submission and LMTP sessions over `smtp_proto`'s server.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use net::tls::TlsAcceptor;
-use net::{Conn, ConnError, Stream};
+use net::{Conn, ConnError, Socket, Stream};
 use smtp_proto::{
     AuthStart, Body, Event, ForwardPath, Hello, HelloVerb, Mail, Mode, Rcpt, Reply, Server,
 };
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::auth::{Authenticator, Exchange, ExchangeStep};
@@ -46,10 +46,23 @@ pub struct Reception {
     pub error_sleep_time: Duration,
 }
 
+/// Where a connection comes from; nothing, if by a socket in the file system.
+#[derive(Debug, Clone, Copy)]
+struct Peer(Option<IpAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("local"),
+        }
+    }
+}
+
 /// One connection.
 struct Session<'a> {
     reception: &'a Reception,
-    peer: IpAddr,
+    peer: Peer,
     hello: Option<Hello>,
     user: Option<String>,
     exchange: Option<Exchange>,
@@ -77,9 +90,15 @@ impl Reception {
     /// Errors that are answered at once: Postfix's `smtpd_soft_error_limit`.
     pub const PATIENCE: usize = 10;
 
-    /// Serves one connection until it ends or `stop` turns true.
-    pub async fn serve(&self, socket: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
-        let ip = peer.ip().to_canonical();
+    /// Serves one connection until it ends or `stop` turns true. `peer` is
+    /// absent for a socket in the file system.
+    pub async fn serve(
+        &self,
+        socket: impl Into<Socket>,
+        peer: Option<IpAddr>,
+        stop: watch::Receiver<bool>,
+    ) {
+        let ip = Peer(peer.map(|peer| peer.to_canonical()));
         let mut session = Session {
             reception: self,
             peer: ip,
@@ -90,7 +109,7 @@ impl Reception {
             errors: 0,
             penalty: None,
         };
-        match session.run(socket, stop).await {
+        match session.run(socket.into(), stop).await {
             Ok(()) => tracing::debug!(service = self.service, client = %ip, "disconnected"),
             Err(error) => {
                 tracing::info!(service = self.service, client = %ip, %error, "connection lost");
@@ -102,7 +121,7 @@ impl Reception {
 impl Session<'_> {
     async fn run(
         &mut self,
-        socket: TcpStream,
+        socket: Socket,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), ConnError> {
         let reception = self.reception;
@@ -215,7 +234,9 @@ impl Session<'_> {
             ForwardPath::Postmaster => "postmaster".to_owned(),
         };
         let router = &self.reception.router;
-        let may_relay = self.user.is_some() || router.is_trusted(self.peer);
+        // LMTP is for mail that has arrived (RFC 2033 §5).
+        let may_relay = self.reception.plain.mode == Mode::Smtp
+            && (self.user.is_some() || self.peer.0.is_some_and(|peer| router.is_trusted(peer)));
         if let Err(rejection) = router.accept(&address, may_relay) {
             tracing::info!(
                 service = self.reception.service,
@@ -236,7 +257,10 @@ impl Session<'_> {
             // repeated one stays.
             let fresh = transaction.known.insert(address.clone());
             if fresh || self.reception.plain.mode == Mode::Lmtp {
-                transaction.recipients.push(Recipient::new(address));
+                let mut recipient = Recipient::new(address);
+                recipient.notify = rcpt.notify.map(Into::into);
+                recipient.orcpt = rcpt.orcpt.as_ref().map(Into::into);
+                transaction.recipients.push(recipient);
             }
         }
         Reply::new(250, [2, 1, 5], "Ok")
@@ -255,7 +279,7 @@ impl Session<'_> {
             .is_some_and(|hello| hello.verb != HelloVerb::Helo);
         let received = Received {
             hello: self.hello.as_ref().map(|hello| &*hello.domain),
-            client: Some(self.peer),
+            client: self.peer.0,
             hostname: &self.reception.plain.hostname,
             protocol: match self.reception.plain.mode {
                 Mode::Lmtp => "LMTP",
@@ -331,10 +355,13 @@ impl Session<'_> {
             .unwrap_or_default();
         let recipients = transaction.recipients.len();
         let mut envelope = Envelope::new(sender, transaction.recipients, SystemTime::now());
-        envelope.client = Some(self.peer);
+        envelope.client = self.peer.0;
         envelope.authenticated = self.user.clone();
         envelope.eight_bit = matches!(transaction.mail.body, Some(Body::EightBitMime));
         envelope.smtp_utf8 = transaction.mail.smtputf8;
+        envelope.require_tls = transaction.mail.requiretls;
+        envelope.ret = transaction.mail.ret.map(Into::into);
+        envelope.envelope_id = transaction.mail.envid.as_deref().map(Into::into);
         let from = envelope.sender.clone();
         match incoming.commit(envelope).await {
             Ok(id) => {
@@ -378,7 +405,8 @@ impl Session<'_> {
 
     async fn auth_start(&mut self, start: AuthStart) -> ExchangeStep {
         let authenticator = Arc::clone(&self.reception.authenticator);
-        let mut exchange = Exchange::new(authenticator, &start.mechanism, self.peer);
+        let peer = self.peer.0.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let mut exchange = Exchange::new(authenticator, &start.mechanism, peer);
         let initial = start.initial_response.as_ref();
         let step = exchange.start(initial.map(|secret| secret.expose())).await;
         self.exchange = Some(exchange);

@@ -149,6 +149,14 @@ pub enum NextHop {
     },
 }
 
+impl NextHop {
+    /// Whether the configuration names the very host, and no DNS.
+    #[must_use]
+    pub fn is_named_here(&self) -> bool {
+        matches!(self, Self::RelayHost { mx: false, .. })
+    }
+}
+
 impl fmt::Display for NextHop {
     /// As Postfix writes it: `example.org`, `[smtp.example.org]:587`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,6 +23,8 @@ pub const PASSWORD: &str = "correct horse";
 pub struct Server {
     pub folder: tempfile::TempDir,
     pub ports: Ports,
+    /// What its process finds in its environment beyond the test's own.
+    pub environment: Vec<(String, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -91,6 +93,7 @@ impl Server {
         let server = Self {
             folder,
             ports,
+            environment: Vec::new(),
             child: None,
         };
         for user in ["alice", "bob"] {
@@ -158,6 +161,7 @@ impl Server {
             .arg(self.folder.path())
             .args(arguments);
         command.current_dir(self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
