@@ -1,8 +1,10 @@
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use thiserror::Error;
 
@@ -73,6 +75,26 @@ impl Resolver {
                 name: "resolver configuration".into(),
                 reason: error.to_string(),
             })
+    }
+
+    /// A resolver that asks these name servers, by UDP and, where an answer
+    /// is too long for that, by TCP.
+    ///
+    /// # Errors
+    /// When the resolver cannot be set up.
+    pub fn with_name_servers(servers: &[SocketAddr]) -> Result<Self, ResolverError> {
+        let servers = servers.iter().map(|server| {
+            let mut config = NameServerConfig::udp_and_tcp(server.ip());
+            for connection in &mut config.connections {
+                connection.port = server.port();
+            }
+            config
+        });
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .build()
+            .map(|resolver| Self(Source::System(Box::new(resolver))))
+            .map_err(|error| temporary("resolver configuration", &error))
     }
 
     /// A resolver that knows a fixed table and asks nobody.
