@@ -73,10 +73,8 @@ impl Parcel {
         self.mail.envid = Some("QQ+314 159=".into());
         for rcpt in &mut self.recipients {
             rcpt.notify = Some(notify);
-            rcpt.orcpt = Some(Orcpt {
-                address_type: "rfc822".into(),
-                address: "first+name@elsewhere.example".into(),
-            });
+            let orcpt = Orcpt::new("rfc822", "first+name@elsewhere.example");
+            rcpt.orcpt = Some(orcpt.unwrap());
         }
         self
     }
