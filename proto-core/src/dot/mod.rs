@@ -121,6 +121,20 @@ mod tests {
         (message, false, fault, Vec::new())
     }
 
+    /// What is special is seen wherever it stands, in large blocks too.
+    #[test]
+    fn nothing_hides_at_a_border() {
+        for special in ["\r\n.", "\r\n.\r\n", "\r", "\n", "\0", "\r\r\n", "\n\r\n"] {
+            for at in (0..70).chain(1000..1100).chain(1270..1370) {
+                let mut wire = vec![b'x'; 1500];
+                wire.splice(at..at, special.bytes());
+                wire.extend_from_slice(b"\r\n.\r\nREST");
+                let got = decode(&wire, 100_000, 65_536);
+                assert_eq!(got, reference(&wire), "{special:?} at {at}");
+            }
+        }
+    }
+
     #[test]
     fn normalising_decoder() {
         let wire = b"a\nb\rc\r\r\n.\n\n.\r\n\r\n.\r\n";
