@@ -12,6 +12,7 @@
 mod common;
 
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -51,10 +52,14 @@ fn doveadm(home: &Path, location: &str, arguments: &[&str]) -> Option<String> {
         owner.gid(),
     );
     std::fs::write(&config, text).unwrap();
+    // What `doveadm save` saves.
+    let message = home.join("message");
+    std::fs::write(&message, MESSAGE).unwrap();
     let output = Command::new("doveadm")
         .arg("-c")
         .arg(&config)
         .args(arguments)
+        .stdin(std::fs::File::open(&message).unwrap())
         .env("HOME", home)
         .env("USER", "somebody")
         .output()
@@ -483,4 +488,99 @@ fn acl() {
     let more = "mail_plugins = acl\nplugin {\n  acl = vfile\n}\n";
     let said = doveadm_with(directory.path(), &location, more, &["acl", "get", "Shared"]);
     assert!(said.contains("user=carl x"), "{said}");
+}
+
+const BUSY: &str = "POSTHASTE_TEST_BUSY";
+const EACH: u32 = 12;
+
+fn account(format: &str, home: &Path) -> (AccountConfig, String) {
+    let (root, inbox) = (home.join("mail"), home.join("mail/inbox"));
+    match format {
+        "mbox" => {
+            let location = format!("mbox:{}:INBOX={}", root.display(), inbox.display());
+            (AccountConfig::mbox(&root, &inbox, "host"), location)
+        }
+        _ => {
+            let location = format!("maildir:{}", root.display());
+            (AccountConfig::maildir(&root, "host"), location)
+        }
+    }
+}
+
+/// What the process of `both_write_at_the_same_time` does; nothing unless it was started for that.
+#[test]
+fn a_busy_process() {
+    let Some(home) = std::env::var_os(BUSY) else {
+        return;
+    };
+    let format = std::env::var("POSTHASTE_TEST_FORMAT").unwrap();
+    let (config, _) = account(&format, Path::new(&home));
+    let store = Store::new().account(&config).unwrap();
+    let mailbox = store.mailbox("INBOX", common::now()).unwrap();
+    for _ in 0..EACH {
+        let now = common::now();
+        let mut append = mailbox.append(now).unwrap();
+        append.write(MESSAGE).unwrap();
+        let uid = append.commit(AppendOptions::at(now), now).unwrap().uid;
+        let seen = FlagChange::add(Flags::SEEN);
+        mailbox.set_flags(&[uid], &seen, None, now).unwrap();
+        mailbox.refresh(now).unwrap();
+    }
+}
+
+fn at_the_same_time(format: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path();
+    let (config, location) = account(format, home);
+    std::fs::create_dir(home.join("mail")).unwrap();
+    if format == "mbox" {
+        std::fs::write(home.join("mail/inbox"), "").unwrap();
+    }
+    // The test may be where only its owner may look.
+    let program = home.join("busy");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let is_root = std::fs::metadata(home).unwrap().uid() == 0;
+    if is_root {
+        give_away(home);
+    }
+    let mut command = Command::new(&program);
+    command
+        .args(["--exact", "a_busy_process", "--test-threads=1"])
+        .env(BUSY, home)
+        .env("POSTHASTE_TEST_FORMAT", format)
+        .current_dir(home);
+    if is_root {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let mut busy = command.spawn().unwrap();
+    for _ in 0..EACH {
+        doveadm(home, &location, &["save"]).unwrap();
+    }
+    assert!(busy.wait().unwrap().success());
+    let theirs = theirs(home, &location).unwrap();
+    let store = Store::new().account(&config).unwrap();
+    let mailbox = store.mailbox("INBOX", common::now()).unwrap();
+    let ours = rows(&mailbox);
+    if format == "maildir" {
+        assert_eq!(ours, theirs);
+    }
+    // Of an mbox Dovecot looks at the size and the second of the last change: of flags that change in the second in
+    // which it looked, it hears at the next change only.
+    let uids = |rows: &[Row]| rows.iter().map(|row| row.0).collect::<Vec<_>>();
+    assert_eq!(uids(&ours), uids(&theirs));
+    let count = |flags| ours.iter().filter(|row| row.1 == flags).count();
+    assert_eq!(
+        (count(Flags::SEEN), count(Flags::NONE)),
+        (EACH as usize, EACH as usize)
+    );
+}
+
+#[test]
+fn both_write_at_the_same_time() {
+    if std::env::var_os("POSTHASTE_INTEROP").is_none_or(|value| value != "1") {
+        return;
+    }
+    for format in ["maildir", "mbox"] {
+        at_the_same_time(format);
+    }
 }

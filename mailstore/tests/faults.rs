@@ -22,6 +22,8 @@ use mailstore::{
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+/// What NFS says of a file that another host renamed or removed.
+const ESTALE: i32 = 116;
 
 fn body(name: &str) -> Vec<u8> {
     format!("Subject: {name}\r\n\r\n{}\r\n", name.repeat(300)).into_bytes()
@@ -182,7 +184,12 @@ fn each_fault(config: &AccountConfig) {
         sim.calls()
     };
     for call in 0..calls {
-        for (errno, lasting) in [(EIO, false), (ENOSPC, false), (ENOSPC, true)] {
+        for (errno, lasting) in [
+            (EIO, false),
+            (ESTALE, false),
+            (ENOSPC, false),
+            (ENOSPC, true),
+        ] {
             let fail = Fail {
                 call,
                 errno,

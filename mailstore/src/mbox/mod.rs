@@ -92,8 +92,12 @@ impl Drop for Locked {
     }
 }
 
-/// Tries for the `fcntl` lock, with pauses of 50 ms: 30 seconds.
-const LOCK_TRIES: usize = 600;
+/// Tries for the `fcntl` lock with the dotlock held, with pauses of 50 ms: half a second.
+const LOCK_TRIES: usize = 10;
+/// Who holds the `fcntl` lock may be waiting for the dotlock, as Dovecot does that reads and then wants to write.
+/// So the dotlock is given back for a quarter of a second and all is tried again: 30 seconds in all.
+const LOCK_ROUNDS: usize = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(250);
 
 /// Takes the dotlock, then the `fcntl` lock of the file that then has the name, and undoes a half append. `known`
 /// is the handle to go on with while it is still that file: closing another handle of the same file would give
@@ -104,6 +108,27 @@ fn lock(
     known: Option<&Arc<dyn File>>,
     now: SystemTime,
 ) -> Result<Locked, Error> {
+    for round in 0..LOCK_ROUNDS {
+        if round > 0 {
+            thread::sleep(LOCK_PAUSE);
+        }
+        if let Some(locked) = lock_for_a_while(shared, site, known, now)? {
+            side::recover(&shared.durable, &site.journal(), &*locked.file, &site.file)?;
+            return Ok(locked);
+        }
+    }
+    Err(Error::Locked {
+        path: site.file.clone(),
+    })
+}
+
+/// `None` when somebody keeps the `fcntl` lock.
+fn lock_for_a_while(
+    shared: &Shared,
+    site: &Site,
+    known: Option<&Arc<dyn File>>,
+    now: SystemTime,
+) -> Result<Option<Locked>, Error> {
     let durable = &shared.durable;
     let dot = match DotLock::acquire(durable, site.lock(), &shared.host, now) {
         Ok(lock) => Some(lock),
@@ -134,15 +159,11 @@ fn lock(
     };
     for _ in 0..LOCK_TRIES {
         if file.try_lock().at("lock", &site.file)? {
-            let locked = Locked { file, _dot: dot };
-            side::recover(durable, &site.journal(), &*locked.file, &site.file)?;
-            return Ok(locked);
+            return Ok(Some(Locked { file, _dot: dot }));
         }
         thread::sleep(Duration::from_millis(50));
     }
-    Err(Error::Locked {
-        path: site.file.clone(),
-    })
+    Ok(None)
 }
 
 /// Begins the state of an mbox with this UIDVALIDITY, unless it has a state or messages.
