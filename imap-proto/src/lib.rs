@@ -103,7 +103,7 @@
 //! | 5257, 5255 | ANNOTATE, LANGUAGE, I18NLEVEL: grammar, search, sort |
 //! | 9585, 9590, 9698, 9738 | INPROGRESS, LIST-METADATA, JMAPACCESS, MESSAGELIMIT: grammar |
 //! | 2193, 2221, 6785 | MAILBOX-REFERRALS, LOGIN-REFERRALS, IMAPSIEVE: grammar |
-//! | – | UIDBATCHES, XAPPLEPUSHSERVICE: grammar |
+//! | – | UIDBATCHES: grammar, [`View::batches`]; XAPPLEPUSHSERVICE: grammar |
 //!
 //! # What is bounded
 //!

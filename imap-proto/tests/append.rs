@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use imap_proto::{
-    AppendData, AppendMessage, AppendOptions, CatenatePart, Client, ClientConfig, ClientEvent,
-    Config, Event, Extension, Flag, IString, Mailbox, Replaced, SequenceNumber, Server, Step,
+    Annotation, AppendData, AppendMessage, AppendOptions, CatenatePart, Client, ClientConfig,
+    ClientEvent, Config, DateTime, EntryName, Event, Extension, Flag, IString, Mailbox, Replaced,
+    SequenceNumber, Server, Step,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -32,12 +33,27 @@ fn message() -> impl Strategy<Value = AppendMessage> {
         vec(part, 1..5).prop_map(AppendData::Catenate),
     ];
     let flags = prop_oneof![Just(vec![]), Just(vec![Flag::Seen, Flag::Draft])];
-    (flags, data).prop_map(|(flags, data)| AppendMessage {
-        options: AppendOptions {
-            flags,
-            ..AppendOptions::default()
-        },
-        data,
+    let value = prop_oneof![
+        Just(None),
+        vec(any::<u8>(), 0..9).prop_map(|value| Some(value.into()))
+    ];
+    let annotation = value.prop_map(|value| Annotation {
+        entry: EntryName::new("/comment").unwrap(),
+        values: vec![("value.priv".try_into().unwrap(), value)],
+    });
+    let date = prop_oneof![
+        Just(None),
+        (0_i64..4_000_000_000).prop_map(|seconds| DateTime::from_timestamp(seconds, 60))
+    ];
+    (flags, date, vec(annotation, 0..2), data).prop_map(|(flags, date, annotations, data)| {
+        AppendMessage {
+            options: AppendOptions {
+                flags,
+                date,
+                annotations,
+            },
+            data,
+        }
     })
 }
 

@@ -373,6 +373,52 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Batches lie side by side, from the largest UID down to 1, and hold
+    /// `size` messages each but the last.
+    #[test]
+    fn batches_cover_all(
+        uids in prop::collection::btree_set(1_u32..200, 0..40),
+        size in 1_u32..12,
+        picked in (1_u32..6, 1_u32..6),
+    ) {
+        let view = View::new(uids.iter().map(|uid| nz(*uid)), ViewOptions::default());
+        let all = view.batches(nz(size), None);
+        let mut next = uids.last().copied().unwrap_or(0);
+        for (index, (high, low)) in all.iter().enumerate() {
+            prop_assert_eq!(high.get(), next);
+            next = low.get() - 1;
+            let count = uids.range(low.get()..=high.get()).count();
+            prop_assert!(count == size as usize || index + 1 == all.len() && count > 0);
+        }
+        prop_assert_eq!(next, 0);
+        let (first, last) = (picked.0.min(picked.1), picked.0.max(picked.1));
+        let some = view.batches(nz(size), Some((nz(first), nz(last))));
+        let expected: Vec<_> =
+            all.into_iter().skip(first as usize - 1).take((last - first) as usize + 1).collect();
+        prop_assert_eq!(some, expected);
+    }
+}
+
+/// RFC 9738 §3.1: from the highest down.
+#[test]
+fn message_limit() {
+    let messages: Vec<_> = (1..=5)
+        .map(|number| Message {
+            sequence: nz(number),
+            uid: nz(number * 10),
+        })
+        .collect();
+    let (kept, code) = View::within_limit(&messages, nz(3));
+    assert_eq!(kept, &messages[2..]);
+    let expected = imap_proto::Code::MessageLimit {
+        limit: nz(3),
+        last_uid: Some(nz(30)),
+    };
+    assert_eq!(code, Some(expected));
+    assert_eq!(View::within_limit(&messages, nz(5)), (&messages[..], None));
+}
+
 #[test]
 fn contexts_are_few() {
     let mut view = View::new([nz(1)], ViewOptions::default());

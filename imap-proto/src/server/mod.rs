@@ -6,6 +6,7 @@ mod capability;
 mod config;
 mod dispatch;
 mod event;
+mod literal;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,11 +18,10 @@ pub use event::{Event, Payload, Rejected, Rejection};
 use proto_core::{Deadlines, Output, Secret, Step};
 
 use crate::cursor::Cursor;
-use crate::framing::{Announcement, Frame, Framer};
+use crate::framing::{Frame, Framer};
 use crate::wire::{Dialect, Writer};
 use crate::{
-    Code, Command, Error, Extension, Extensions, ParseErrorKind, StatusKind, StatusResponse, Tag,
-    Untagged,
+    Code, Command, Error, Extension, Extensions, StatusKind, StatusResponse, Tag, Untagged,
 };
 
 /// `state`: where a connection stands (RFC 9051 §3).
@@ -380,118 +380,6 @@ impl Server {
     fn prepare(&self, c: &mut Cursor<'_>) {
         c.utf8 = self.dialect.utf8;
         c.max_ranges = self.config.limits.ranges;
-    }
-
-    /// A literal is announced: a message to stream, a string to keep, or
-    /// something to refuse before it is sent.
-    fn literal(
-        &mut self,
-        input: &mut BytesMut,
-        literal: Announcement,
-    ) -> Result<Option<Step<Event>>, Error> {
-        let prefix = input.get(..literal.start).unwrap_or_default();
-        let mut c = Cursor::new(prefix);
-        self.prepare(&mut c);
-        let parsed = if append::is_append(prefix) {
-            match append::parse(&mut c) {
-                Ok(payload) => return self.begin_payload(input, literal, payload),
-                Err(error) => Err(error),
-            }
-        } else if literal.synchronizing {
-            Command::parse_at(&mut c).map(|_| ())
-        } else {
-            Ok(())
-        };
-        // Where only the literal is missing, nothing is wrong yet.
-        let wrong = |at: usize| at < literal.start;
-        if let Err(error) = parsed
-            && error.kind != ParseErrorKind::Incomplete
-            && wrong(error.at)
-        {
-            return self.refuse(input, literal, Rejection::Syntax(error));
-        }
-        if let Some(rejection) = self.forbids_kept(literal) {
-            return self.refuse(input, literal, rejection);
-        }
-        self.keep(literal);
-        Ok(None)
-    }
-
-    /// Why a literal cannot be kept until its command is whole.
-    fn forbids_kept(&self, literal: Announcement) -> Option<Rejection> {
-        let limits = &self.config.limits;
-        if !literal.synchronizing
-            && let Some(rejection) = self.forbids_unsynchronized(literal.size)
-        {
-            return Some(rejection);
-        }
-        if self.framer.literals() >= limits.literals {
-            return Some(Rejection::TooManyLiterals);
-        }
-        let room = limits.command.saturating_sub(literal.start) as u64;
-        (literal.size > room).then_some(Rejection::LiteralTooLarge(literal.size))
-    }
-
-    fn keep(&mut self, literal: Announcement) {
-        if literal.synchronizing {
-            self.output.push_slice(b"+ OK\r\n");
-        }
-        self.framer.keep(literal);
-    }
-
-    /// Why a non-synchronizing literal is not allowed: without LITERAL+ or
-    /// LITERAL-, or too large for LITERAL- (RFC 7888 §5).
-    fn forbids_unsynchronized(&self, size: u64) -> Option<Rejection> {
-        let extensions = self.config.extensions;
-        if extensions.holds(Extension::LiteralPlus) {
-            None
-        } else if !extensions.has(Extension::LiteralMinus) {
-            Some(Rejection::NotOffered("LITERAL+"))
-        } else if size > 4096 {
-            Some(Rejection::LiteralTooLarge(size))
-        } else {
-            None
-        }
-    }
-
-    /// Refuses a literal and its command.
-    fn refuse(
-        &mut self,
-        input: &mut BytesMut,
-        literal: Announcement,
-        rejection: Rejection,
-    ) -> Result<Option<Step<Event>>, Error> {
-        if literal.synchronizing {
-            // The client waits, and hears BAD instead of `+`.
-            let prefix = self.framer.stream(input, literal);
-            return self.reject(tag_of(&prefix), rejection).map(Some);
-        }
-        if literal.size > self.config.limits.skip {
-            return self.too_large_to_skip(literal.size);
-        }
-        self.skip(input, literal.start, literal.size, rejection);
-        Ok(None)
-    }
-
-    fn too_large_to_skip(&mut self, size: u64) -> Result<Option<Step<Event>>, Error> {
-        let bye = StatusResponse::new(StatusKind::Bye, "Literal too large");
-        self.bye(bye.with(Code::TooBig));
-        Err(Error::LiteralTooLarge(size))
-    }
-
-    /// Skips the rest of a command; it is answered behind it.
-    fn skip(&mut self, input: &mut BytesMut, before: usize, literal: u64, rejection: Rejection) {
-        let tag = tag_of(input);
-        self.rejecting = Some(Rejected { tag, rejection });
-        self.framer.discard(input, before, literal);
-    }
-
-    fn skip_line(&mut self, input: &mut BytesMut, rejection: Rejection) {
-        // However much of an endless line is here already.
-        let front = input.len().min(self.config.limits.line);
-        let tag = tag_of(input.get(..front).unwrap_or_default());
-        self.rejecting = Some(Rejected { tag, rejection });
-        self.framer.discard_line(input);
     }
 
     /// The end of what was skipped.

@@ -1,3 +1,4 @@
+mod batch;
 mod context;
 mod notify;
 mod resync;
