@@ -1,1 +1,3 @@
 //! Benchmarks of the posthaste crates beside their peers.
+
+pub mod imap;
