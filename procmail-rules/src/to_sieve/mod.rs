@@ -155,6 +155,11 @@ impl Translator<'_> {
             let names: Vec<String> = self.requires.iter().map(|name| text(name)).collect();
             let _ = writeln!(script, "require [{}];\n", names.join(", "));
         }
+        if self.out.contains('\0') {
+            // Sieve has no NUL, and procmail reads none as anybody means it.
+            self.remark(1, Fidelity::Refused, "it has NUL octets");
+            self.out = self.out.replace('\0', "\u{fffd}");
+        }
         script.push_str(&self.out);
         self.remarks.sort_by_key(|remark| remark.line);
         Translation {
