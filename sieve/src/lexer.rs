@@ -30,54 +30,80 @@ pub(crate) struct Lexed<'s> {
     /// Ends with exactly one [`TokenKind::End`].
     pub(crate) tokens: Vec<Token<'s>>,
     pub(crate) comments: Vec<Comment>,
+}
+
+/// Cuts the source of `sink` into tokens, one when asked; faults go to `sink` and the rest is still cut.
+pub(crate) struct Lexer<'a, 's> {
+    pub(crate) sink: &'a mut Sink<'s>,
+    source: &'s [u8],
+    at: usize,
+    /// The token that was just cut.
+    ready: Option<Token<'s>>,
+    comments: Vec<Comment>,
     /// A string or comment swallowed the rest: what the parser misses at the end is no fault of its own.
     pub(crate) unclosed: bool,
 }
 
-struct Lexer<'a, 's> {
-    sink: &'a mut Sink<'s>,
-    source: &'s [u8],
-    at: usize,
-    out: Lexed<'s>,
+/// All tokens at once.
+pub(crate) fn lex<'s>(sink: &mut Sink<'s>) -> Lexed<'s> {
+    let mut lexer = Lexer::new(sink);
+    let mut tokens = Vec::new();
+    loop {
+        let token = lexer.next();
+        let end = token.kind == TokenKind::End;
+        tokens.push(token);
+        if end {
+            return Lexed {
+                tokens,
+                comments: lexer.comments,
+            };
+        }
+    }
 }
 
-/// Cuts the source of `sink` into tokens; faults go to `sink` and the rest is still cut.
-pub(crate) fn lex<'s>(sink: &mut Sink<'s>) -> Lexed<'s> {
-    let source = sink.source;
-    if let Err(fault) = std::str::from_utf8(source) {
-        let at = fault.valid_up_to();
-        sink.error_with(
-            DiagnosticKind::Lexical,
-            Span::new(at, at + 1),
-            "the script is not valid UTF-8 here",
-            "save the script as UTF-8 (RFC 5228 section 2.1)",
-        );
-    }
-    let mut lexer = Lexer {
-        sink,
-        source,
-        at: 0,
-        out: Lexed {
-            // Most words are followed by a mark and a blank.
-            tokens: Vec::with_capacity(source.len() / 5 + 4),
+impl<'a, 's> Lexer<'a, 's> {
+    pub(crate) fn new(sink: &'a mut Sink<'s>) -> Self {
+        let source = sink.source;
+        if let Err(fault) = std::str::from_utf8(source) {
+            let at = fault.valid_up_to();
+            sink.error_with(
+                DiagnosticKind::Lexical,
+                Span::new(at, at + 1),
+                "the script is not valid UTF-8 here",
+                "save the script as UTF-8 (RFC 5228 section 2.1)",
+            );
+        }
+        // A byte order mark is what some editors add; no token begins with one.
+        let at = if source.starts_with(b"\xEF\xBB\xBF") {
+            3
+        } else {
+            0
+        };
+        Self {
+            sink,
+            source,
+            at,
+            ready: None,
             comments: Vec::new(),
             unclosed: false,
-        },
-    };
-    // A byte order mark is what some editors add; no token begins with one.
-    if source.starts_with(b"\xEF\xBB\xBF") {
-        lexer.at = 3;
+        }
     }
-    while lexer.token() {}
-    let end = Span::new(source.len(), source.len());
-    lexer.out.tokens.push(Token {
-        kind: TokenKind::End,
-        span: end,
-    });
-    lexer.out
-}
 
-impl<'s> Lexer<'_, 's> {
+    /// The next token; at the end of the source [`TokenKind::End`] again and again.
+    pub(crate) fn next(&mut self) -> Token<'s> {
+        loop {
+            if let Some(token) = self.ready.take() {
+                return token;
+            }
+            if !self.token() {
+                return Token {
+                    kind: TokenKind::End,
+                    span: Span::new(self.source.len(), self.source.len()),
+                };
+            }
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.source.get(self.at).copied()
     }
@@ -88,7 +114,7 @@ impl<'s> Lexer<'_, 's> {
 
     fn push(&mut self, kind: TokenKind<'s>, start: usize) {
         let span = Span::new(start, self.at);
-        self.out.tokens.push(Token { kind, span });
+        self.ready = Some(Token { kind, span });
     }
 
     fn token(&mut self) -> bool {
@@ -109,7 +135,7 @@ impl<'s> Lexer<'_, 's> {
                 let trimmed = self.source.get(start..end).map_or(end, |text| {
                     start + text.strip_suffix(b"\r").unwrap_or(text).len()
                 });
-                self.out.comments.push(Span::new(start, trimmed));
+                self.comments.push(Span::new(start, trimmed));
             }
             b'/' if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
             b'"' => self.quoted(),
@@ -169,10 +195,10 @@ impl<'s> Lexer<'_, 's> {
         let body = self.source.get(start + 2..).unwrap_or_default();
         if let Some(end) = memchr::memmem::find(body, b"*/") {
             self.at = start + 2 + end + 2;
-            self.out.comments.push(Span::new(start, self.at));
+            self.comments.push(Span::new(start, self.at));
         } else {
             self.at = self.source.len();
-            self.out.unclosed = true;
+            self.unclosed = true;
             self.sink.error_with(
                 DiagnosticKind::Lexical,
                 Span::new(start, start + 2),
@@ -200,7 +226,7 @@ impl<'s> Lexer<'_, 's> {
         let mut text = text.to_vec();
         loop {
             let Some(octet) = self.peek() else {
-                self.out.unclosed = true;
+                self.unclosed = true;
                 self.sink.error_with(
                     DiagnosticKind::Lexical,
                     Span::new(start, start + 1),
@@ -293,7 +319,7 @@ impl<'s> Lexer<'_, 's> {
         if self.peek() == Some(b'#') {
             let comment = self.at;
             self.at += memchr::memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
-            self.out.comments.push(Span::new(comment, self.at));
+            self.comments.push(Span::new(comment, self.at));
         }
         if self.peek() == Some(b'\r') {
             self.at += 1;
@@ -312,7 +338,7 @@ impl<'s> Lexer<'_, 's> {
         loop {
             let rest = self.source.get(self.at..).unwrap_or_default();
             if rest.is_empty() {
-                self.out.unclosed = true;
+                self.unclosed = true;
                 self.sink.error_with(
                     DiagnosticKind::Lexical,
                     Span::new(start, start + 5),

@@ -2,17 +2,17 @@
 
 use crate::ast::{Argument, Command, Identifier, Test, Text, Tree, Value};
 use crate::diagnostic::{DiagnosticKind, Sink};
-use crate::lexer::{Lexed, Token, TokenKind};
+use crate::lexer::{Lexer, Token, TokenKind};
 use crate::position::Span;
 
 struct Parser<'a, 's> {
-    sink: &'a mut Sink<'s>,
-    tokens: std::iter::Peekable<std::vec::IntoIter<Token<'s>>>,
+    lexer: Lexer<'a, 's>,
+    /// The token that is looked at.
+    ahead: Token<'s>,
     /// Of the last token taken, for "expected … after".
     last: Span,
     depth: usize,
     nesting: usize,
-    unclosed: bool,
 }
 
 /// A fault was reported; the caller skips to a known place.
@@ -20,11 +20,12 @@ struct Broken;
 
 type Parsed<T> = Result<T, Broken>;
 
-pub(crate) fn parse<'s>(sink: &mut Sink<'s>, lexed: Lexed<'s>, nesting: usize) -> Tree<'s> {
+pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
+    let mut lexer = Lexer::new(sink);
+    let ahead = lexer.next();
     let mut parser = Parser {
-        sink,
-        tokens: lexed.tokens.into_iter().peekable(),
-        unclosed: lexed.unclosed,
+        lexer,
+        ahead,
         last: Span::default(),
         depth: 0,
         nesting,
@@ -32,62 +33,64 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, lexed: Lexed<'s>, nesting: usize) -
     let mut commands = Vec::new();
     loop {
         parser.commands(&mut commands);
-        match parser.tokens.peek() {
-            Some(token) if token.kind != TokenKind::End => {
-                let span = token.span;
-                parser.sink.error_with(
-                    DiagnosticKind::Syntax,
-                    span,
-                    "this brace closes no block",
-                    "remove it, or add the missing {",
-                );
-                parser.take();
-            }
-            _ => break,
+        if parser.ahead.kind != TokenKind::End {
+            let span = parser.ahead.span;
+            parser.lexer.sink.error_with(
+                DiagnosticKind::Syntax,
+                span,
+                "this brace closes no block",
+                "remove it, or add the missing {",
+            );
+            parser.take();
+        } else {
+            break;
         }
     }
     Tree { commands }
 }
 
 impl<'s> Parser<'_, 's> {
-    fn take(&mut self) -> Option<Token<'s>> {
-        let token = self.tokens.next()?;
+    fn take(&mut self) -> Token<'s> {
+        let next = self.lexer.next();
+        let token = std::mem::replace(&mut self.ahead, next);
         self.last = token.span;
-        Some(token)
+        token
     }
 
     fn is_mark(&mut self, mark: u8) -> bool {
-        matches!(self.tokens.peek(), Some(token) if token.kind == TokenKind::Mark(mark))
+        self.ahead.kind == TokenKind::Mark(mark)
     }
 
     fn take_mark(&mut self, mark: u8) -> bool {
-        self.is_mark(mark) && self.take().is_some()
+        let is = self.is_mark(mark);
+        if is {
+            self.take();
+        }
+        is
     }
 
     /// Reports what stands where something else was expected.
     fn expected<T>(&mut self, what: &str) -> Parsed<T> {
         let at_end = matches!(
-            self.tokens.peek(),
+            Some(&self.ahead),
             None | Some(Token {
                 kind: TokenKind::End,
                 ..
             })
         );
-        if at_end && self.unclosed {
+        if at_end && self.lexer.unclosed {
             return Err(Broken);
         }
-        let (span, found) = match self.tokens.peek() {
-            None => (self.last, "the end of the script".to_owned()),
-            Some(token) => match &token.kind {
-                TokenKind::End => (self.last, "the end of the script".to_owned()),
-                TokenKind::Identifier(name) => (token.span, format!("`{name}`")),
-                TokenKind::Tag(name) => (token.span, format!("the tag `:{name}`")),
-                TokenKind::Number(_) => (token.span, "a number".to_owned()),
-                TokenKind::Text(_) => (token.span, "a string".to_owned()),
-                TokenKind::Mark(mark) => (token.span, format!("`{}`", char::from(*mark))),
-            },
+        let token = &self.ahead;
+        let (span, found) = match &token.kind {
+            TokenKind::End => (self.last, "the end of the script".to_owned()),
+            TokenKind::Identifier(name) => (token.span, format!("`{name}`")),
+            TokenKind::Tag(name) => (token.span, format!("the tag `:{name}`")),
+            TokenKind::Number(_) => (token.span, "a number".to_owned()),
+            TokenKind::Text(_) => (token.span, "a string".to_owned()),
+            TokenKind::Mark(mark) => (token.span, format!("`{}`", char::from(*mark))),
         };
-        self.sink.error(
+        self.lexer.sink.error(
             DiagnosticKind::Syntax,
             span,
             format!("expected {what}, found {found}"),
@@ -98,17 +101,17 @@ impl<'s> Parser<'_, 's> {
     /// Up to the end or a closing brace, which is left.
     fn commands(&mut self, out: &mut Vec<Command<'s>>) {
         loop {
-            match self.tokens.peek().map(|t| &t.kind) {
-                None | Some(TokenKind::End | TokenKind::Mark(b'}')) => return,
-                Some(TokenKind::Mark(b';')) => {
+            match &self.ahead.kind {
+                TokenKind::End | TokenKind::Mark(b'}') => return,
+                TokenKind::Mark(b';') => {
                     let _: Parsed<()> = self.expected("a command");
                     self.take();
                 }
-                Some(TokenKind::Identifier(_)) => match self.command() {
+                TokenKind::Identifier(_) => match self.command() {
                     Ok(command) => out.push(command),
                     Err(Broken) => self.recover(),
                 },
-                Some(_) => {
+                _ => {
                     let _: Parsed<()> = self.expected("a command");
                     self.recover();
                 }
@@ -120,25 +123,25 @@ impl<'s> Parser<'_, 's> {
     fn recover(&mut self) {
         let mut depth = 0_usize;
         loop {
-            match self.tokens.peek().map(|t| &t.kind) {
-                None | Some(TokenKind::End) => return,
-                Some(TokenKind::Mark(b'}')) if depth == 0 => return,
-                Some(TokenKind::Mark(b'}')) => {
+            match &self.ahead.kind {
+                TokenKind::End => return,
+                TokenKind::Mark(b'}') if depth == 0 => return,
+                TokenKind::Mark(b'}') => {
                     depth -= 1;
                     self.take();
                     if depth == 0 {
                         return;
                     }
                 }
-                Some(TokenKind::Mark(b'{')) => {
+                TokenKind::Mark(b'{') => {
                     depth += 1;
                     self.take();
                 }
-                Some(TokenKind::Mark(b';')) if depth == 0 => {
+                TokenKind::Mark(b';') if depth == 0 => {
                     self.take();
                     return;
                 }
-                Some(_) => {
+                _ => {
                     self.take();
                 }
             }
@@ -146,31 +149,25 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn identifier(&mut self, what: &str) -> Parsed<Identifier<'s>> {
-        let is_identifier = |token: &Token| matches!(token.kind, TokenKind::Identifier(_));
-        match self.tokens.next_if(is_identifier) {
-            Some(Token {
-                kind: TokenKind::Identifier(text),
-                span,
-            }) => {
-                self.last = span;
-                Ok(Identifier { text, span })
-            }
-            _ => self.expected(what),
-        }
+        let TokenKind::Identifier(text) = self.ahead.kind else {
+            return self.expected(what);
+        };
+        let span = self.take().span;
+        Ok(Identifier { text, span })
     }
 
     fn command(&mut self) -> Parsed<Command<'s>> {
         let name = self.identifier("a command")?;
         let (arguments, tests) = self.arguments()?;
         let block = if self.is_mark(b'{') {
-            let open = self.tokens.peek().map(|t| t.span).unwrap_or_default();
+            let open = self.ahead.span;
             self.enter(open)?;
             self.take();
             let mut block = Vec::new();
             self.commands(&mut block);
             self.depth -= 1;
-            if !self.take_mark(b'}') && !self.unclosed {
-                self.sink.error_with(
+            if !self.take_mark(b'}') && !self.lexer.unclosed {
+                self.lexer.sink.error_with(
                     DiagnosticKind::Syntax,
                     open,
                     "this block is never closed",
@@ -187,12 +184,16 @@ impl<'s> Parser<'_, 's> {
             if let Some(Token {
                 kind: TokenKind::Identifier(_),
                 span,
-            }) = self.tokens.peek()
-                && self.sink.lines.line(span.start) > self.sink.lines.line(after.end)
+            }) = Some(&self.ahead)
+                && self.lexer.sink.lines.line(span.start) > self.lexer.sink.lines.line(after.end)
             {
-                if let Some(fault) = self.sink.list.last_mut() {
+                if let Some(fault) = self.lexer.sink.list.last_mut() {
                     fault.span = after;
-                    fault.position = self.sink.lines.position(self.sink.source, after.start);
+                    fault.position = self
+                        .lexer
+                        .sink
+                        .lines
+                        .position(self.lexer.sink.source, after.start);
                     fault.message = format!("expected `;` after this; {}", fault.message);
                     fault.hint = Some("commands end with a semicolon".to_owned());
                 }
@@ -219,7 +220,7 @@ impl<'s> Parser<'_, 's> {
 
     fn enter(&mut self, span: Span) -> Parsed<()> {
         if self.depth >= self.nesting {
-            self.sink.error(
+            self.lexer.sink.error(
                 DiagnosticKind::Limit,
                 span,
                 format!("nested deeper than {} levels", self.nesting),
@@ -249,22 +250,21 @@ impl<'s> Parser<'_, 's> {
         let mut arguments = Vec::new();
         let mut tests = Vec::new();
         loop {
-            match self.tokens.peek().map(|t| &t.kind) {
-                Some(TokenKind::Tag(_) | TokenKind::Number(_) | TokenKind::Text(_)) => {
-                    if let Some(Token { kind, span }) = self.take() {
-                        let value = match kind {
-                            TokenKind::Tag(name) => Value::Tag(name),
-                            TokenKind::Number(number) => Value::Number(number),
-                            TokenKind::Text(octets) => Value::Text(octets),
-                            TokenKind::Identifier(_) | TokenKind::Mark(_) | TokenKind::End => {
-                                continue;
-                            }
-                        };
-                        arguments.push(Argument { value, span });
-                    }
+            match &self.ahead.kind {
+                TokenKind::Tag(_) | TokenKind::Number(_) | TokenKind::Text(_) => {
+                    let Token { kind, span } = self.take();
+                    let value = match kind {
+                        TokenKind::Tag(name) => Value::Tag(name),
+                        TokenKind::Number(number) => Value::Number(number),
+                        TokenKind::Text(octets) => Value::Text(octets),
+                        TokenKind::Identifier(_) | TokenKind::Mark(_) | TokenKind::End => {
+                            continue;
+                        }
+                    };
+                    arguments.push(Argument { value, span });
                 }
-                Some(TokenKind::Mark(b'[')) => arguments.push(self.list()?),
-                Some(TokenKind::Mark(b'(')) => {
+                TokenKind::Mark(b'[') => arguments.push(self.list()?),
+                TokenKind::Mark(b'(') => {
                     self.take();
                     loop {
                         tests.push(self.test()?);
@@ -276,7 +276,7 @@ impl<'s> Parser<'_, 's> {
                         }
                     }
                 }
-                Some(TokenKind::Identifier(_)) => {
+                TokenKind::Identifier(_) => {
                     // A forgotten semicolon looks like a test on the next line.
                     if self.looks_like_next_command() {
                         return Ok((arguments, tests));
@@ -295,7 +295,7 @@ impl<'s> Parser<'_, 's> {
         let Some(Token {
             kind: TokenKind::Identifier(name),
             span,
-        }) = self.tokens.peek()
+        }) = Some(&self.ahead)
         else {
             return false;
         };
@@ -304,27 +304,22 @@ impl<'s> Parser<'_, 's> {
             "vacation", "set", "require",
         ];
         COMMANDS.iter().any(|c| name.eq_ignore_ascii_case(c))
-            && self.sink.lines.line(span.start) > self.sink.lines.line(after)
+            && self.lexer.sink.lines.line(span.start) > self.lexer.sink.lines.line(after)
     }
 
     fn list(&mut self) -> Parsed<Argument<'s>> {
-        let open = self.take().map(|t| t.span).unwrap_or_default();
+        let open = self.take().span;
         let mut texts = Vec::new();
         loop {
-            match self.tokens.peek() {
-                Some(Token {
-                    kind: TokenKind::Text(_),
-                    ..
-                }) => {
-                    if let Some(Token {
-                        kind: TokenKind::Text(octets),
-                        span,
-                    }) = self.take()
-                    {
-                        texts.push(Text { octets, span });
-                    }
-                }
-                _ => return self.expected("a string in this list"),
+            if !matches!(self.ahead.kind, TokenKind::Text(_)) {
+                return self.expected("a string in this list");
+            }
+            if let Token {
+                kind: TokenKind::Text(octets),
+                span,
+            } = self.take()
+            {
+                texts.push(Text { octets, span });
             }
             if self.take_mark(b']') {
                 return Ok(Argument {
@@ -345,8 +340,7 @@ mod tests {
 
     fn run(source: &str) -> (Tree<'_>, Vec<String>) {
         let mut sink = Sink::new(source.as_bytes(), 100);
-        let tokens = crate::lexer::lex(&mut sink);
-        let tree = parse(&mut sink, tokens, 32);
+        let tree = parse(&mut sink, 32);
         let list = sink.into_list().iter().map(ToString::to_string).collect();
         (tree, list)
     }

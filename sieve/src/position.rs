@@ -49,7 +49,8 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(source: &[u8]) -> Self {
-        let mut starts = vec![0];
+        let mut starts = Vec::with_capacity(source.len() / 24 + 2);
+        starts.push(0);
         starts.extend(memchr::memchr_iter(b'\n', source).map(|at| at + 1));
         Self { starts }
     }

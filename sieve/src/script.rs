@@ -104,8 +104,7 @@ impl Compiler {
             );
             return Tree::default();
         }
-        let lexed = crate::lexer::lex(sink);
-        crate::parser::parse(sink, lexed, self.limits.nesting)
+        crate::parser::parse(sink, self.limits.nesting)
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Checker, literals};
 use crate::ast;
 use crate::diagnostic::DiagnosticKind;
 use crate::matching::{Comparator, Keys, MatchType, Matching, Pattern, Relation};
+use crate::position::Span;
 use crate::program::{AddressPart, DatePart, Index, List, Mime, MimeOf, Text, Zone};
 
 /// Fields whose value is an address list (RFC 5228 §5.1 and the registry); others need not be.
@@ -117,39 +118,51 @@ impl Checker<'_, '_> {
         })
     }
 
-    pub(super) fn keys(&mut self, argument: &ast::Argument, matching: Matching) -> Keys {
+    pub(super) fn keys(&mut self, argument: &ast::Argument<'_>, matching: Matching) -> Keys {
+        // Without variables, which most keys are, none of them is copied twice.
+        let constant = literals(argument).all(|(octets, _)| memchr::memchr(b'$', octets).is_none());
+        if constant {
+            let mut patterns = Vec::with_capacity(literals(argument).count());
+            for (octets, span) in literals(argument) {
+                patterns.extend(self.pattern(matching, octets, span));
+            }
+            return Keys::Fixed(patterns.into());
+        }
         let list = self.list(argument);
         let mut patterns = Vec::with_capacity(list.len());
         for (text, (_, span)) in list.iter().zip(literals(argument)) {
             let Text::Literal(octets) = text else {
                 return Keys::Dynamic(list);
             };
-            match Pattern::compile(matching, octets, self.limits.regex_size) {
-                Ok(pattern) => {
-                    let before = self.regex_octets;
-                    self.regex_octets += pattern.regex_octets();
-                    let limit = self.limits.regex_total;
-                    if before <= limit && self.regex_octets > limit {
-                        self.sink.error(
-                            DiagnosticKind::Limit,
-                            span,
-                            format!(
-                                "the regular expressions take more than {limit} octets together"
-                            ),
-                        );
-                    }
-                    if self.regex_octets <= limit {
-                        patterns.push(pattern);
-                    }
+            patterns.extend(self.pattern(matching, octets, span));
+        }
+        Keys::Fixed(patterns.into())
+    }
+
+    fn pattern(&mut self, matching: Matching, octets: &[u8], span: Span) -> Option<Pattern> {
+        match Pattern::compile(matching, octets, self.limits.regex_size) {
+            Ok(pattern) => {
+                let before = self.regex_octets;
+                self.regex_octets += pattern.regex_octets();
+                let limit = self.limits.regex_total;
+                if before <= limit && self.regex_octets > limit {
+                    self.sink.error(
+                        DiagnosticKind::Limit,
+                        span,
+                        format!("the regular expressions take more than {limit} octets together"),
+                    );
                 }
-                Err(fault) => self.sink.error(
+                (self.regex_octets <= limit).then_some(pattern)
+            }
+            Err(fault) => {
+                self.sink.error(
                     DiagnosticKind::Value,
                     span,
                     format!("this regular expression is not valid: {fault}"),
-                ),
+                );
+                None
             }
         }
-        Keys::Fixed(patterns.into())
     }
 
     pub(super) fn address_part(&mut self, bound: &Bound<'_>) -> AddressPart {
@@ -276,8 +289,11 @@ impl Checker<'_, '_> {
         for (text, (_, span)) in list.iter().zip(literals(argument)) {
             self.header_name(text, span);
             let Text::Literal(name) = text else { continue };
-            let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
-            if addresses && !ADDRESS_FIELDS.contains(&lower.as_str()) && !lower.starts_with("x-") {
+            let known = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+            let own = name
+                .get(..2)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"x-"));
+            if addresses && !own && !ADDRESS_FIELDS.iter().any(known) {
                 self.sink.error_with(
                     DiagnosticKind::Value,
                     span,

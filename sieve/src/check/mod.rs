@@ -66,7 +66,8 @@ pub(crate) fn check(
         xmpp,
         locals: Vec::new(),
         globals: Vec::new(),
-        code: Vec::new(),
+        // A rule makes some four instructions and six words of the tree.
+        code: Vec::with_capacity(8 * tree.commands.len()),
         loops: Vec::new(),
         regex_octets: 0,
         in_case: false,
@@ -165,7 +166,7 @@ impl Checker<'_, '_> {
         };
         let Some(argument) = bound.at(0) else { return };
         for (name, span) in literals(argument) {
-            let name = String::from_utf8_lossy(name).into_owned();
+            let name = String::from_utf8_lossy(name);
             if self.offered.contains(&name) {
                 self.enabled = self.enabled.with_implied(&name);
                 continue;

@@ -11,6 +11,8 @@ use crate::program::{Command, List, Mime, MimeOf};
 /// A running `foreverypart`.
 pub(super) struct PartLoop {
     structure: Arc<mime::Structure>,
+    /// By place, so that no step walks past the parts before it.
+    places: Arc<[Place]>,
     /// Place in the order of [`mime::Structure::parts`] of the part at hand; `None` before the first.
     at: Option<usize>,
     /// First place to visit.
@@ -19,20 +21,48 @@ pub(super) struct PartLoop {
     end: usize,
 }
 
+/// What is known of a part by its place.
+#[derive(Clone, Copy)]
+struct Place {
+    header: mime::Span,
+    /// One past the place of its last descendant.
+    end: usize,
+}
+
+fn places(structure: &mime::Structure) -> Arc<[Place]> {
+    let mut list: Vec<Place> = Vec::new();
+    // The parts whose descendants are being met, with their depths.
+    let mut open: Vec<(usize, u32)> = Vec::new();
+    for (at, part) in structure.parts().enumerate() {
+        while let Some((done, _)) = open.pop_if(|(_, depth)| *depth >= part.depth()) {
+            if let Some(place) = list.get_mut(done) {
+                place.end = at;
+            }
+        }
+        open.push((at, part.depth()));
+        list.push(Place {
+            header: part.header(),
+            end: at + 1,
+        });
+    }
+    let count = list.len();
+    for (at, _) in open {
+        if let Some(place) = list.get_mut(at) {
+            place.end = count;
+        }
+    }
+    list.into()
+}
+
 impl PartLoop {
     /// The loops go on over a message of as many parts.
     pub(super) fn renew(loops: &mut [Self], structure: &Arc<mime::Structure>) {
+        let places = places(structure);
         for open in loops {
             open.structure = Arc::clone(structure);
+            open.places = Arc::clone(&places);
         }
     }
-}
-
-/// The place one past the last descendant of the part at `at`.
-fn end_of(structure: &mime::Structure, at: usize) -> usize {
-    let mut parts = structure.parts().skip(at);
-    let depth = parts.next().map_or(0, |part| part.depth());
-    at + 1 + parts.take_while(|part| part.depth() > depth).count()
 }
 
 impl Evaluation<'_> {
@@ -44,19 +74,21 @@ impl Evaluation<'_> {
                 let at = outer.at.unwrap_or(outer.first);
                 PartLoop {
                     structure: Arc::clone(&outer.structure),
+                    places: Arc::clone(&outer.places),
                     at: None,
                     first: at + 1,
-                    end: end_of(&outer.structure, at),
+                    end: outer.places.get(at).map_or(0, |place| place.end),
                 }
             }
             None => {
                 let structure = self.message.structure();
-                let end = structure.parts().count();
+                let places = places(&structure);
                 PartLoop {
                     structure,
                     at: None,
                     first: 0,
-                    end,
+                    end: places.len(),
+                    places,
                 }
             }
         };
@@ -126,14 +158,28 @@ impl Evaluation<'_> {
 
     /// Calls `visit` with the header of each part that `mime` speaks of, until it says stop.
     fn part_headers(&mut self, mime: &Mime, mut visit: impl FnMut(&[u8]) -> bool) {
-        let (structure, at, _) = self.current_part();
-        let count = if mime.any_child {
-            end_of(&structure, at) - at
-        } else {
-            1
+        let open = self
+            .frames
+            .iter()
+            .rev()
+            .find_map(|frame| frame.loops.last());
+        let Some(open) = open else {
+            let structure = self.message.structure();
+            let count = if mime.any_child { usize::MAX } else { 1 };
+            for part in structure.parts().take(count) {
+                if visit(part.header().of(self.message.octets())) {
+                    return;
+                }
+            }
+            return;
         };
-        for part in structure.parts().skip(at).take(count) {
-            if visit(part.header().of(self.message.octets())) {
+        let at = open.at.unwrap_or(open.first);
+        let end = match open.places.get(at) {
+            Some(place) if mime.any_child => place.end,
+            _ => at + 1,
+        };
+        for place in open.places.get(at..end).unwrap_or_default() {
+            if visit(place.header.of(self.message.octets())) {
                 return;
             }
         }

@@ -379,18 +379,22 @@ impl Evaluation<'_> {
         values: &mut Values<'_>,
     ) -> Result<(), Fault> {
         for name in parts {
-            let name = self.expand_string(name).to_ascii_lowercase();
-            let path = match name.as_str() {
-                "from" => self.envelope.from.as_deref(),
-                "to" => self.envelope.to.as_deref(),
-                "orig_to" => self.envelope.original_to.as_deref(),
-                "auth" => self.envelope.auth.as_deref(),
-                _ => {
-                    if self.feed_parameter(&name, part, zone, values)? {
-                        return Ok(());
-                    }
-                    continue;
+            let name = self.expand(name);
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+            let path = if is("from") {
+                self.envelope.from.as_deref()
+            } else if is("to") {
+                self.envelope.to.as_deref()
+            } else if is("orig_to") {
+                self.envelope.original_to.as_deref()
+            } else if is("auth") {
+                self.envelope.auth.as_deref()
+            } else {
+                let name = String::from_utf8_lossy(&name).to_ascii_lowercase();
+                if self.feed_parameter(&name, part, zone, values)? {
+                    return Ok(());
                 }
+                continue;
             };
             let Some(path) = path else { continue };
             // RFC 5228 §5.4: the null path is the empty string, whatever the address part.
@@ -402,6 +406,14 @@ impl Evaluation<'_> {
             }
             if values.is_count() {
                 values.feed(b"");
+                continue;
+            }
+            if let Some(simple) = address::simple(path.as_bytes()) {
+                if let Some(text) = simple.part(part, &self.config.separator)
+                    && values.feed(text)
+                {
+                    return Ok(());
+                }
                 continue;
             }
             let mailbox = address::envelope_mailbox(path);
@@ -452,10 +464,12 @@ impl Evaluation<'_> {
     fn exists(&mut self, names: &List, mime: Option<&Mime>) -> bool {
         self.message.prepare();
         for name in names {
-            let name = self.expand(name).into_owned();
             let found = match mime {
-                Some(mime) => self.part_exists(mime, &name),
-                None => self.message.named(&name).next().is_some(),
+                Some(mime) => {
+                    let name = self.expand(name).into_owned();
+                    self.part_exists(mime, &name)
+                }
+                None => self.message.fields(&self.expand(name)).next().is_some(),
             };
             if !found {
                 return false;

@@ -78,13 +78,14 @@ impl Glob {
             text: value,
             folded: None,
         };
-        let Some(found) = self.run(&subject) else {
+        let mut found = Marks::new(ranges.is_some());
+        if self.run(&subject, &mut found).is_none() {
             return false;
-        };
+        }
         if let Some(ranges) = ranges {
             ranges.clear();
             ranges.push((0, value.len()));
-            ranges.extend(found);
+            ranges.extend(found.list);
         }
         true
     }
@@ -94,39 +95,58 @@ impl Glob {
             text: value.text(),
             folded: Some(value),
         };
-        let Some(found) = self.run(&subject) else {
+        let mut found = Marks::new(ranges.is_some());
+        if self.run(&subject, &mut found).is_none() {
             return false;
-        };
+        }
         if let Some(ranges) = ranges {
             ranges.clear();
             let back = |(start, end)| (value.origin(start), value.origin(end));
             ranges.push(back((0, value.text().len())));
-            ranges.extend(found.into_iter().map(back));
+            ranges.extend(found.list.into_iter().map(back));
         }
         true
     }
 
-    /// The range of each wildcard, if all of the value matches.
-    fn run(&self, subject: &Subject<'_>) -> Option<Ranges> {
+    /// Whether all of the value matches; the range of each wildcard.
+    fn run(&self, subject: &Subject<'_>, marks: &mut Marks) -> Option<()> {
         let end = subject.text.len();
-        let mut ranges = Ranges::new();
         let (first, rest) = self.pieces.split_first()?;
-        let mut at = first.at(subject, 0, &mut ranges)?;
+        let mut at = first.at(subject, 0, marks)?;
         let Some((last, middle)) = rest.split_last() else {
-            return (at == end).then_some(ranges);
+            return (at == end).then_some(());
         };
         for piece in middle {
-            at = piece.find(subject, at, &mut ranges)?;
+            at = piece.find(subject, at, marks)?;
         }
-        last.find_end(subject, at, &mut ranges)?;
-        ranges.truncate(CAPTURES);
-        Some(ranges)
+        last.find_end(subject, at, marks)
+    }
+}
+
+/// The ranges of wildcards, where somebody wants them: else they take no memory.
+struct Marks {
+    list: Ranges,
+    wanted: bool,
+}
+
+impl Marks {
+    fn new(wanted: bool) -> Self {
+        Self {
+            list: Ranges::new(),
+            wanted,
+        }
+    }
+
+    fn push(&mut self, range: (usize, usize)) {
+        if self.wanted && self.list.len() < CAPTURES {
+            self.list.push(range);
+        }
     }
 }
 
 impl Piece {
     /// Matches at exactly `at`; gives the end.
-    fn at(&self, subject: &Subject<'_>, mut at: usize, ranges: &mut Ranges) -> Option<usize> {
+    fn at(&self, subject: &Subject<'_>, mut at: usize, marks: &mut Marks) -> Option<usize> {
         for atom in &self.atoms {
             match atom {
                 Atom::Text(needle) => {
@@ -137,9 +157,7 @@ impl Piece {
                 }
                 Atom::Any => {
                     let unit = subject.unit(at)?;
-                    if ranges.len() < CAPTURES {
-                        ranges.push((at, at + unit));
-                    }
+                    marks.push((at, at + unit));
                     at += unit;
                 }
             }
@@ -148,26 +166,26 @@ impl Piece {
     }
 
     /// The first place at or after `from`; the star before it takes what lies between.
-    fn find(&self, subject: &Subject<'_>, from: usize, ranges: &mut Ranges) -> Option<usize> {
-        let mark = ranges.len();
+    fn find(&self, subject: &Subject<'_>, from: usize, marks: &mut Marks) -> Option<usize> {
+        let mark = marks.list.len();
         let mut start = from;
         loop {
             if let Some(Atom::Text(needle)) = self.atoms.first() {
                 start = needle.find(subject.text, start)?;
             }
-            ranges.push((from, start));
-            if let Some(end) = self.at(subject, start, ranges) {
+            marks.push((from, start));
+            if let Some(end) = self.at(subject, start, marks) {
                 return Some(end);
             }
-            ranges.truncate(mark);
+            marks.list.truncate(mark);
             start += subject.unit(start)?;
         }
     }
 
     /// A place at or after `from` from which the piece reaches the very end.
-    fn find_end(&self, subject: &Subject<'_>, from: usize, ranges: &mut Ranges) -> Option<()> {
+    fn find_end(&self, subject: &Subject<'_>, from: usize, marks: &mut Marks) -> Option<()> {
         let end = subject.text.len();
-        let mark = ranges.len();
+        let mark = marks.list.len();
         let fixed: usize = self
             .atoms
             .iter()
@@ -182,11 +200,11 @@ impl Piece {
             Some(_) => from,
         };
         loop {
-            ranges.push((from, start));
-            if self.at(subject, start, ranges) == Some(end) {
+            marks.push((from, start));
+            if self.at(subject, start, marks) == Some(end) {
                 return Some(());
             }
-            ranges.truncate(mark);
+            marks.list.truncate(mark);
             start += subject.unit(start)?;
         }
     }

@@ -5,6 +5,7 @@ mod glob;
 mod regex;
 
 use std::cmp::Ordering;
+use std::io::Write as _;
 
 pub(crate) use comparator::Comparator;
 use comparator::{Folded, Needle};
@@ -161,8 +162,12 @@ impl Pattern {
     pub(crate) fn counts(&self, matching: Matching, count: usize) -> bool {
         match (self, matching.kind) {
             (Self::Relation(key), MatchType::Count(relation)) => {
-                let count = count.to_string();
-                relation.holds(matching.comparator.compare(count.as_bytes(), key))
+                let mut text = [0_u8; 20];
+                let mut rest = text.as_mut_slice();
+                // Twenty digits are enough for any count.
+                let written = write!(rest, "{count}").map(|()| 20 - rest.len());
+                let count = text.get(..written.unwrap_or(0)).unwrap_or_default();
+                relation.holds(matching.comparator.compare(count, key))
             }
             _ => false,
         }
