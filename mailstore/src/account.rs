@@ -37,6 +37,19 @@ pub enum Format {
     Memory,
 }
 
+/// In which order the locks of an mbox are taken. All programs of a host must agree, or wait for each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MboxLocks {
+    /// `FILE.lock`, then `fcntl` on the file that then has the name; Dovecot's `mbox_write_locks = dotlock fcntl`.
+    #[default]
+    DotlockFcntl,
+    /// `fcntl`, then `FILE.lock`: Debian's order. A program that opened the file before it locks it, and does not
+    /// look whether it still has the name, can write to one that was rewritten meanwhile: what it writes is lost.
+    /// Dovecot does so.
+    FcntlDotlock,
+}
+
 /// Where and how an account keeps its mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountConfig {
@@ -52,6 +65,8 @@ pub struct AccountConfig {
     pub index: bool,
     /// This host's name: in file names, and in locks to tell whether their owner can be asked after.
     pub host: String,
+    /// How mbox files are locked.
+    pub mbox_locks: MboxLocks,
     /// How much the account may hold. Where no rule is for `*`, the limits are those that a `maildirsize` file in
     /// the root tells, if there is one.
     pub quota: Vec<QuotaRule>,
@@ -69,6 +84,7 @@ impl AccountConfig {
             index: true,
             host: host.into(),
             quota: Vec::new(),
+            mbox_locks: MboxLocks::default(),
         }
     }
 
@@ -103,6 +119,7 @@ impl AccountConfig {
             index: true,
             host: host.into(),
             quota: Vec::new(),
+            mbox_locks: MboxLocks::default(),
         }
     }
 }
@@ -132,6 +149,7 @@ pub(crate) struct Shared {
     uid_validity: Mutex<()>,
     pub(crate) deliveries: Deliveries,
     pub(crate) quota: Ledger,
+    pub(crate) mbox_locks: MboxLocks,
     memory: Arc<memory::Root>,
 }
 
@@ -350,6 +368,7 @@ impl Account {
                 uid_validity: Mutex::default(),
                 deliveries: Deliveries::default(),
                 quota: Ledger::new(config.quota.clone()),
+                mbox_locks: config.mbox_locks,
                 memory,
             }),
             mailboxes: Mutex::default(),

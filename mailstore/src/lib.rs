@@ -12,6 +12,10 @@
 //! | [`Mailbox`] | one mailbox, shared by its sessions: [`Snapshot`], flags, append, copy, expunge, changes |
 //! | [`Digest`] | what is known of a message without opening it |
 //! | [`Delivery`] | a message on its way from the queue, tried again without doubling |
+//! | [`QuotaRule`] | how much an account may hold |
+//! | [`Acl`], [`Rights`] | who may do what with a mailbox |
+//! | [`Transfer`] | mail from any format into any other, resumable |
+//! | [`Finding`] | what [`Account::verify`] and [`Account::repair`] tell |
 //! | [`Spool`] | accepted messages until they are delivered: [`Incoming`], [`Batch`], leases |
 //! | [`Fs`] | the file system below, for tests that cut the power |
 //!
@@ -98,7 +102,7 @@ mod transfer;
 mod verify;
 mod wire;
 
-pub use account::{Account, AccountConfig, Format, Listed, Store};
+pub use account::{Account, AccountConfig, Format, Listed, MboxLocks, Store};
 pub use acl::{Acl, AclEntry, AclIdentifier, ParseRightsError, Principal, Rights};
 pub use append::{Append, AppendOptions, Appended, Delivered, Delivery, DeliveryId};
 pub use durable::{File, Fs, Kind, RealFs, Stat};

@@ -40,10 +40,30 @@ impl DotLock {
         host: &str,
         now: SystemTime,
     ) -> Result<Self, Error> {
+        Self::acquire_in(durable, path, host, now, TRIES)
+    }
+
+    /// As [`acquire`](Self::acquire), but waits for two seconds at most.
+    pub(crate) fn acquire_soon(
+        durable: &Durable,
+        path: PathBuf,
+        host: &str,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
+        Self::acquire_in(durable, path, host, now, PAUSES.len())
+    }
+
+    fn acquire_in(
+        durable: &Durable,
+        path: PathBuf,
+        host: &str,
+        now: SystemTime,
+        tries: usize,
+    ) -> Result<Self, Error> {
         // Written under another name and then linked: a lock file is never seen without its owner, who would
         // else not be missed when it dies in between.
         let written = Written::new(durable, &path, host)?;
-        for attempt in 0..=TRIES {
+        for attempt in 0..=tries {
             // In one step for the threads of this process: none may see a lock of its own that is not held.
             let linked = held(|held| {
                 let linked = durable.link(&written.path, &path);
@@ -64,7 +84,7 @@ impl DotLock {
                 Err(error) => return Err(error),
             }
             let patient = attempt + 1 < TRIES;
-            if !break_stale(durable, &path, host, now, patient)? {
+            if !break_stale(durable, &path, host, [now, written.modified], patient)? {
                 let pause = PAUSES
                     .get(attempt)
                     .or(PAUSES.last())
@@ -81,6 +101,8 @@ impl DotLock {
 struct Written<'a> {
     durable: &'a Durable,
     path: PathBuf,
+    /// When it was written, by the clock that gives files their times.
+    modified: SystemTime,
 }
 
 impl<'a> Written<'a> {
@@ -95,9 +117,14 @@ impl<'a> Written<'a> {
         // One of an earlier process with the same number.
         durable.remove(&path)?;
         let file = durable.create(&path)?;
-        let written = Self { durable, path };
+        let mut written = Self {
+            durable,
+            path,
+            modified: SystemTime::UNIX_EPOCH,
+        };
         file.write_all_at(format!("{process}:{host}").as_bytes(), 0)
             .at("write", &written.path)?;
+        written.modified = file.stat().at("stat", &written.path)?.modified;
         Ok(written)
     }
 }
@@ -126,13 +153,14 @@ fn held<T>(act: impl FnOnce(&mut HashSet<PathBuf>) -> T) -> T {
         .get_or_insert_default())
 }
 
-/// Removes the lock when nobody can hold it any more. `patient`: nor when an owner that runs has not touched it for
+/// Removes the lock when nobody can hold it any more. The clocks are the caller's and that of the file system: one
+/// that was put forward does not break the lock of an owner who cannot be asked after. `patient`: nor when an owner that runs has not touched it for
 /// long.
 fn break_stale(
     durable: &Durable,
     path: &Path,
     host: &str,
-    now: SystemTime,
+    [now, of_files]: [SystemTime; 2],
     patient: bool,
 ) -> Result<bool, Error> {
     let Some((content, stat)) = durable.read_maybe(path, 4096)? else {
@@ -149,13 +177,16 @@ fn break_stale(
             Some((pid, owner_host)) if owner_host == host => Some(durable.process_alive(pid)),
             _ => None,
         };
-    let old = now
-        .duration_since(stat.modified)
-        .is_ok_and(|age| age > STALE);
+    let old = |now: SystemTime| {
+        let age = now.duration_since(stat.modified);
+        age.is_ok_and(|age| age > STALE)
+    };
     let stale = match runs {
         Some(false) => true,
-        Some(true) => old && !patient,
-        None => old,
+        Some(true) => old(now) && !patient,
+        None if owner.is_some() => old(now) && old(of_files),
+        // A crash left it empty.
+        None => old(now),
     };
     if !stale {
         return Ok(false);
@@ -202,6 +233,26 @@ mod tests {
     }
 
     #[test]
+    fn the_lock_of_another_host_is_old_by_both_clocks_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let durable = Durable::new(Arc::new(RealFs));
+        let path = folder.path().join("inbox.lock");
+        std::fs::write(&path, "1:another.example.org").unwrap();
+        let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let later = written + STALE + Duration::from_secs(3600);
+        let take = |now| DotLock::acquire_soon(&durable, path.clone(), "mx.example.org", now);
+        // The clock was put forward.
+        assert!(matches!(take(later), Err(Error::Locked { .. })));
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(written - STALE - Duration::from_secs(60))
+            .unwrap();
+        // The clock was put back.
+        assert!(matches!(take(written - STALE), Err(Error::Locked { .. })));
+        drop(take(written).unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn the_lock_of_a_dead_process_is_broken() {
         let folder = tempfile::tempdir().unwrap();
         let durable = Durable::new(Arc::new(RealFs));
@@ -224,7 +275,8 @@ mod tests {
         std::fs::write(&path, "1:mx.example.org").unwrap();
         let day = Duration::from_secs(86400);
         let tomorrow = std::fs::metadata(&path).unwrap().modified().unwrap() + day;
-        let broken = |host, patient| break_stale(&durable, &path, host, tomorrow, patient).unwrap();
+        let broken =
+            |host, patient| break_stale(&durable, &path, host, [tomorrow; 2], patient).unwrap();
         assert!(!broken("mx.example.org", true));
         assert!(path.exists());
         assert!(broken("mx.example.org", false));

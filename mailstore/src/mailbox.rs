@@ -449,7 +449,8 @@ impl Mailbox {
         }))
     }
 
-    /// Copies messages and expunges the originals (RFC 6851 §3.3). A crash in between leaves both.
+    /// Copies messages and expunges the originals (RFC 6851 §3.3). A crash in between leaves both: no message is lost
+    /// by it, and a client that moves again what is still there ends with the copy twice.
     ///
     /// # Errors
     /// As [`copy`](Self::copy) and [`expunge`](Self::expunge).

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::account::{Account, Site};
-use crate::error::Error;
+use crate::error::{Error, IoContext};
 use crate::flags::Flags;
-use crate::{maildir, mbox};
+use crate::{index, maildir, mbox};
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,18 @@ impl Checked {
     }
 }
 
+/// Messages whose digests are in memory at once.
+const DIGESTS: usize = 256;
+
+/// What is written of a mailbox and can be made again from its mail.
+fn index_files(site: &Site) -> Vec<PathBuf> {
+    match site {
+        Site::Maildir(folder) => maildir::index_files(folder).to_vec(),
+        Site::Mbox(site) => site.index_files().to_vec(),
+        Site::Memory(_) => Vec::new(),
+    }
+}
+
 impl Account {
     /// Reads every file of a mailbox and compares what sessions are told with it; nothing is changed. Other
     /// programs may go on with the mailbox meanwhile: what they change in this moment may be told as a finding.
@@ -82,8 +94,25 @@ impl Account {
         };
         let broken = checked.findings.iter().any(|finding| !finding.mended);
         // Opening a mailbox mends some of it, which must not happen while one only looks.
-        if !broken || mend {
+        if broken && !mend {
+            return Ok(checked.findings);
+        }
+        let before = checked.findings.len();
+        self.compare(name, &mut checked, now)?;
+        if mend && checked.findings.len() > before {
+            // The index is made anew from the files by whoever opens the mailbox next.
+            for path in index_files(&site) {
+                shared.durable.remove(&path)?;
+            }
+            let found = checked.findings.split_off(before);
             self.compare(name, &mut checked, now)?;
+            let left = checked.findings.split_off(before);
+            checked
+                .findings
+                .extend(found.into_iter().map(|finding| Finding {
+                    mended: !left.contains(&finding),
+                    ..finding
+                }));
         }
         Ok(checked.findings)
     }
@@ -125,15 +154,23 @@ impl Account {
                 wrong(format!("UID {uid} is told with another time"));
             }
         }
-        for message in view.messages() {
-            let there = match mailbox.reader(message.uid, now) {
-                Err(Error::NoSuchMessage(_)) => continue,
-                other => other.is_ok(),
-            };
-            if !there {
+        let uids: Vec<u32> = view.messages().iter().map(|message| message.uid).collect();
+        for some in uids.chunks(DIGESTS) {
+            for (uid, told) in some.iter().zip(mailbox.digests(some, now)) {
+                let made = mailbox.reader(*uid, now).and_then(|mut reader| {
+                    index::build(&mut reader).at("read", mailbox.name().as_ref())
+                });
+                let problem = match (told, made) {
+                    (Err(Error::NoSuchMessage(_)), _) | (_, Err(Error::NoSuchMessage(_))) => {
+                        continue;
+                    }
+                    (Ok(told), Ok(made)) if told.octets() == made.octets() => continue,
+                    (Ok(_), Ok(_)) => "its index tells of another message".to_owned(),
+                    (Err(error), _) | (_, Err(error)) => error.to_string(),
+                };
                 findings.push(Finding {
                     path: PathBuf::from(mailbox.name()),
-                    problem: format!("UID {} cannot be read", message.uid),
+                    problem: format!("UID {uid}: {problem}"),
                     mended: false,
                 });
             }

@@ -185,6 +185,45 @@ fn maildirs() {
 }
 
 #[test]
+fn an_index_that_tells_of_another_message() {
+    let directory = tempfile::tempdir().unwrap();
+    for config in configs(directory.path()) {
+        drop(filled(&config));
+        {
+            let account = open(&config);
+            let inbox = account.mailbox("INBOX", now()).unwrap();
+            assert!(inbox.digests(&[1, 2, 4], now()).iter().all(Result::is_ok));
+        }
+        // Of the same length and time: nothing but the content tells.
+        let path = match config.format {
+            mailstore::Format::Mbox => config.root.join("INBOX"),
+            _ => in_cur(&config)[1].clone(),
+        };
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("Subject: 1"));
+        fs::write(&path, text.replace("Subject: 1", "Subject: X")).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+        drop(file);
+        let told = |found: &[mailstore::Finding], mended: bool| {
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(
+                found[0].problem.contains("UID 2") && found[0].mended == mended,
+                "{found:?}"
+            );
+        };
+        told(&open(&config).verify("INBOX", now()).unwrap(), false);
+        told(&open(&config).repair("INBOX", now()).unwrap(), true);
+        assert_eq!(open(&config).verify("INBOX", now()).unwrap(), []);
+        let account = open(&config);
+        let inbox = account.mailbox("INBOX", now()).unwrap();
+        let digest = inbox.digests(&[2], now()).remove(0).unwrap();
+        assert_eq!(digest.digest().envelope().subject, Some(&b"X"[..]));
+    }
+}
+
+#[test]
 fn mboxes() {
     let directory = tempfile::tempdir().unwrap();
     let mut number = 0;

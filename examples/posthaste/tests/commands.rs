@@ -188,7 +188,7 @@ fn help_names_every_command() {
     let help = run(folder.path(), &["--help"], "");
     assert_eq!(help.code, 0);
     for command in [
-        "serve", "check", "config", "queue", "user", "auth", "deliver", "sendmail",
+        "serve", "check", "config", "queue", "user", "mailbox", "auth", "deliver", "sendmail",
     ] {
         assert!(help.out.contains(command), "{}", help.out);
     }

@@ -360,6 +360,11 @@ impl Folder {
     }
 }
 
+/// What is written beside a folder and can be made again from it.
+pub(crate) fn index_files(folder: &Path) -> [PathBuf; 2] {
+    ["posthaste-index", "posthaste-cache"].map(|name| folder.join(name))
+}
+
 /// Begins the UID list of a folder with this UIDVALIDITY, unless it has a list or messages.
 pub(crate) fn begin_as(
     shared: &Shared,

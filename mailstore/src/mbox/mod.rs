@@ -22,7 +22,7 @@ pub(crate) use incoming::Incoming;
 pub(crate) use reading::{Lying, is_state_field};
 pub(crate) use verify::check;
 
-use crate::account::Shared;
+use crate::account::{MboxLocks, Shared};
 use crate::durable::{Durable, File, Stat};
 use crate::error::{Error, IoContext};
 use crate::flags::Keywords;
@@ -61,6 +61,11 @@ impl Site {
         self.sibling("append")
     }
 
+    /// What can be made again from the mail.
+    pub(crate) fn index_files(&self) -> [PathBuf; 2] {
+        ["index", "cache"].map(|extension| self.sibling(extension))
+    }
+
     pub(crate) fn waiting(&self, count: u64) -> PathBuf {
         self.sibling(&format!("{}-{count}.incoming", std::process::id()))
     }
@@ -92,52 +97,96 @@ impl Drop for Locked {
     }
 }
 
-/// Tries for the `fcntl` lock with the dotlock held, with pauses of 50 ms: half a second.
-const LOCK_TRIES: usize = 10;
-/// Who holds the `fcntl` lock may be waiting for the dotlock, as Dovecot does that reads and then wants to write.
-/// So the dotlock is given back for a quarter of a second and all is tried again: 30 seconds in all.
-const LOCK_ROUNDS: usize = 40;
-const LOCK_PAUSE: Duration = Duration::from_millis(250);
+/// Times that both locks are tried for, about 30 seconds.
+const LOCK_TRIES: u64 = 24;
+/// Tries for the `fcntl` lock while the other one is held, with pauses of 50 ms: a second.
+const FCNTL_TRIES: usize = 20;
 
-/// Takes the dotlock, then the `fcntl` lock of the file that then has the name, and undoes a half append. `known`
-/// is the handle to go on with while it is still that file: closing another handle of the same file would give
-/// the lock back.
+/// Takes the locks in the configured order and undoes a half append. `known` is the handle to go on with while it
+/// is still the file that has the name: closing another handle of the same file would give the lock back.
+///
+/// Whoever holds the second lock may wait for the first, as Dovecot does when it reads and then wants to write; so
+/// the first one is given back when the second does not come soon.
 fn lock(
     shared: &Shared,
     site: &Site,
     known: Option<&Arc<dyn File>>,
     now: SystemTime,
 ) -> Result<Locked, Error> {
-    for round in 0..LOCK_ROUNDS {
-        if round > 0 {
-            thread::sleep(LOCK_PAUSE);
-        }
-        if let Some(locked) = lock_for_a_while(shared, site, known, now)? {
-            side::recover(&shared.durable, &site.journal(), &*locked.file, &site.file)?;
+    let durable = &shared.durable;
+    for attempt in 0..LOCK_TRIES {
+        if let Some(locked) = try_lock(shared, site, known, now)? {
+            side::recover(durable, &site.journal(), &*locked.file, &site.file)?;
             return Ok(locked);
         }
+        // Two that wait for each other do so for different times.
+        let pause = 50 + (u64::from(std::process::id()) + 7 * attempt) % 11 * 30;
+        thread::sleep(Duration::from_millis(pause));
     }
     Err(Error::Locked {
         path: site.file.clone(),
     })
 }
 
-/// `None` when somebody keeps the `fcntl` lock.
-fn lock_for_a_while(
+/// Both locks; `None` when somebody has the second one.
+fn try_lock(
     shared: &Shared,
     site: &Site,
     known: Option<&Arc<dyn File>>,
     now: SystemTime,
 ) -> Result<Option<Locked>, Error> {
     let durable = &shared.durable;
-    let dot = match DotLock::acquire(durable, site.lock(), &shared.host, now) {
-        Ok(lock) => Some(lock),
-        // Where the directory is not ours to write to, as a spool of others', only the other lock is left.
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            None
+    if shared.mbox_locks == MboxLocks::FcntlDotlock {
+        let file = current(durable, site, known)?;
+        let mut locked = Locked { file, _dot: None };
+        if !try_fcntl(&*locked.file, site)? {
+            return Ok(None);
         }
-        Err(error) => return Err(error),
-    };
+        locked._dot = match DotLock::acquire_soon(durable, site.lock(), &shared.host, now) {
+            Err(Error::Locked { .. }) => return Ok(None),
+            other => allowed(other)?,
+        };
+        // Another file may have got the name before the dotlock was there.
+        let stat = durable.stat_maybe(&site.file)?;
+        let inode = locked.file.stat().at("stat", &site.file)?.inode;
+        return Ok(stat.filter(|stat| stat.inode == inode).map(|_| locked));
+    }
+    let dot = allowed(DotLock::acquire(durable, site.lock(), &shared.host, now))?;
+    let file = current(durable, site, known)?;
+    if !try_fcntl(&*file, site)? {
+        return Ok(None);
+    }
+    Ok(Some(Locked { file, _dot: dot }))
+}
+
+/// Where the directory is not ours to write to, as a spool of others', only the other lock is left.
+fn allowed(lock: Result<DotLock, Error>) -> Result<Option<DotLock>, Error> {
+    match lock {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
+}
+
+fn try_fcntl(file: &dyn File, site: &Site) -> Result<bool, Error> {
+    for attempt in 0..FCNTL_TRIES {
+        if attempt > 0 {
+            thread::sleep(Duration::from_millis(50));
+        }
+        if file.try_lock().at("lock", &site.file)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The file that has the name now; made when there is none.
+fn current(
+    durable: &Durable,
+    site: &Site,
+    known: Option<&Arc<dyn File>>,
+) -> Result<Arc<dyn File>, Error> {
     let stat = match durable.stat_maybe(&site.file)? {
         Some(stat) => stat,
         None => {
@@ -153,17 +202,10 @@ fn lock_for_a_while(
         Some(file) => file.stat().at("stat", &site.file)?.inode == stat.inode,
         None => false,
     };
-    let file = match known {
+    Ok(match known {
         Some(file) if same => Arc::clone(file),
         _ => Arc::from(durable.open_write(&site.file)?),
-    };
-    for _ in 0..LOCK_TRIES {
-        if file.try_lock().at("lock", &site.file)? {
-            return Ok(Some(Locked { file, _dot: dot }));
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    Ok(None)
+    })
 }
 
 /// Begins the state of an mbox with this UIDVALIDITY, unless it has a state or messages.
