@@ -112,7 +112,8 @@ impl<'a> Written<'a> {
         let process = std::process::id();
         let mut name = std::ffi::OsString::from(".");
         name.push(lock.file_name().unwrap_or_default());
-        name.push(format!(".{process}.{count}"));
+        // What ends so is no mailbox to Dovecot.
+        name.push(format!(".{process}.{count}.lock"));
         let path = lock.with_file_name(name);
         // One of an earlier process with the same number.
         durable.remove(&path)?;

@@ -79,7 +79,8 @@ impl Site {
     fn rewritten(&self) -> PathBuf {
         let mut name = OsString::from(".");
         name.push(self.file.file_name().unwrap_or_default());
-        name.push(".posthaste");
+        // What ends so is no mailbox to Dovecot.
+        name.push(".posthaste.lock");
         self.file.with_file_name(name)
     }
 }
