@@ -127,6 +127,64 @@ fn each_item_of_fetch() {
 }
 
 #[test]
+fn a_list_opens_no_message() {
+    let server = Server::start("");
+    let mut imap = Imap::login(&server, "alice");
+    for subject in ["one", "two", "three"] {
+        imap.append(
+            "INBOX",
+            &NESTED.replace("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", subject),
+        );
+    }
+    imap.ok("SELECT INBOX");
+    // With the text beside them they are made from the message itself.
+    let from_index =
+        "ENVELOPE BODYSTRUCTURE BODY BODY.PEEK[HEADER.FIELDS (SUBJECT FROM MESSAGE-ID)]";
+    let both = imap.ok(&format!("FETCH 1:* (BODY.PEEK[TEXT]<0.1> {from_index})"));
+    let list = format!("FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE {from_index})");
+    let listed = imap.ok(&list);
+    let searched = imap.ok("SEARCH OR SUBJECT two SENTSINCE 1-Jan-2020");
+    assert_eq!(searched[0], "* SEARCH 2");
+    let items = |lines: &[String]| -> Vec<String> {
+        let text = lines.join("\n");
+        let items = text.split("ENVELOPE ").skip(1);
+        let own = |item: &str| {
+            item.split("\n* ")
+                .next()?
+                .split("\nt")
+                .next()
+                .map(str::to_owned)
+        };
+        items.filter_map(own).collect()
+    };
+    assert_eq!(items(&listed).len(), 3);
+    assert_eq!(items(&listed), items(&both));
+    // What cannot be read any more is told all the same.
+    let mail = common::files(&server.home("alice"));
+    let mail: Vec<_> = mail
+        .iter()
+        .filter(|path| path.parent().unwrap().ends_with("cur"))
+        .collect();
+    assert_eq!(mail.len(), 3);
+    for path in mail {
+        std::fs::write(path, "").unwrap();
+    }
+    let untagged = |mut lines: Vec<String>| {
+        lines.pop();
+        lines
+    };
+    assert_eq!(untagged(imap.ok(&list)), untagged(listed.clone()));
+    assert_eq!(
+        imap.ok("SEARCH OR SUBJECT two SENTSINCE 1-Jan-2020")[0],
+        "* SEARCH 2"
+    );
+    // To another session too.
+    let mut other = Imap::login(&server, "alice");
+    other.ok("EXAMINE INBOX");
+    assert_eq!(untagged(other.ok(&list)), untagged(listed));
+}
+
+#[test]
 fn a_large_message_streams() {
     let server = Server::start("");
     let mut imap = Imap::login(&server, "alice");

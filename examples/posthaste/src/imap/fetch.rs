@@ -9,13 +9,17 @@ use imap_proto::{
     Code, DateTime, Extension, Fetch, FetchAttribute, FetchItem, Message as Named, Untagged,
 };
 
+use super::indexed;
 use super::loaded::{Need, Streamed, load, need};
 use super::{Done, Machine, Result, Session};
-use crate::store::{FlagChange, Flags, MessageReader, StoreError, StoreResult};
+use crate::store::{Digested, FlagChange, Flags, MessageReader, StoreError, StoreResult};
 
 /// Messages that are opened in one step off the reactor; each has up to
 /// 64 KiB of its beginning in memory.
 const AHEAD: usize = 16;
+
+/// Messages whose digests are taken from the index in one step.
+const DIGESTS_AHEAD: usize = 128;
 
 /// What is asked of each message.
 struct Wanted<'a> {
@@ -50,20 +54,48 @@ impl Session<'_> {
         } else {
             Vec::new()
         };
-        let need = attributes.iter().map(need).max().unwrap_or(Need::Nothing);
+        // What the index knows is asked of the message only if that is read anyway.
+        let known = |attribute: &&FetchAttribute| indexed::knows(attribute);
+        let from_index = attributes
+            .iter()
+            .all(|own| indexed::knows(own) || need(own) == Need::Nothing);
+        let mut need = attributes.iter().map(need).max().unwrap_or(Need::Nothing);
+        let digested = match need {
+            Need::Nothing | Need::Size => false,
+            _ if from_index => true,
+            _ => attributes.iter().filter(known).any(indexed::only_known),
+        };
+        if from_index && digested {
+            need = Need::Nothing;
+        }
         let Some(selected) = &self.selected else {
             return Ok(Done::bad("No mailbox is selected"));
         };
         let mailbox = Arc::clone(&selected.mailbox);
         let mut gone = false;
         let mut readers = std::collections::VecDeque::new();
+        let mut digests = std::collections::VecDeque::new();
         for (index, message) in named.iter().copied().enumerate() {
             if need >= Need::Header && readers.is_empty() {
                 let next = named.get(index..).unwrap_or_default();
                 let uids = next.iter().take(AHEAD).map(|next| next.uid.get()).collect();
                 readers.extend(mailbox.read_many(uids).await);
             }
+            if digested && digests.is_empty() {
+                let next = named.get(index..).unwrap_or_default();
+                let next = next.iter().take(DIGESTS_AHEAD);
+                let uids = next.map(|next| next.uid.get()).collect();
+                digests.extend(mailbox.digests(uids).await);
+            }
             let reader = readers.pop_front();
+            let digest = match digests.pop_front().transpose() {
+                Ok(digest) => digest,
+                Err(StoreError::Gone(_)) => {
+                    gone = true;
+                    continue;
+                }
+                Err(error) => return Ok(Done::failed(&error)),
+            };
             let shows_flags = newly_seen.binary_search(&message.uid.get()).is_ok();
             let wanted = Wanted {
                 attributes: &attributes,
@@ -71,7 +103,9 @@ impl Session<'_> {
                 shows_flags,
                 rev1,
             };
-            let sent = self.fetch_one(message, &wanted, reader, conn).await?;
+            let sent = self
+                .fetch_one(message, &wanted, reader, digest, conn)
+                .await?;
             match sent {
                 Ok(()) => {}
                 Err(StoreError::Gone(_)) => gone = true,
@@ -122,6 +156,7 @@ impl Session<'_> {
         named: Named,
         wanted: &Wanted<'_>,
         reader: Option<StoreResult<Box<dyn MessageReader>>>,
+        digest: Option<Digested>,
         conn: &mut Machine,
     ) -> Result<StoreResult<()>> {
         let Wanted {
@@ -145,6 +180,7 @@ impl Session<'_> {
         };
         let mut items = Vec::with_capacity(attributes.len() + 1);
         let mut streamed = Vec::new();
+        let mut made = 0;
         for attribute in attributes {
             let item = match attribute {
                 FetchAttribute::Flags => FetchItem::Flags(selected.flags(message, rev1)),
@@ -153,6 +189,19 @@ impl Session<'_> {
                     Some(date) => FetchItem::InternalDate(date),
                     None => continue,
                 },
+                FetchAttribute::SaveDate => {
+                    FetchItem::SaveDate(message.save_date.and_then(date_time))
+                }
+                other if digest.is_some() && indexed::knows(other) => {
+                    match digest
+                        .as_ref()
+                        .map(|own| indexed::item(own, other, &mut made))
+                    {
+                        Some(Ok(item)) => item,
+                        Some(Err(error)) => return Ok(Err(error)),
+                        None => continue,
+                    }
+                }
                 other => match loaded.item(other, &mut streamed) {
                     Ok(item) => item,
                     Err(error) => return Ok(Err(error)),

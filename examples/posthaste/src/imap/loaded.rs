@@ -26,7 +26,7 @@ const BINARY_LIMIT: u64 = 64 << 20;
 /// Octets of one answer that are made for it alone, decoded or picked out,
 /// rather than shared with the message: a line has room for thousands of
 /// items, each as large as the message.
-const MADE_LIMIT: u64 = 16 << 20;
+pub(super) const MADE_LIMIT: u64 = 16 << 20;
 
 /// What of a message an attribute needs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,10 @@ pub(super) struct Streamed {
 /// What an attribute needs.
 pub(super) fn need(attribute: &FetchAttribute) -> Need {
     match attribute {
-        FetchAttribute::Flags | FetchAttribute::Uid | FetchAttribute::InternalDate => Need::Nothing,
+        FetchAttribute::Flags
+        | FetchAttribute::Uid
+        | FetchAttribute::InternalDate
+        | FetchAttribute::SaveDate => Need::Nothing,
         FetchAttribute::Rfc822Size => Need::Size,
         FetchAttribute::Envelope | FetchAttribute::Rfc822Header => Need::Header,
         FetchAttribute::Section { section, .. } => match section.text() {
@@ -265,13 +268,11 @@ impl Loaded {
 
     fn body_structure(&self) -> StoreResult<imap_proto::BodyStructure> {
         let structure = self.structure()?;
-        let header = |span: Span| -> Cow<'_, [u8]> {
-            match &self.octets {
-                Octets::Whole(whole) => Cow::Borrowed(span.of(whole)),
-                _ => Cow::Borrowed(self.headers.get(&span.start).map_or(&[], |own| &own[..])),
-            }
+        let inner = |span: Span| match &self.octets {
+            Octets::Whole(whole) => envelope(span.of(whole)),
+            _ => envelope(self.headers.get(&span.start).map_or(&[], |own| &own[..])),
         };
-        Ok(body_structure(structure.root(), &header))
+        Ok(body_structure(structure.root(), &inner))
     }
 
     fn section(
@@ -365,7 +366,7 @@ impl Loaded {
     }
 }
 
-fn mime_section(section: &Section) -> mime::Section {
+pub(super) fn mime_section(section: &Section) -> mime::Section {
     let names = |names: &[imap_proto::IString]| -> Vec<String> {
         names
             .iter()
@@ -385,7 +386,7 @@ fn mime_section(section: &Section) -> mime::Section {
 }
 
 /// What a partial fetch leaves of a text; behind its end that is nothing.
-fn cut(octets: Bytes, partial: Option<Partial>) -> Bytes {
+pub(super) fn cut(octets: Bytes, partial: Option<Partial>) -> Bytes {
     let (from, count) = cut_span(Span::new(0, octets.len() as u64), partial);
     let from = usize::try_from(from)
         .unwrap_or(usize::MAX)

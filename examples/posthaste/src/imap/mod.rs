@@ -5,6 +5,7 @@
 mod append;
 mod envelope;
 mod fetch;
+mod indexed;
 mod loaded;
 mod mailboxes;
 mod search;

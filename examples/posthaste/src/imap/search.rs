@@ -1,5 +1,6 @@
 //! SEARCH over the store seam; the program itself is `imap_proto`'s.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use super::loaded::read_header;
 use super::selected::Selected;
 use super::{Done, Machine, Result, Session};
 use crate::blocking::{Room, Taken, in_place};
-use crate::store::{Flags, Message, StoreError, StoreResult};
+use crate::store::{Digest, Digested, Flags, Message, StoreError, StoreResult};
 
 /// A larger message is searched up to here.
 const SEARCHED: u64 = 64 << 20;
@@ -32,6 +33,7 @@ struct Looked<'a> {
     message: &'a Message,
     date: DateTime,
     size: u64,
+    digest: Option<Digested>,
     header: Option<Bytes>,
     whole: Option<(Bytes, Structure)>,
     room: &'a Room,
@@ -85,6 +87,7 @@ async fn run(
     room: &Room,
 ) -> StoreResult<Vec<Named>> {
     let mut found = Vec::new();
+    let mut digests = Digests::default();
     for (index, uid) in selected.view.uids().iter().enumerate() {
         let Some(message) = selected.snapshot.message(uid.get()) else {
             continue;
@@ -109,12 +112,13 @@ async fn run(
             message,
             date,
             size,
+            digest: None,
             header: None,
             whole: None,
             room,
             taken: None,
         };
-        match looked.verdict(program).await {
+        match looked.verdict(program, &mut digests).await {
             Ok(true) => found.push(looked.named),
             // What is expunged meanwhile matches nothing.
             Ok(false) | Err(StoreError::Gone(_)) => {}
@@ -128,6 +132,33 @@ async fn run(
     Ok(found)
 }
 
+/// Messages whose digests are taken from the index in one step.
+const DIGESTS_AHEAD: usize = 128;
+
+/// Digests of this message and of those behind it, as far as they were taken.
+#[derive(Default)]
+struct Digests(HashMap<u32, Digested>);
+
+impl Digests {
+    async fn take(&mut self, selected: &Selected, uid: u32) -> Option<Digested> {
+        if let Some(digest) = self.0.remove(&uid) {
+            return Some(digest);
+        }
+        let messages = selected.snapshot.messages();
+        let first = messages.partition_point(|message| message.uid < uid);
+        let next = messages.get(first..).unwrap_or_default();
+        let next = next.iter().take(DIGESTS_AHEAD);
+        let uids: Vec<u32> = next.map(|message| message.uid).collect();
+        let taken = selected.mailbox.digests(uids.clone()).await;
+        // Of what has no digest the header says why.
+        let taken = uids.into_iter().zip(taken);
+        self.0 = taken
+            .filter_map(|(uid, own)| Some((uid, own.ok()?)))
+            .collect();
+        self.0.remove(&uid)
+    }
+}
+
 fn uses_size(key: &SearchKey) -> bool {
     match key {
         SearchKey::Larger(_) | SearchKey::Smaller(_) => true,
@@ -139,7 +170,17 @@ fn uses_size(key: &SearchKey) -> bool {
 }
 
 impl Looked<'_> {
-    async fn verdict(&mut self, program: &Program) -> StoreResult<bool> {
+    /// The header fields that the index has, or all of them.
+    fn fields(&self, name: &str) -> Option<&[u8]> {
+        match (&self.header, &self.digest) {
+            (Some(header), _) => Some(header),
+            (None, Some(digest)) if Digest::has_fields_of(name) => Some(digest.digest().fields()),
+            _ => None,
+        }
+    }
+
+    async fn verdict(&mut self, program: &Program, digests: &mut Digests) -> StoreResult<bool> {
+        let mut asked_index = false;
         loop {
             let long = self.whole.as_ref();
             let long = long.is_some_and(|(octets, _)| octets.len() > LONG_WORK);
@@ -151,6 +192,10 @@ impl Looked<'_> {
             match verdict {
                 Verdict::Match => return Ok(true),
                 Verdict::NoMatch => return Ok(false),
+                Verdict::Needs(Need::Header) if !asked_index => {
+                    asked_index = true;
+                    self.digest = digests.take(self.selected, self.message.uid).await;
+                }
                 Verdict::Needs(Need::Header) if self.header.is_none() => {
                     let mut reader = self.selected.mailbox.read(self.message.uid).await?;
                     self.header = Some(read_header(&mut *reader).await?);
@@ -220,7 +265,7 @@ impl Candidate for Looked<'_> {
     }
 
     fn sent_date(&self) -> Option<Option<Date>> {
-        let header = self.header.as_ref()?;
+        let header = self.fields("Date")?;
         let field = Headers::new(header).find("Date");
         Some(field.and_then(|field| {
             let civil = mime::Date::parse(field.raw_value())?.civil();
@@ -231,8 +276,8 @@ impl Candidate for Looked<'_> {
     }
 
     fn field_contains(&self, name: &[u8], needle: &Needle) -> Option<bool> {
-        let header = self.header.as_ref()?;
         let name = String::from_utf8_lossy(name);
+        let header = self.fields(&name)?;
         let mut fields = Headers::new(header).find_all(&name);
         Some(fields.any(|field| needle.is_in(&field.text())))
     }

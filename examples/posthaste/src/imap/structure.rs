@@ -1,27 +1,20 @@
 //! BODY and BODYSTRUCTURE from a part tree (RFC 9051 §7.5.2).
 
-use std::borrow::Cow;
-
 use imap_proto::{
-    BodyExtension, BodyStructure, IString, Media, MultiExtension, MultiPart, NString, Parameters,
-    SingleExtension, SinglePart,
+    BodyExtension, BodyStructure, Envelope, IString, Media, MultiExtension, MultiPart, NString,
+    Parameters, SingleExtension, SinglePart,
 };
 use mime::{Kind, Part, Span};
 
-use super::envelope::envelope;
-
-/// The structure of a part; `header` gives the octets of the headers of
-/// messages inside it.
-pub(super) fn body_structure<'m>(
-    part: Part<'_>,
-    header: &dyn Fn(Span) -> Cow<'m, [u8]>,
-) -> BodyStructure {
+/// The structure of a part; `envelope` gives the envelopes of messages inside
+/// it, by their headers.
+pub(super) fn body_structure(part: Part<'_>, envelope: &dyn Fn(Span) -> Envelope) -> BodyStructure {
     if part.kind() == Kind::Multipart {
         let (_, subtype) = part.media_type();
         return BodyStructure::Multi(Box::new(MultiPart {
             parts: part
                 .children()
-                .map(|part| body_structure(part, header))
+                .map(|part| body_structure(part, envelope))
                 .collect(),
             subtype: upper(subtype),
             extension: Some(MultiExtension {
@@ -35,8 +28,8 @@ pub(super) fn body_structure<'m>(
     let media = match part.nested() {
         Some(nested) => Media::Message {
             subtype: upper(sub),
-            envelope: Box::new(envelope(&header(nested.header()))),
-            body: body_structure(nested, header),
+            envelope: Box::new(envelope(nested.header())),
+            body: body_structure(nested, envelope),
             lines,
         },
         None if main.eq_ignore_ascii_case("text") => Media::Text {

@@ -14,9 +14,9 @@ use super::memory::Memory;
 use super::reader::LocalReader;
 use super::scripts::{LocalScripts, ScriptPlace};
 use super::{
-    Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, Filter, FlagChange,
-    MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Procmailrc, Scripts, Snapshot,
-    StoreError, StoreResult,
+    Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, Digested, Filter,
+    FlagChange, MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Procmailrc, Scripts,
+    Snapshot, StoreError, StoreResult,
 };
 use crate::blocking::Blocking;
 
@@ -466,6 +466,22 @@ impl Mailbox for LocalMailbox {
             };
             let opened: Option<Vec<_>> = self.blocking.run(work).await;
             opened.unwrap_or_else(|| (0..count).map(|_| Err(stopping())).collect())
+        })
+    }
+
+    fn digests(&self, uids: Vec<u32>) -> BoxFuture<'_, Vec<StoreResult<Digested>>> {
+        Box::pin(async move {
+            let mailbox = Arc::clone(&self.mailbox);
+            let count = uids.len();
+            let work = move || {
+                let digests = mailbox.digests(&uids, SystemTime::now());
+                let digests = digests.into_iter();
+                digests
+                    .map(|digest| digest.map(Digested::from).map_err(from_mailstore))
+                    .collect()
+            };
+            let digests: Option<Vec<_>> = self.blocking.run(work).await;
+            digests.unwrap_or_else(|| (0..count).map(|_| Err(stopping())).collect())
         })
     }
 

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use local::{AccountPlace, FilterKind, LocalStore};
-pub use mailstore::{Changes, FlagChange, FlagMode, Flags, Message, Snapshot};
+pub use mailstore::{Changes, Digest, FlagChange, FlagMode, Flags, Message, Snapshot};
 pub(crate) use reader::LocalReader;
 pub use scripts::ScriptPlace;
 
@@ -249,6 +249,9 @@ pub trait Mailbox: Send + Sync + 'static {
     /// answers are in the order of the UIDs.
     fn read_many(&self, uids: Vec<u32>) -> BoxFuture<'_, Vec<StoreResult<Box<dyn MessageReader>>>>;
 
+    /// What the index keeps of these messages, in their order. A message that was never asked for is read once.
+    fn digests(&self, uids: Vec<u32>) -> BoxFuture<'_, Vec<StoreResult<Digested>>>;
+
     /// Begins a message; nothing is seen of it before its commit.
     fn append(&self) -> BoxFuture<'_, StoreResult<Box<dyn Appender>>>;
 
@@ -278,6 +281,31 @@ pub struct Copied {
     pub uid_validity: u32,
     /// Source and target UID of each message, in the order of copying.
     pub uids: Vec<(u32, u32)>,
+}
+
+/// What the index keeps of one message: parts of it share its octets.
+#[derive(Debug, Clone)]
+pub struct Digested(Bytes);
+
+impl Digested {
+    /// What is known of the message.
+    #[must_use]
+    pub fn digest(&self) -> Digest<'_> {
+        // They came from the index, which has looked at them.
+        Digest::read(&self.0).unwrap_or_default()
+    }
+
+    /// A part of these octets, not copied.
+    #[must_use]
+    pub fn share(&self, part: &[u8]) -> Bytes {
+        self.0.slice_ref(part)
+    }
+}
+
+impl From<mailstore::Indexed> for Digested {
+    fn from(indexed: mailstore::Indexed) -> Self {
+        Self(indexed.into_octets().into())
+    }
 }
 
 /// A message being read, in wire form.
