@@ -1,7 +1,7 @@
 //! A mailbox: one handle for all sessions of the process.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
@@ -54,6 +54,9 @@ pub struct Mailbox {
     generation: AtomicU64,
     listeners: Mutex<Vec<(u64, Arc<Listener>)>>,
     listener_count: AtomicU64,
+    /// Whether the system was asked for other processes' changes, and whether it tells of them.
+    asked: AtomicBool,
+    hears: AtomicBool,
 }
 
 enum Open {
@@ -84,6 +87,8 @@ impl Mailbox {
             generation: AtomicU64::new(0),
             listeners: Mutex::default(),
             listener_count: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+            hears: AtomicBool::new(false),
         }
     }
 
@@ -469,14 +474,17 @@ impl Mailbox {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Calls `listener` after each change or delivery made through this process, on the thread that made it and
-    /// with no lock held, until the [`Watch`] is dropped. It should only wake somebody.
+    /// Calls `listener` after each change or delivery, with no lock held, until the [`Watch`] is dropped: of this
+    /// process on the thread that made it; of other processes where the system tells of them (inotify), perhaps
+    /// more than once. It should only wake somebody, who also looks from time to time where
+    /// [`hears_others`](Self::hears_others) is false.
     pub fn watch(self: &Arc<Self>, listener: impl Fn() + Send + Sync + 'static) -> Watch {
         let number = self.listener_count.fetch_add(1, Ordering::Relaxed);
         self.listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((number, Arc::new(listener)));
+        self.listen();
         Watch {
             mailbox: Arc::downgrade(self),
             number,
@@ -523,6 +531,38 @@ impl Mailbox {
             self.notify();
         }
         result
+    }
+
+    /// Whether listeners are told of other processes' changes too.
+    pub fn hears_others(&self) -> bool {
+        self.hears.load(Ordering::Acquire)
+    }
+
+    /// Asks the system once to tell of other processes' changes, as long as this handle lives.
+    fn listen(self: &Arc<Self>) {
+        if self.asked.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mailbox = Arc::downgrade(self);
+        let tell: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || {
+            let mailbox = mailbox.upgrade();
+            mailbox.is_some_and(|mailbox| {
+                mailbox.notify();
+                true
+            })
+        });
+        let durable = &self.shared.durable;
+        let hears = match &self.site {
+            Site::Maildir(path) => ["new", "cur"]
+                .iter()
+                .all(|part| durable.watch(&path.join(part), None, &tell)),
+            Site::Mbox(site) => {
+                let place = site.file.parent().zip(site.file.file_name());
+                place.is_some_and(|(folder, name)| durable.watch(folder, Some(name), &tell))
+            }
+            Site::Memory(_) => false,
+        };
+        self.hears.store(hears, Ordering::Release);
     }
 
     fn notify(&self) {

@@ -511,3 +511,24 @@ fn a_second_keeper_does_not_write() {
         assert!(again.snapshot().highest_modseq >= view.highest_modseq);
     }
 }
+
+#[test]
+fn another_processes_changes_are_heard() {
+    let root = tempfile::tempdir().unwrap();
+    for config in configs(root.path()) {
+        // Two stores know as little of each other as two processes.
+        let (here, there) = (open(&config), open(&config));
+        let mailbox = inbox(&here);
+        let (heard, hear) = std::sync::mpsc::channel();
+        let _watch = mailbox.watch(move || {
+            let _ = heard.send(());
+        });
+        assert!(mailbox.hears_others());
+        append(&inbox(&there), "one", Flags::NONE);
+        // Waits as long as the system needs; a failure is no news at all.
+        while mailbox.refresh(at(50)).unwrap().messages().is_empty() {
+            hear.recv_timeout(std::time::Duration::from_secs(60))
+                .unwrap();
+        }
+    }
+}

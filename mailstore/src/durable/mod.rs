@@ -6,6 +6,8 @@
 //! file system that loses power.
 
 mod group;
+#[cfg(target_os = "linux")]
+mod notice;
 mod real;
 
 use std::ffi::OsStr;
@@ -82,6 +84,19 @@ pub trait Fs: Send + Sync {
     /// nothing written under the same number can have been lost; 0 when there is none.
     fn boot(&self) -> u128 {
         0
+    }
+    /// Calls `tell`, on a thread of its own, soon after a name in the directory comes, goes or is written to, this
+    /// name or any; from now on until it gives false.
+    ///
+    /// # Errors
+    /// There is no such service: the caller polls.
+    fn watch(
+        &self,
+        _directory: &Path,
+        _name: Option<&OsStr>,
+        _tell: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -290,6 +305,16 @@ impl Durable {
 
     pub(crate) fn boot(&self) -> u128 {
         self.fs.boot()
+    }
+
+    /// See [`Fs::watch`]; false when there is nothing to wait for and the caller polls.
+    pub(crate) fn watch(
+        &self,
+        directory: &Path,
+        name: Option<&OsStr>,
+        tell: &Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> bool {
+        self.fs.watch(directory, name, Arc::clone(tell)).is_ok()
     }
 
     /// Puts `content` in place of a file that can be made again: nothing is synced, and a crash may leave the old

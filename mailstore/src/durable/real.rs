@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use rustix::fs::FlockOperation;
@@ -93,6 +93,16 @@ impl Fs for RealFs {
         pid.is_some_and(|pid| {
             rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
         })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn watch(
+        &self,
+        directory: &Path,
+        name: Option<&OsStr>,
+        tell: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> io::Result<()> {
+        super::notice::watch(directory, name, tell)
     }
 
     fn boot(&self) -> u128 {
