@@ -97,7 +97,7 @@ fn mbox(folder: &Path, now: SystemTime) {
     let mut written = 0;
     while written < MBOX {
         let from = "From a@example.org Thu Nov 12 13:14:15 2026\n";
-        write!(file, "{from}{text}\n").unwrap();
+        writeln!(file, "{from}{text}").unwrap();
         written += from.len() + text.len() + 1;
     }
     file.into_inner().unwrap();
