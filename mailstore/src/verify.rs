@@ -97,6 +97,12 @@ impl Account {
         if broken && !mend {
             return Ok(checked.findings);
         }
+        if mend && !checked.findings.is_empty() {
+            // An index would take a message that was renamed for one that is gone.
+            for path in index_files(&site) {
+                shared.durable.remove(&path)?;
+            }
+        }
         let before = checked.findings.len();
         self.compare(name, &mut checked, now)?;
         if mend && checked.findings.len() > before {

@@ -96,7 +96,6 @@ impl UidList {
     pub(crate) fn problems(content: &[u8]) -> Vec<(usize, &'static str)> {
         let mut problems = Vec::new();
         let version_1 = content.starts_with(b"1 ");
-        let mut bases = std::collections::HashSet::new();
         let mut last = 0;
         for (number, line) in content
             .split_inclusive(|&octet| octet == b'\n')
@@ -112,9 +111,10 @@ impl UidList {
                 Some(Some((uid, _, _))) if uid <= last => {
                     Some("its UID is not above the one before")
                 }
-                Some(Some((uid, _, base))) => {
+                // A message that was once shown as gone may have another line: the later one counts.
+                Some(Some((uid, _, _))) => {
                     last = uid;
-                    (!bases.insert(base)).then_some("its message has another UID already")
+                    None
                 }
             };
             problems.extend(problem.map(|problem| (number + 1, problem)));
