@@ -1,5 +1,5 @@
 use super::MailboxFilter;
-use super::search::{SearchKey, SearchReturn, parse_return, requires_return};
+use super::search::{SearchKey, SearchReturn, check_relevancy, parse_return, requires_return};
 use crate::cursor::{Cursor, Parsed};
 use crate::types::IString;
 use crate::wire::Writer;
@@ -62,6 +62,7 @@ impl MultiSearch {
             key: SearchKey::parse_program(c)?,
         };
         search.check(at)?;
+        check_relevancy(search.return_options.as_ref(), &search.key, c)?;
         Ok(search)
     }
 

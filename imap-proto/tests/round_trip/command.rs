@@ -129,6 +129,18 @@ pub fn search_key() -> impl Strategy<Value = SearchKey> {
     })
 }
 
+/// RELEVANCY wants a key that is fuzzy.
+fn for_relevancy(wanted: bool, key: SearchKey) -> SearchKey {
+    match wanted {
+        true => SearchKey::Fuzzy(Box::new(key)),
+        false => key,
+    }
+}
+
+fn wants_relevancy(options: &Option<SearchReturn>) -> bool {
+    options.as_ref().is_some_and(|options| options.relevancy)
+}
+
 pub fn search_return() -> impl Strategy<Value = Option<SearchReturn>> {
     let update = option::of(vec(fetch_attribute(), 0..3));
     let options = (any::<[bool; 7]>(), option::of(partial_range()), update);
@@ -292,10 +304,10 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
             search_key()
         )
             .prop_map(|(uid, return_options, charset, key)| B::Search(Search {
+                key: for_relevancy(wants_relevancy(&return_options), key),
                 uid,
                 return_options,
                 charset,
-                key
             })),
         (
             any::<bool>(),
@@ -305,13 +317,24 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
             search_key()
         )
             .prop_map(
-                |(uid, return_options, criteria, charset, key)| B::Sort(Sort {
-                    uid,
-                    return_options,
-                    criteria,
-                    charset,
-                    key
-                })
+                |(uid, return_options, criteria, charset, key): (
+                    _,
+                    _,
+                    Vec<SortCriterion>,
+                    _,
+                    _
+                )| {
+                    let mut keys = criteria.iter().map(|one| &one.key);
+                    let relevancy = keys.any(|key| *key == SortKey::Relevancy);
+                    let wanted = relevancy || wants_relevancy(&return_options);
+                    B::Sort(Sort {
+                        key: for_relevancy(wanted, key),
+                        uid,
+                        return_options,
+                        criteria,
+                        charset,
+                    })
+                }
             ),
         (any::<[bool; 2]>(), istring(), search_key()).prop_map(|([uid, refs], charset, key)| {
             B::Thread(Thread {
@@ -483,10 +506,10 @@ fn extended() -> impl Strategy<Value = CommandBody> {
         .prop_map(|(sources, return_options, charset, key)| {
             let save = sources.is_empty();
             B::MultiSearch(MultiSearch {
+                key: for_relevancy(wants_relevancy(&return_options), key),
                 sources,
                 return_options: return_options.filter(|options| save || !options.save),
                 charset,
-                key,
             })
         });
     let url_items = (any::<bool>(), 0..3).prop_map(|(structure, content)| UrlFetchItems {

@@ -329,6 +329,17 @@ impl SearchKey {
         }
     }
 
+    /// Whether a part of it is fuzzy, or a filter that may be.
+    pub(in crate::command) fn may_be_fuzzy(&self) -> bool {
+        match self {
+            Self::Fuzzy(_) | Self::Filter(_) => true,
+            Self::Not(key) => key.may_be_fuzzy(),
+            Self::Or(keys) => keys.0.may_be_fuzzy() || keys.1.may_be_fuzzy(),
+            Self::And(keys) => keys.iter().any(Self::may_be_fuzzy),
+            _ => false,
+        }
+    }
+
     pub(in crate::command) fn requires(&self, need: &mut dyn FnMut(Extension)) {
         match self {
             Self::Older(_) | Self::Younger(_) => need(Extension::Within),

@@ -138,12 +138,14 @@ impl Search {
         } else {
             None
         };
-        Ok(Self {
+        let search = Self {
             uid,
             return_options,
             charset,
             key: SearchKey::parse_program(c)?,
-        })
+        };
+        check_relevancy(search.return_options.as_ref(), &search.key, c)?;
+        Ok(search)
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
@@ -173,6 +175,19 @@ pub(in crate::command) fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<Sear
     let options = SearchReturn::parse(c)?;
     c.space()?;
     Ok(Some(options))
+}
+
+/// RFC 6203 §4: without a fuzzy search there is no relevancy.
+pub(in crate::command) fn check_relevancy(
+    options: Option<&SearchReturn>,
+    key: &SearchKey,
+    c: &Cursor<'_>,
+) -> Parsed<()> {
+    let wanted = options.is_some_and(|options| options.relevancy);
+    if wanted && !key.may_be_fuzzy() {
+        return Err(c.error(ParseErrorKind::Conflict("RELEVANCY needs FUZZY")));
+    }
+    Ok(())
 }
 
 pub(in crate::command) fn requires_return(

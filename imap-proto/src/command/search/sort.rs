@@ -1,4 +1,4 @@
-use super::{SearchKey, SearchReturn, parse_return, requires_return};
+use super::{SearchKey, SearchReturn, check_relevancy, parse_return, requires_return};
 use crate::cursor::{Cursor, Parsed};
 use crate::types::{EntryName, IString};
 use crate::wire::Writer;
@@ -87,13 +87,19 @@ impl Sort {
         c.space()?;
         let charset = IString::parse_astring(c)?;
         c.space()?;
-        Ok(Self {
+        let sort = Self {
             uid,
             return_options,
             criteria,
             charset,
             key: SearchKey::parse_program(c)?,
-        })
+        };
+        let is_relevancy = |one: &SortCriterion| one.key == SortKey::Relevancy;
+        if sort.criteria.iter().any(is_relevancy) && !sort.key.may_be_fuzzy() {
+            return Err(c.error(ParseErrorKind::Conflict("RELEVANCY needs FUZZY")));
+        }
+        check_relevancy(sort.return_options.as_ref(), &sort.key, c)?;
+        Ok(sort)
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
