@@ -299,7 +299,7 @@ impl Server {
                 Ok(Some(Step::Event(Event::Payload(chunk.freeze()))))
             }
             Stage::Behind => self.behind_payload(input),
-            Stage::Segment(place) => self.next_segment(input, place, now),
+            Stage::Segment(place) => self.next_segment(input, place),
         }
     }
 
@@ -401,16 +401,9 @@ impl Server {
     }
 
     /// What stands between two literals.
-    fn next_segment(&mut self, input: &mut BytesMut, place: Place, now: Instant) -> Advance {
+    fn next_segment(&mut self, input: &mut BytesMut, place: Place) -> Advance {
         let (text, literal) = match self.framer.poll(input, self.config.limits.line) {
-            Frame::NeedInput => {
-                // Who dribbles here is no better than who dribbles a message.
-                if self.deadlines.when(Timer::Payload).is_none() {
-                    let limit = self.config.limits.payload_time;
-                    self.deadlines.set(Timer::Payload, now + limit);
-                }
-                return Ok(Some(Step::NeedInput));
-            }
+            Frame::NeedInput => return Ok(Some(Step::NeedInput)),
             Frame::Literal(literal) => {
                 let text = input.get(..literal.start).unwrap_or_default();
                 (Bytes::copy_from_slice(text), Some(literal))

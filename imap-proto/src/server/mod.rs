@@ -313,6 +313,11 @@ impl Server {
         }
         let idle = self.deadlines.when(Timer::Idle).is_some();
         let in_payload = matches!(self.mode, Mode::Payload(_));
+        if in_payload && self.deadlines.when(Timer::Payload).is_none() {
+            // Who dribbles around a message is no better than who dribbles it.
+            let limit = self.config.limits.payload_time;
+            self.deadlines.set(Timer::Payload, now + limit);
+        }
         if !unauthenticated && !in_payload && !idle {
             let limit = self.config.limits.idle_time;
             self.deadlines.set(Timer::Idle, now + limit);
