@@ -43,6 +43,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A line that is shared, its end taken off already.
+    pub(crate) fn shared(line: &'a Bytes) -> Self {
+        Self {
+            shared: Some(line),
+            ..Self::new(line)
+        }
+    }
+
     /// A line that is shared, up to its last CRLF.
     pub(crate) fn line(line: &'a Bytes) -> Self {
         Self {

@@ -15,6 +15,7 @@ pub(super) enum Kind {
     Plain,
     Login,
     Logout,
+    Unauthenticate,
     /// Nothing goes behind it before it is over.
     Barrier,
     StartTls,
@@ -28,7 +29,12 @@ impl Kind {
     fn is_barrier(self) -> bool {
         matches!(
             self,
-            Self::Barrier | Self::StartTls | Self::Authenticate | Self::Idle | Self::Logout
+            Self::Barrier
+                | Self::StartTls
+                | Self::Authenticate
+                | Self::Unauthenticate
+                | Self::Idle
+                | Self::Logout
         )
     }
 }
@@ -303,9 +309,12 @@ impl InFlight {
         let at = self.sent.iter().position(|sent| sent.tag == *tag)?;
         if at + 1 == self.sent.len() {
             // Refused before the server wanted the rest of it. A literal that
-            // has begun must be sent to its end.
-            if self.owed == 0 && matches!(self.rest.front(), Some(Piece::Continue)) {
-                self.rest.clear();
+            // has begun must be sent to its end, and then the line ends: what
+            // else the command had would wait for a `+` that does not come.
+            self.rest.clear();
+            if self.owed > 0 {
+                let end = Bytes::from_static(b"\r\n");
+                self.rest.push_back(Piece::Octets(end));
             }
             self.idling = false;
             self.initial = None;

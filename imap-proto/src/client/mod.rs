@@ -49,7 +49,7 @@ enum Timer {
 /// Commands are pipelined: each answers with a [`Ticket`], and its reply comes
 /// as [`ClientEvent::Reply`]. Literals wait for `+` where the server's
 /// capabilities say so, and what was queued behind them waits too. STARTTLS,
-/// AUTHENTICATE, COMPRESS and IDLE hold everything behind them back until
+/// AUTHENTICATE, UNAUTHENTICATE, COMPRESS and IDLE hold everything behind them back until
 /// they are over. RFC 9051 §5.5 says which other commands are ambiguous in a
 /// pipeline.
 ///
@@ -240,6 +240,7 @@ impl Client {
             CommandBody::StartTls => Kind::StartTls,
             CommandBody::Login { .. } => Kind::Login,
             CommandBody::Logout => Kind::Logout,
+            CommandBody::Unauthenticate => Kind::Unauthenticate,
             CommandBody::Compress => Kind::Barrier,
             _ => Kind::Plain,
         };
@@ -419,6 +420,7 @@ impl Client {
             });
         }
         self.mode = Mode::Ready;
+        self.dialect = Dialect::CLIENT;
         self.forget_capabilities();
         self.refresh();
         Ok(())
@@ -529,7 +531,11 @@ impl Client {
             return;
         }
         match kind {
-            Kind::Login | Kind::Authenticate => {
+            Kind::Login | Kind::Authenticate | Kind::Unauthenticate => {
+                if kind == Kind::Unauthenticate {
+                    // RFC 8437 §3: nothing is enabled any more.
+                    self.dialect.utf8 = false;
+                }
                 // Told along with the reply, or it has to be asked for.
                 if !matches!(status.code, Some(crate::Code::Capability(_))) {
                     self.forget_capabilities();

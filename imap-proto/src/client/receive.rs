@@ -141,7 +141,7 @@ impl Client {
         if let Mode::Behind(rest) = self.mode {
             return self.behind(&text, rest);
         }
-        let mut c = Cursor::line(&text);
+        let mut c = Cursor::shared(&text);
         self.prepare(&mut c);
         let parsed = Response::parse_at(c);
         if let Mode::Greeting = self.mode {
@@ -248,7 +248,7 @@ impl Client {
     fn behind(&mut self, text: &Bytes, rest: FetchRest) -> Received {
         self.mode = Mode::Ready;
         self.framer = Framer::tolerant(self.config.tolerate_bare_lf);
-        let mut c = Cursor::line(text);
+        let mut c = Cursor::shared(text);
         self.prepare(&mut c);
         let parsed = parse_rest(&mut c);
         let items = match parsed {
