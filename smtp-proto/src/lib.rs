@@ -13,9 +13,6 @@
 //! | [`Reply`], [`EnhancedCode`], [`ReplyParser`] | what a server says |
 //! | [`Capabilities`] | what a server offers |
 //!
-//! Whole programs over blocking sockets, each shorter than a screen, are in
-//! `examples/server.rs` and `examples/client.rs`.
-//!
 //! # Serving
 //!
 //! Poll, act, answer, write. [`Event`] says of each event which answers it
@@ -122,6 +119,18 @@
 //! }
 //! assert!(delivered);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Whole programs
+//!
+//! Over blocking sockets: `cargo run --example server`, and `client`.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/server.rs")]
+//! ```
+//!
+//! ```no_run
+#![doc = include_str!("../examples/client.rs")]
 //! ```
 //!
 //! # TLS
