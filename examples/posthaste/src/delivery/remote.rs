@@ -301,6 +301,7 @@ impl RemoteAgent {
             exchange: None,
             tells: false,
             outcomes: Vec::with_capacity(recipients.len()),
+            sent: Vec::with_capacity(recipients.len()),
             content: None,
             begun: false,
         };
@@ -329,6 +330,9 @@ struct Talk<'a> {
     /// Whether the host tells senders what becomes of their mail (RFC 3461).
     tells: bool,
     outcomes: Vec<(usize, Outcome)>,
+    /// The recipients that the host is asked for, by their place in the
+    /// envelope.
+    sent: Vec<usize>,
     content: Option<Box<dyn MessageReader>>,
     begun: bool,
 }
@@ -461,17 +465,42 @@ impl Talk<'_> {
         // RFC 8689 §5: a report goes its way even where it is not offered.
         mail.requiretls = envelope.require_tls && (self.parcel.needs_tls() || offered.requiretls);
         let mut recipients = Vec::with_capacity(self.recipients.len());
-        for (_, recipient) in self.recipients {
+        // Aliases and filters bring in addresses that the sender knows nothing
+        // of; one that cannot go must not keep the others here.
+        let plain = |recipient: &Recipient| {
             let address = &recipient.address;
-            let plain = address.strip_prefix('\\').unwrap_or(address);
-            let parsed: Address = plain.parse().map_err(|_| unfit(plain))?;
+            address.strip_prefix('\\').unwrap_or(address).to_owned()
+        };
+        let ascii = |recipient: &Recipient| plain(recipient).is_ascii();
+        let all_ascii = self.recipients.iter().all(|(_, to)| ascii(to));
+        mail.smtputf8 |= !all_ascii && offered.smtputf8;
+        for (index, recipient) in self.recipients {
+            let address = plain(recipient);
+            let parsed = match address.parse::<Address>() {
+                Ok(parsed) if mail.smtputf8 || address.is_ascii() => parsed,
+                Ok(_) => {
+                    let reason = format!("{} does not offer SMTPUTF8", self.host);
+                    let failure = Failure::new("5.6.7", reason);
+                    self.outcomes.push((*index, Outcome::Failed(failure)));
+                    continue;
+                }
+                Err(_) => {
+                    let failure = Failure::new("5.1.3", format!("<{address}>: bad address syntax"));
+                    self.outcomes.push((*index, Outcome::Failed(failure)));
+                    continue;
+                }
+            };
+            self.sent.push(*index);
             let mut rcpt = Rcpt::new(ForwardPath::Address(parsed));
             rcpt.notify = recipient.notify.map(Into::into);
             let original = recipient.orcpt.as_ref();
             rcpt.orcpt = original.and_then(OriginalRecipient::parameter);
             recipients.push(rcpt);
         }
-        let begun = conn.machine().begin(mail, recipients);
+        let begun = match recipients.is_empty() {
+            true => conn.machine().quit(),
+            false => conn.machine().begin(mail, recipients),
+        };
         begun.map_err(|error| self.host_fault(&error))
     }
 
@@ -510,7 +539,7 @@ impl Talk<'_> {
     }
 
     fn settle(&mut self, recipient: smtp_proto::Recipient) {
-        let Some((index, _)) = self.recipients.get(recipient.index) else {
+        let Some(index) = self.sent.get(recipient.index) else {
             return;
         };
         let said = || self.failure(&recipient.reply, recipient.status == Status::Bounced);
