@@ -12,6 +12,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use common::{Server, Talk};
@@ -44,6 +45,10 @@ fn queue_is_empty(server: &Server) -> bool {
 
 /// Sends a message to recipients with parameters of their own.
 fn send(server: &Server, mail: &str, recipients: &[&str]) {
+    send_text(server, mail, recipients, "the body");
+}
+
+fn send_text(server: &Server, mail: &str, recipients: &[&str], text: &str) {
     let mut smtp = Talk::connect(server.ports.smtp);
     smtp.expect("220");
     smtp.say("EHLO client.example");
@@ -56,7 +61,9 @@ fn send(server: &Server, mail: &str, recipients: &[&str]) {
     }
     smtp.say("DATA");
     smtp.expect("354");
-    smtp.say("Subject: told\r\nX-Header: kept\r\n\r\nthe body\r\n.");
+    smtp.say(&format!(
+        "Subject: told\r\nX-Header: kept\r\n\r\n{text}\r\n."
+    ));
     smtp.expect("250");
     smtp.say("QUIT");
     smtp.expect("221");
@@ -71,6 +78,11 @@ struct Other {
 
 impl Other {
     fn start(offers: &'static [&'static str]) -> Self {
+        Self::with(offers, || ())
+    }
+
+    /// One that does something before it takes a message over.
+    fn with(offers: &'static [&'static str], at_end: impl Fn() + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -97,7 +109,9 @@ impl Other {
                         Some("RCPT") if line.contains("refused") => say("550 5.1.1 nobody"),
                         Some("QUIT") => say("221 bye"),
                         _ => {
-                            data = false;
+                            if std::mem::take(&mut data) {
+                                at_end();
+                            }
                             say("250 2.0.0 fine")
                         }
                     };
@@ -374,6 +388,98 @@ fn what_cannot_be_delivered_in_its_time_goes_back() {
     assert!(!report.contains("two@"), "{report}");
     server.wait_until("an empty queue", || queue_is_empty(&server));
     assert_eq!(inbox(&server, "alice").len(), 1);
+}
+
+/// Nothing is forgotten when a report cannot be written: not over a crash,
+/// and without delivering twice.
+#[test]
+fn a_report_that_cannot_be_written_waits() {
+    let queue = Arc::new(Mutex::new(None::<(PathBuf, PathBuf)>));
+    let folders = Arc::clone(&queue);
+    let other = Other::with(&[], move || {
+        if let Some((place, aside)) = &*folders.lock().unwrap() {
+            let _ = fs::rename(place, aside);
+        }
+    });
+    let mut server = Server::start(&relaying(other.port, ""));
+    let (place, aside) = (server.path("queue/big"), server.path("aside"));
+    assert!(place.is_dir(), "the queue keeps large messages elsewhere");
+    *queue.lock().unwrap() = Some((place.clone(), aside.clone()));
+    // Too large to lie in the log of the queue.
+    let text = "a line of the body\r\n".repeat(10_000);
+    let to = ["<one@far.example> NOTIFY=SUCCESS"];
+    send_text(&server, "<alice@example.org>", &to, text.trim_end());
+    server.wait_until("a failed report", || {
+        server.log().contains("cannot write a report")
+    });
+    assert!(!queue_is_empty(&server));
+    fs::rename(&aside, &place).unwrap();
+    server.kill();
+    server.run();
+    flush_until(&server, "the report", || {
+        !inbox(&server, "alice").is_empty()
+    });
+    let report = told(
+        &server,
+        "alice",
+        &["Action: relayed\n", "; one@far.example\n"],
+    );
+    assert!(report.contains("X-Header: kept"), "{report}");
+    server.wait_until("an empty queue", || queue_is_empty(&server));
+    assert_eq!(other.heard("DATA").len(), 1);
+    assert_eq!(inbox(&server, "alice").len(), 1);
+}
+
+/// An alias may stand for addresses that a host cannot take.
+#[test]
+fn an_address_that_cannot_go_keeps_no_other_here() {
+    for offers in [&[][..], &["SMTPUTF8"][..]] {
+        let other = Other::start(offers);
+        let server = Server::prepare(&relaying(other.port, ""));
+        let all = "all: gr\u{fc}\u{df}e@far.example, bob@far.example\n";
+        fs::write(server.path("aliases"), all).unwrap();
+        let mut server = server;
+        server.run();
+        send(&server, "<alice@example.org>", &["<all@example.org>"]);
+        if offers.is_empty() {
+            let says = ["Undelivered Mail", "Status: 5.6.7\n"];
+            let report = told(&server, "alice", &says);
+            assert!(!report.contains("bob@"), "{report}");
+        }
+        server.wait_until("an empty queue", || queue_is_empty(&server));
+        let heard = other.heard("RCPT");
+        assert_eq!(heard.len(), 1 + offers.len(), "{heard:?}");
+        assert!(heard.iter().any(|line| line.contains("<bob@far.example>")));
+        let extended = other
+            .heard("MAIL")
+            .iter()
+            .any(|line| line.contains("SMTPUTF8"));
+        assert_eq!(extended, !offers.is_empty());
+    }
+}
+
+/// What a filter sends on goes with what the sender asked for.
+#[test]
+fn who_wants_to_hear_nothing_hears_nothing_of_a_redirect() {
+    let other = Other::start(&["DSN"]);
+    let server = Server::start(&relaying(other.port, ""));
+    let home = server.home("bob");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(
+        home.join(".dovecot.sieve"),
+        "redirect \"refused@far.example\";",
+    )
+    .unwrap();
+    send(
+        &server,
+        "<alice@example.org>",
+        &["<bob@example.org> NOTIFY=NEVER"],
+    );
+    server.wait_until("the redirect", || !other.heard("RCPT").is_empty());
+    server.wait_until("an empty queue", || queue_is_empty(&server));
+    let heard = other.heard("RCPT");
+    assert!(heard[0].ends_with("> NOTIFY=NEVER"), "{heard:?}");
+    assert!(inbox(&server, "alice").is_empty());
 }
 
 /// The parameters go all the way to the host that delivers, and its report

@@ -11,7 +11,6 @@ use mime::build::{Action, DeliveryReport, Original, RecipientStatus};
 
 use super::Failure;
 use crate::queue::{Born, BornContent, Envelope, OriginalRecipient, QueueId, Recipient, Ret};
-use crate::store::MessageReader;
 
 /// A message up to this size goes back whole, of a larger one its header.
 const RETURN_WHOLE: u64 = 50 * 1024;
@@ -61,27 +60,26 @@ impl About {
     }
 }
 
-/// Writes the report; it is from nobody, so that nothing answers it.
-pub(super) async fn report(
+/// Writes the report; it is from nobody, so that nothing answers it. `content`
+/// is the message's first octets and its size, if it can still be read.
+pub(super) fn report(
     hostname: &str,
     id: &QueueId,
     envelope: &Envelope,
     about: About,
     tidings: &[Tidings],
-    mut content: Box<dyn MessageReader>,
-) -> Result<Born, String> {
+    content: Option<(Bytes, u64)>,
+) -> Born {
     // RFC 3461 §4.3: only a failure returns more than the header; RFC 8689
     // §5: never of what had to stay secret.
-    let whole = about == About::Failures
-        && envelope.ret != Some(Ret::Hdrs)
-        && !envelope.require_tls
-        && content.size() <= RETURN_WHOLE;
-    let first = content.next().await.map_err(|error| error.to_string())?;
-    let first = first.unwrap_or_default();
-    let original = if whole && first.len() as u64 == content.size() {
-        Original::Message(&first)
-    } else {
-        Original::Header(&first)
+    let whole =
+        about == About::Failures && envelope.ret != Some(Ret::Hdrs) && !envelope.require_tls;
+    let original = match &content {
+        Some((all, size)) if whole && *size <= RETURN_WHOLE && all.len() as u64 == *size => {
+            Original::Message(all)
+        }
+        Some((first, _)) => Original::Header(first),
+        None => Original::None,
     };
     let now = SystemTime::now();
     let mut text = format!(
@@ -147,10 +145,10 @@ pub(super) async fn report(
     born.eight_bit = !message.is_ascii();
     born.smtp_utf8 = !envelope.sender.is_ascii();
     born.require_tls = envelope.require_tls;
-    Ok(Born {
+    Born {
         envelope: born,
         content: BornContent::Whole(Bytes::from(message)),
-    })
+    }
 }
 
 /// An attempt can end in several reports.

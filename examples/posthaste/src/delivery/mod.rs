@@ -21,8 +21,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::queue::{
-    Born, BornContent, Claimed, Envelope, OriginalRecipient, Queue, QueueId, Recipient, Status,
-    backoff,
+    Born, BornContent, Claimed, Envelope, OriginalRecipient, Owed, Queue, QueueError, QueueId,
+    Recipient, Status, Success, backoff,
 };
 use crate::route::{NextHop, Route, Router};
 
@@ -215,6 +215,7 @@ impl DeliveryAgent {
         // mailboxes already.
         attempt.envelope.maybe_delivered |= attempt.envelope.attempts > 0;
         attempt.envelope.attempts += 1;
+        attempt.recall();
         let (local, remote) = self.sort(&mut attempt).await;
         let had_local = !local.is_empty();
         for (index, place) in local {
@@ -350,22 +351,18 @@ impl DeliveryAgent {
 
     async fn conclude(&self, mut attempt: Attempt) {
         let now = SystemTime::now();
-        let age = now
-            .duration_since(attempt.envelope.arrived)
-            .unwrap_or_default();
-        let lifetime = if attempt.envelope.sender.is_empty() {
-            self.config.bounce_queue_lifetime
-        } else {
-            self.config.maximal_queue_lifetime
-        };
+        let age = age(&attempt.envelope);
+        let lifetime = self.lifetime(&attempt.envelope);
         if age >= lifetime {
             attempt.expire();
         }
         if !self.tell_sender(&mut attempt).await {
-            // The sender must hear of it: try the whole step again.
+            // The sender must hear of it: of failures by failing again, of
+            // what cannot be done again by remembering it.
             for failed in std::mem::take(&mut attempt.failed) {
                 attempt.set(failed.index, deferred(failed.said));
             }
+            attempt.owe();
         }
         self.tell_of_delay(&mut attempt, age, lifetime).await;
         let id = attempt.id.clone();
@@ -373,7 +370,7 @@ impl DeliveryAgent {
             .envelope
             .recipients
             .iter()
-            .any(|recipient| recipient.status.is_open());
+            .any(|recipient| recipient.status.is_open() || recipient.owed.is_some());
         let born = std::mem::take(&mut attempt.born);
         let recorded = if still_open {
             let wait = backoff(
@@ -395,6 +392,14 @@ impl DeliveryAgent {
             }
             // The lease is kept until a restart rather than delivering twice.
             Err(error) => tracing::error!(queue_id = %id, %error, "cannot record the attempt"),
+        }
+    }
+
+    fn lifetime(&self, envelope: &Envelope) -> Duration {
+        if envelope.sender.is_empty() {
+            self.config.bounce_queue_lifetime
+        } else {
+            self.config.maximal_queue_lifetime
         }
     }
 
@@ -474,15 +479,26 @@ impl DeliveryAgent {
         if tidings.is_empty() || attempt.envelope.sender.is_empty() {
             return Ok(None);
         }
-        let reader = self
-            .queue
-            .content(&attempt.id)
-            .await
-            .map_err(|error| error.to_string())?;
-        let (hostname, envelope) = (&self.config.hostname, &attempt.envelope);
-        bounce::report(hostname, &attempt.id, envelope, about, tidings, reader)
-            .await
-            .map(Some)
+        let read = async {
+            let mut content = self.queue.content(&attempt.id).await?;
+            let size = content.size();
+            let first = content.next().await;
+            let first = first.map_err(|error| QueueError::Storage(error.to_string()))?;
+            Ok::<_, QueueError>((first.unwrap_or_default(), size))
+        };
+        let (id, envelope) = (&attempt.id, &attempt.envelope);
+        let content = match read.await {
+            Ok(content) => Some(content),
+            // There is no more time to wait until it can be read.
+            Err(error) if age(envelope) >= self.lifetime(envelope) => {
+                tracing::error!(queue_id = %id, %error, "a report goes without the message");
+                None
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let hostname = &self.config.hostname;
+        let report = bounce::report(hostname, id, envelope, about, tidings, content);
+        Ok(Some(report))
     }
 }
 
@@ -519,6 +535,52 @@ impl Attempt {
                 recipient.notify = notify;
                 recipient.orcpt = Some(orcpt.clone());
                 self.envelope.recipients.push(recipient);
+            }
+        }
+    }
+
+    /// Remembers what the sender was to be told and could not be.
+    fn owe(&mut self) {
+        for Tidings {
+            index,
+            action,
+            said,
+        } in std::mem::take(&mut self.succeeded)
+        {
+            if let Some(recipient) = self.envelope.recipients.get_mut(index) {
+                recipient.owed = Some(Owed {
+                    success: match action {
+                        Action::Expanded => Success::Expanded,
+                        Action::Relayed => Success::Relayed,
+                        _ => Success::Delivered,
+                    },
+                    code: said.code,
+                    reason: said.reason,
+                    remote: said.remote,
+                    reply: said.reply,
+                });
+            }
+        }
+    }
+
+    /// Takes up what [`owe`](Self::owe) remembered.
+    fn recall(&mut self) {
+        for (index, recipient) in self.envelope.recipients.iter_mut().enumerate() {
+            if let Some(owed) = recipient.owed.take() {
+                self.succeeded.push(Tidings {
+                    index,
+                    action: match owed.success {
+                        Success::Delivered => Action::Delivered,
+                        Success::Relayed => Action::Relayed,
+                        Success::Expanded => Action::Expanded,
+                    },
+                    said: Failure {
+                        code: owed.code,
+                        reason: owed.reason,
+                        remote: owed.remote,
+                        reply: owed.reply,
+                    },
+                });
             }
         }
     }
@@ -614,6 +676,13 @@ impl Attempt {
             recipient.status = status;
         }
     }
+}
+
+/// How long a message has been in the queue.
+fn age(envelope: &Envelope) -> Duration {
+    SystemTime::now()
+        .duration_since(envelope.arrived)
+        .unwrap_or_default()
 }
 
 fn log_born(parent: &QueueId, ids: &[QueueId]) {

@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::store::{BoxFuture, MessageReader};
 
 pub use local::LocalQueue;
-pub use notify::{Notify, OriginalRecipient, Ret};
+pub use notify::{Notify, OriginalRecipient, Owed, Ret, Success};
 pub use schedule::backoff;
 
 /// The answer of every call of this seam.
@@ -139,6 +139,10 @@ pub struct Recipient {
     /// Whether the sender was told that it takes long.
     #[serde(default)]
     pub delay_told: bool,
+    /// What the sender is still to be told of its delivery: a report could
+    /// not be written. The message stays in the queue for it.
+    #[serde(default)]
+    pub owed: Option<Owed>,
 }
 
 impl Recipient {
@@ -153,7 +157,21 @@ impl Recipient {
             notify: None,
             orcpt: None,
             delay_told: false,
+            owed: None,
         }
+    }
+
+    /// Who gets the message from this recipient, who has it and has told so:
+    /// what else the sender wants to be told goes along (RFC 3461 §5.2.7).
+    #[must_use]
+    pub fn forwarded(&self, address: impl Into<String>) -> Self {
+        let mut to = Self::new(address);
+        to.notify = self.notify.map(|notify| Notify {
+            success: false,
+            ..notify
+        });
+        to.orcpt.clone_from(&self.orcpt);
+        to
     }
 
     /// Whether the sender is to hear of a failure (RFC 3461 §5.2.6).

@@ -118,6 +118,34 @@ impl From<&Orcpt> for OriginalRecipient {
     }
 }
 
+/// How a recipient was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Success {
+    /// It is in its mailbox.
+    Delivered,
+    /// Handed on to where nobody tells.
+    Relayed,
+    /// It was an alias of several.
+    Expanded,
+}
+
+/// A report of success that is still to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// What was done.
+    pub success: Success,
+    /// Enhanced status code (RFC 3463).
+    pub code: String,
+    /// In one line, for people.
+    pub reason: String,
+    /// The host that took it, if it was another.
+    #[serde(default)]
+    pub remote: Option<String>,
+    /// What that host said.
+    #[serde(default)]
+    pub reply: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -532,9 +532,9 @@ impl Plan<'_> {
         let looped = mime::Headers::new(&self.message)
             .find_all("Delivered-To")
             .any(|field| field.text().trim().eq_ignore_ascii_case(address));
-        let recipients = to.recipients.join(" ");
+        let shown = to.recipients.join(" ");
         if looped || self.job.envelope.generation >= GENERATIONS {
-            self.complain("forwarding would loop", &recipients);
+            self.complain("forwarding would loop", &shown);
             return Ran::refused();
         }
         let prefix = Bytes::from(format!("Delivered-To: {address}\r\n"));
@@ -547,16 +547,26 @@ impl Plan<'_> {
             Content::Bare(octets) => BornContent::Whole(octets),
         };
         let mut envelope = self.job.envelope.clone();
-        if let Some(sender) = to.sender {
-            envelope.sender = sender;
-        }
-        envelope.recipients = to.recipients.into_iter().map(Recipient::new).collect();
+        let recipients = to.recipients.into_iter();
+        envelope.recipients = match to.sender {
+            // RFC 3461 §5.2.7.1: a new sender has asked for nothing.
+            Some(sender) => {
+                envelope.sender = sender;
+                envelope.ret = None;
+                envelope.envelope_id = None;
+                recipients.map(Recipient::new).collect()
+            }
+            None => {
+                let from = self.job.recipient;
+                recipients.map(|to| from.forwarded(to)).collect()
+            }
+        };
         envelope.attempts = 0;
         envelope.next_attempt = None;
         envelope.maybe_delivered = false;
         envelope.generation += 1;
         self.born.push(Born { envelope, content });
-        self.done.push(format!("forward {recipients}"));
+        self.done.push(format!("forward {shown}"));
         Ran::exited(0, Vec::new())
     }
 

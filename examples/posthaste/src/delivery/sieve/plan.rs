@@ -306,7 +306,7 @@ impl Plan<'_> {
     fn redirect(&self, address: &str, edited: Option<Vec<u8>>) -> Born {
         let prefix = format!("X-Sieve-Redirected-From: {}\r\n", self.job.address());
         let mut envelope = self.job.envelope.clone();
-        envelope.recipients = vec![Recipient::new(address)];
+        envelope.recipients = vec![self.job.recipient.forwarded(address)];
         envelope.attempts = 0;
         envelope.next_attempt = None;
         envelope.maybe_delivered = false;
