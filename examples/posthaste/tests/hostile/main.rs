@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod delivery;
+mod disk;
 mod memory;
 mod names;
 mod scripts;
