@@ -120,7 +120,9 @@ impl DotDecoder {
             }
             let mut window = input.get(read..limit).unwrap_or_default();
             if read >= by_line {
-                let plain = plain_prefix(window);
+                // A block is judged by what is behind it too, which may be behind the limit.
+                let ahead = input.len().min(limit + 2);
+                let plain = plain_prefix(input.get(read..ahead).unwrap_or_default());
                 if let Some(before) = plain.checked_sub(1) {
                     self.at_line_start = window.get(before) == Some(&b'\n');
                     read += plain;
