@@ -488,3 +488,29 @@ fn preferred_form() {
     };
     assert_eq!(view.pending(false), [Untagged::ESearch(expected)]);
 }
+
+/// A mailbox is emptied under a session that keeps results up to date: told at
+/// once, and worked out in time that grows with the messages, not their square.
+#[test]
+fn emptied_with_contexts() {
+    let count = 100_000;
+    let uids = || (1..=count).map(nz);
+    let mut view = View::new(uids(), ViewOptions::default());
+    view.watch_search(tag("s"), true, uids()).unwrap();
+    view.watch_sort(tag("o"), true, uids()).unwrap();
+    view.watch_search(tag("none"), true, []).unwrap();
+    uids().for_each(|uid| view.apply(Change::Expunged(uid)));
+    let told = view.pending(false);
+    let gone: NumberSequence = uids().collect();
+    let update = |name: &str, place| {
+        Untagged::ESearch(ESearch {
+            tag: Some(tag(name)),
+            uid: true,
+            updates: vec![ContextUpdate::Remove(vec![(place, gone.clone())])],
+            ..ESearch::default()
+        })
+    };
+    assert_eq!(told, [update("s", 0), update("o", 1)]);
+    assert!(!view.has_pending(false));
+    assert_eq!(view.pending(true).len(), count as usize);
+}

@@ -290,7 +290,8 @@ impl NumberSet {
             .flat_map(|(first, last)| (first.get()..=last.get()).filter_map(NonZeroU32::new))
     }
 
-    /// Adds one number: at no cost at the end, else by search.
+    /// Adds one number: at no cost at the end, else by search. Numbers that
+    /// descend cost no more than a move of what is behind them.
     pub fn insert(&mut self, number: NonZeroU32) {
         self.insert_range(number, number);
     }
@@ -302,12 +303,26 @@ impl NumberSet {
             Some(end) if first >= end.0 && first.get() <= end.1.get().saturating_add(1) => {
                 end.1 = end.1.max(last);
             }
-            Some(end) if first < end.0 => {
-                self.0.push((first, last));
-                merge(&mut self.0);
-            }
+            Some(end) if first < end.0 => self.join(first, last),
             _ => self.0.push((first, last)),
         }
+    }
+
+    /// Puts a range among the others; those that it touches become one.
+    fn join(&mut self, first: NonZeroU32, last: NonZeroU32) {
+        let is_before = |range: &(NonZeroU32, NonZeroU32)| range.1.saturating_add(1) < first;
+        let start = self.0.partition_point(is_before);
+        let behind = last.saturating_add(1);
+        let rest = self.0.get(start..).unwrap_or_default();
+        let touched = rest.partition_point(|range| range.0 <= behind);
+        let touched = rest.get(..touched).unwrap_or_default();
+        let joined = match touched {
+            [] => (first, last),
+            [one] => (one.0.min(first), one.1.max(last)),
+            [one, .., other] => (one.0.min(first), other.1.max(last)),
+        };
+        let end = start + touched.len();
+        self.0.splice(start..end, [joined]);
     }
 
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
@@ -422,5 +437,42 @@ mod tests {
             set.insert(nz(number));
         }
         assert_eq!(format!("{set:?}"), "3,7:9,20");
+    }
+
+    #[test]
+    fn ranges_in_any_order() {
+        // Against one number after the other, ends of the numbers included.
+        let max = u32::MAX;
+        let ranges = [
+            (20, 30),
+            (5, 5),
+            (7, 9),
+            (6, 6),
+            (1, 2),
+            (12, 18),
+            (3, 40),
+            (60, 50),
+            (41, 49),
+            (max - 1, max),
+            (max - 3, max - 2),
+            (100, 100),
+            (99, 99),
+            (1, max),
+        ];
+        let mut set = NumberSet::default();
+        let mut all: Vec<(u32, u32)> = Vec::new();
+        for (first, last) in ranges {
+            set.insert_range(nz(first), nz(last));
+            all.push((first.min(last), first.max(last)));
+            let mut merged: Vec<_> = all.iter().map(|(a, b)| (nz(*a), nz(*b))).collect();
+            merge(&mut merged);
+            assert_eq!(set.ranges(), merged);
+        }
+        // Descending, with gaps.
+        let mut set = NumberSet::default();
+        (1..=200_000)
+            .rev()
+            .for_each(|number| set.insert(nz(2 * number)));
+        assert_eq!(set.ranges().len(), 20_000);
     }
 }

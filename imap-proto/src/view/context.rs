@@ -21,6 +21,9 @@ pub(super) struct Context {
     now: Vec<NonZeroU32>,
     /// In both, but at another place of the order than before.
     moved: HashSet<NonZeroU32>,
+    /// Expunged, and not taken out of what it should have yet: all at once,
+    /// or a mailbox that is emptied costs the square of its messages.
+    gone: HashSet<NonZeroU32>,
     changed: bool,
 }
 
@@ -93,6 +96,7 @@ impl View {
             told: found.clone(),
             now: found,
             moved: HashSet::new(),
+            gone: HashSet::new(),
             changed: false,
         });
         Ok(())
@@ -117,6 +121,7 @@ impl View {
     pub fn matches_search(&mut self, tag: &Tag, uid: NonZeroU32, matches: bool) {
         let of_tag = |context: &&mut Context| context.tag == *tag && !context.sorted;
         if let Some(context) = self.contexts.iter_mut().find(of_tag) {
+            context.settle();
             match (context.now.binary_search(&uid), matches) {
                 (Err(at), true) => context.now.insert(at, uid),
                 (Ok(at), false) => drop(context.now.remove(at)),
@@ -139,6 +144,7 @@ impl View {
         let Some(context) = self.contexts.iter_mut().find(of_tag) else {
             return;
         };
+        context.settle();
         let before = context.now.iter().position(|known| *known == uid);
         if let Some(at) = before {
             context.now.remove(at);
@@ -156,9 +162,11 @@ impl View {
 
     pub(super) fn expunge_from_contexts(&mut self, uid: NonZeroU32) {
         for context in &mut self.contexts {
-            let before = context.now.len();
-            context.now.retain(|known| *known != uid);
-            context.changed |= context.now.len() < before;
+            // Where the order is another, whether it is there shows later.
+            if context.sorted || context.now.binary_search(&uid).is_ok() {
+                context.gone.insert(uid);
+                context.changed = true;
+            }
         }
     }
 
@@ -178,8 +186,17 @@ impl View {
 }
 
 impl Context {
+    /// Takes out what is gone.
+    fn settle(&mut self) {
+        if !self.gone.is_empty() {
+            let gone = std::mem::take(&mut self.gone);
+            self.now.retain(|uid| !gone.contains(uid));
+        }
+    }
+
     fn update(&mut self, view: &View) -> Option<ESearch> {
         self.changed = false;
+        self.settle();
         // What the client was not told of waits for its EXISTS.
         let known = |uid: &NonZeroU32| view.uids.binary_search(uid).is_ok();
         let now: Vec<_> = self.now.iter().copied().filter(known).collect();

@@ -276,7 +276,8 @@ impl View {
         self.flags.remove(&uid);
     }
 
-    /// Whether [`View::pending`] would say anything.
+    /// Whether [`View::pending`] would say anything; of a SORT that is kept up
+    /// to date it may not, after all.
     #[must_use]
     pub fn has_pending(&self, may_expunge: bool) -> bool {
         let wanted = self.wanted(may_expunge);
