@@ -165,6 +165,16 @@ fn catenate() {
     );
 }
 
+/// RFC 5257 §4.7.
+#[test]
+fn annotate() {
+    let mut config = appending();
+    config.extensions.remove(Extension::Catenate);
+    config.extensions.remove(Extension::Replace);
+    config.extensions.insert(Extension::Annotate);
+    play(include_str!("transcripts/server/annotate.txt"), &config);
+}
+
 #[test]
 fn replace() {
     play(include_str!("transcripts/server/replace.txt"), &appending());

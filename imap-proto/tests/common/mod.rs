@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use imap_proto::{
-    CatenatePart, Config, Dialect, Event, FetchItem, Misuse, Output, Response, SequenceNumber,
-    Server, StatusKind, StatusResponse, Step, Untagged,
+    Annotation, CatenatePart, Config, Dialect, Event, FetchItem, IString, Misuse, Output, Response,
+    SequenceNumber, Server, StatusKind, StatusResponse, Step, Untagged,
 };
 use proto_core::transcript::{Machine, Shown, unescape};
 
@@ -26,6 +26,15 @@ fn text(octets: &[u8]) -> String {
     octets.iter().map(plain).collect()
 }
 
+fn annotation(one: &Annotation) -> String {
+    let value = |(name, value): &(IString, Option<Bytes>)| {
+        let value = value.as_deref().map_or("NIL".into(), text);
+        format!(" {}={value}", name.to_text())
+    };
+    let values = one.values.iter().map(value).collect::<String>();
+    format!(" {}{values}", one.entry.as_str())
+}
+
 pub fn show(event: Event) -> Shown {
     Shown::Event(match event {
         Event::Payload(octets) => return Shown::Payload(octets.to_vec()),
@@ -43,7 +52,7 @@ pub fn show(event: Event) -> Shown {
         },
         Event::AuthData(data) => format!("AuthData {}", text(data.expose())),
         Event::PayloadStart(start) => format!(
-            "PayloadStart {} {} {:?} {:?} {}{}{}{}{}",
+            "PayloadStart {} {} {:?} {:?} {}{}{}{}{}{}",
             start.tag,
             start.mailbox,
             start.options.flags,
@@ -60,6 +69,12 @@ pub fn show(event: Event) -> Shown {
                 let uid = if replaced.uid { "UID " } else { "" };
                 format!(" replaces {uid}{number}")
             }),
+            start
+                .options
+                .annotations
+                .iter()
+                .map(annotation)
+                .collect::<String>(),
         ),
         Event::PayloadPart(CatenatePart::Url(url)) => format!("Url {}", url.to_text()),
         Event::PayloadPart(CatenatePart::Text { size, .. }) => format!("Text {size}"),
