@@ -226,6 +226,38 @@ fn enable_metadata() {
     }
 }
 
+/// Commands that come too fast wait with the peer, not in memory: a host that
+/// reads only where input is wanted holds no more than a command.
+#[test]
+fn pace_bounds_what_waits() {
+    let now = Instant::now();
+    let mut config = Config {
+        login_without_tls: true,
+        ..Config::default()
+    };
+    config.limits.command_rate = 1;
+    config.limits.command_burst = 1;
+    let most = config.limits.command;
+    let mut server = Server::new(Arc::new(config), now);
+    let mut input = BytesMut::new();
+    let noops = "a NOOP\r\n".repeat(500);
+    for _ in 0..1000 {
+        match server.poll(&mut input, now).unwrap() {
+            Step::Event(_) => server.ok("done").unwrap(),
+            Step::NeedInput => input.extend_from_slice(noops.as_bytes()),
+            Step::NeedDrain => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(input.len() <= most + noops.len(), "{}", input.len());
+    let next = server.poll_timeout().unwrap();
+    server.handle_timeout(next);
+    assert!(matches!(
+        server.poll(&mut input, next).unwrap(),
+        Step::Event(Event::Command(_))
+    ));
+}
+
 /// A message of several that the host refuses: the rest of the command is no
 /// command, whatever it looks like.
 #[test]

@@ -60,7 +60,10 @@ pub struct Limits {
     /// that dribble.
     pub payload_rate: u64,
     /// Commands a second on average; those beyond it stay in `input` until
-    /// their time. 0 for as many as come. Stops clients that ask and ask.
+    /// their time. Where `command` octets wait there already, `poll` says
+    /// [`Step::NeedDrain`](crate::Step::NeedDrain): read no more before
+    /// `poll_timeout()`. 0 for as many as come. Stops clients that ask and
+    /// ask.
     pub command_rate: u32,
     /// Commands that may come at once before the rate counts.
     pub command_burst: u32,

@@ -284,7 +284,12 @@ impl Server {
             Mode::Ready => {
                 if let Some(until) = self.too_fast(now) {
                     self.deadlines.set(Timer::Pace, until);
-                    return Ok(Some(Step::NeedInput));
+                    // What is not taken must not grow without end.
+                    let is_full = input.len() > self.config.limits.command;
+                    return Ok(Some(match is_full {
+                        true => Step::NeedDrain,
+                        false => Step::NeedInput,
+                    }));
                 }
                 self.advance_command(input, now)
             }
