@@ -264,7 +264,7 @@ impl Command {
     /// Strings are slices of `octets`, not copies.
     ///
     /// # Errors
-    /// What is wrong and where. [`ParseErrorKind::Incomplete`] when a literal
+    /// What is wrong and where. [`ParseErrorKind::Incomplete`](crate::ParseErrorKind::Incomplete) when a literal
     /// is announced whose octets are missing.
     pub fn parse(octets: &Bytes, dialect: Dialect) -> Result<Self, ParseError> {
         let mut c = Cursor::line(octets);

@@ -39,7 +39,7 @@ impl Search {
     }
 
     /// What `$` becomes, if SAVE asks for it (RFC 5182 §2.4): for
-    /// [`View::save`].
+    /// [`View::save`](crate::View::save).
     #[must_use]
     pub fn saves(&self, found: &[Message]) -> Option<NumberSet> {
         let options = self.return_options.as_ref();
