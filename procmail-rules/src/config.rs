@@ -30,6 +30,10 @@ pub struct Config {
     pub inherited: Vec<(Vec<u8>, Vec<u8>)>,
     /// Assignments from the command line, as `NAME=value`, made in order.
     pub assignments: Vec<Vec<u8>>,
+    /// What runs for everybody before the rcfiles, as `/etc/procmailrc` does where none is named
+    /// on the command line. The directory is the one the program was started in until it sets
+    /// MAILDIR; behind it PATH is the default again and VERBOSE is off.
+    pub system_rcfile: Option<RcFile>,
     /// The rcfiles: the first that can be read runs, the others only after a HOST mismatch.
     pub rcfiles: Vec<RcFile>,
     /// MAILDIR once an rcfile is read.
@@ -92,6 +96,7 @@ impl Default for Config {
             pid: 1,
             inherited: Vec::new(),
             assignments: Vec::new(),
+            system_rcfile: None,
             rcfiles: Vec::new(),
             maildir: b".".to_vec(),
             quiet: true,

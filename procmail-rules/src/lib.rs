@@ -46,6 +46,12 @@
 //! | a backquote in a `$` condition ends the joining of folded fields | it does not |
 //! | some expressions hang or crash the compiler, `+\/` can make MATCH too long | neither |
 //! | rcfiles that include or switch to themselves never end | [`Limits`] |
+//! | `i` on a folder that cannot be opened loses the mail | the action fails |
+//! | the log abstract of a message that begins with `Subject:` shows memory before it | it shows the subject |
+//! | clones run beside their parent | in turn, each to its end: with `w` that is the same |
+//! | NORESRETRY: forks and files are tried again when the system is short of them | the action fails, and the mail goes on to the next statement, at last to DEFAULT |
+//! | DELIVERED: the caller goes on at once | it is told of success at the end; [`Effect::Detach`] lets a host do it earlier |
+//! | `/etc/procmailrc` may run as root | [`Config::system_rcfile`] runs as the user, and only if none but root can write it |
 //!
 //! The octets written are procmail's: see [`mod@format`].
 

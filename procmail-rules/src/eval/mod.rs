@@ -154,6 +154,8 @@ struct Machine {
     global_lock: Option<Vec<u8>>,
     /// `DELIVERED=yes`
     detached: bool,
+    /// `DROPPRIVS=yes`
+    privileges_dropped: bool,
     /// LOGFILE was set.
     logging: bool,
     /// Backquotes being expanded inside one another.
@@ -191,6 +193,7 @@ impl Machine {
             local_lock: None,
             global_lock: None,
             detached: false,
+            privileges_dropped: false,
             logging: false,
             nested: 0,
             overflow: false,
@@ -216,9 +219,52 @@ impl Machine {
 
     async fn go(&mut self) -> Result<Outcome, Error> {
         self.set_up().await?;
-        self.open_next_rc().await?;
-        self.drive().await?;
+        self.run_system_rcfile().await?;
+        if self.progress == Progress::Running {
+            self.open_next_rc().await?;
+            self.drive().await?;
+        }
         self.finish().await
+    }
+
+    /// Runs what comes before the user's own rcfiles. A HOST mismatch ends it alone.
+    async fn run_system_rcfile(&mut self) -> Result<(), Error> {
+        let Some(rcfile) = self.config.system_rcfile.clone() else {
+            return Ok(());
+        };
+        let text = match rcfile.text {
+            Some(text) => Some(text),
+            None => self.read_rc(&rcfile.name).await?,
+        };
+        let Some(text) = text else {
+            return Ok(());
+        };
+        self.push_frame(rcfile.name, text)?;
+        while !self.frames.is_empty() && self.progress == Progress::Running {
+            self.statement().await?;
+        }
+        if self.progress == Progress::HostMismatch {
+            self.leave_rcfiles();
+        }
+        if self.progress == Progress::Running {
+            self.last_condition = false;
+            self.previous_condition = false;
+            self.last_success = false;
+            if !self.privileges_dropped {
+                let path = self.default_path();
+                self.assign(b"PATH", Some(&path)).await?;
+                self.settings.verbose = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all rcfiles of the stack after a HOST mismatch.
+    fn leave_rcfiles(&mut self) {
+        self.frames.clear();
+        self.braces.clear();
+        self.skipping = 0;
+        self.progress = Progress::Running;
     }
 
     fn locate(&self, error: Error) -> Error {
@@ -237,20 +283,19 @@ impl Machine {
             if self.progress != Progress::HostMismatch {
                 return Ok(());
             }
-            self.frames.clear();
-            self.braces.clear();
-            self.skipping = 0;
+            self.leave_rcfiles();
             if !self.open_next_rc().await? {
+                self.progress = Progress::HostMismatch;
                 return Ok(());
             }
-            self.progress = Progress::Running;
         }
     }
 
     /// Opens the next configured rcfile that can be read.
     async fn open_next_rc(&mut self) -> Result<bool, Error> {
         while let Some(rcfile) = self.config.rcfiles.get(self.next_rc).cloned() {
-            let first = self.next_rc == 0 || self.value(b"MAILDIR").is_none();
+            let first = self.value(b"MAILDIR").is_none()
+                || self.next_rc == 0 && self.config.system_rcfile.is_none();
             self.next_rc += 1;
             let text = match rcfile.text {
                 Some(text) => Some(text),

@@ -18,11 +18,7 @@ impl Machine {
         for (name, value) in &config.inherited {
             self.set_value(name, value)?;
         }
-        let path = [
-            &config.home,
-            b"/bin:/usr/local/bin:/usr/bin:/bin".as_slice(),
-        ]
-        .concat();
+        let path = self.default_path();
         self.set_value(b"LOGNAME", &config.logname)?;
         self.set_value(b"HOME", &config.home)?;
         self.set_value(b"SHELL", &config.shell)?;
@@ -57,6 +53,11 @@ impl Machine {
             self.assign_from_command_line(assignment).await?;
         }
         Ok(())
+    }
+
+    pub(super) fn default_path(&self) -> Vec<u8> {
+        let directories = b"/bin:/usr/local/bin:/usr/bin:/bin".as_slice();
+        [&self.config.home, directories].concat()
     }
 
     /// `NAME=value` as an argument: expanded like a line, the words put together with one blank.
@@ -257,6 +258,7 @@ impl Machine {
                 if number::setting(text, 0) != 0 {
                     self.trace_line(&[b"Assuming identity of the recipient, VERBOSE=off"])?;
                     self.settings.verbose = 0;
+                    self.privileges_dropped = true;
                     self.ask(Effect::DropPrivileges).await?;
                 }
                 Ok(())
