@@ -32,7 +32,7 @@ const MESSAGES: [&str; 7] = [
 ];
 
 /// Command lines of formail. `CAT` prints what each message is given.
-const FORMAIL: [&[&str]; 61] = [
+const FORMAIL: [&[&str]; 65] = [
     &[],
     &["-x", "Subject:"],
     &["-x", "X-N:"],
@@ -77,6 +77,10 @@ const FORMAIL: [&[&str]; 61] = [
     &["-r", "-i", "From: me@x"],
     &["-rk", "-p", "| "],
     &["-rI", "Subject: mine"],
+    &["-r", "-i", "Subject: mine"],
+    &["-r", "-i", "Subject"],
+    &["-r", "-i", "To: me@x"],
+    &["-r", "-i", "X-N:"],
     &["-s"],
     &["+1", "-s"],
     &["-1", "-s"],
@@ -191,8 +195,13 @@ fn formail() {
                 command.args(arguments);
                 left(command, message)
             };
-            let (real, own) = (run(theirs("formail")), run(ours("formail")));
-            if real != own {
+            // The real one never ends with some messages under -B.
+            let mut real = Command::new("timeout");
+            real.args(["-k", "1", "5", "/usr/bin/formail"]);
+            let (real, own) = (run(real), run(ours("formail")));
+            if real.exit == Some(124) && arguments.contains(&"-Bs") {
+                assert_eq!(own.exit, Some(0));
+            } else if real != own {
                 differing.push(format!(
                     "{arguments:?} on {message:?}\n real {real:?}\n ours {own:?}"
                 ));
@@ -292,8 +301,16 @@ fn options_of_procmail() {
         &["-m"],
         &["-m", "FOO=bar"],
         &["-d", "nobody-of-that-name"],
-        &["-z"],
         &["-v"],
+        &["-t", "-a"],
+        &["./rc", "-a"],
+        &["-f"],
+        &["-d"],
+        &["-x", "./rc"],
+        &["-tx", "./rc"],
+        &["-", "./rc"],
+        &["--", "./rc"],
+        &["-t", "-d", "nobody-of-that-name", "no-other"],
     ] {
         for message in [MESSAGES[0], MESSAGES[1], MESSAGES[6]] {
             let run = |make: fn(&str) -> Command| {

@@ -434,6 +434,7 @@ impl Writer {
                     "A=$NOPE#x",
                     "A=\"\"#x",
                     "A=$_",
+                    "PID=$$",
                 ])
                 .into(),
             _ => self.recipe(depth),

@@ -14,12 +14,17 @@ use procmail_rules::{Config, Evaluator, RcFile, format};
 use super::account::Account;
 use super::host::{Host, Policy, date};
 
-/// Bad options.
+/// The rcfile of the system.
+const SYSTEM_RC: &str = "/etc/procmailrc";
+
+/// An option that is refused.
 const USAGE: u8 = 64;
 /// `-m` without an rcfile that can be read.
 const NO_INPUT: u8 = 66;
 /// No such user.
 const NO_USER: u8 = 67;
+/// It could not be delivered.
+const FAILED: u8 = 73;
 /// The message cannot be read, or the evaluation was broken off.
 const TEMPORARY: u8 = 75;
 
@@ -48,53 +53,85 @@ struct Options {
     deliver: bool,
     version: bool,
     help: bool,
+    /// `-z`, which is another way to talk altogether, and is not offered.
+    lmtp: bool,
     /// What is no option.
     rest: Vec<Vec<u8>>,
 }
 
 impl Options {
-    fn parse(arguments: &[OsString]) -> Result<Self, ()> {
+    /// Reads the options. What is wrong with them is told, and the mail is delivered all the
+    /// same: a slip in a `.forward` must not make mail bounce.
+    fn parse(arguments: &[OsString]) -> Self {
         let mut options = Self::default();
         let mut arguments = arguments.iter().map(|argument| argument.as_bytes());
-        while let Some(argument) = arguments.next() {
-            let Some((b'-', letters)) = argument.split_first() else {
-                options.rest.push(argument.to_vec());
-                break;
+        'words: while let Some(argument) = arguments.next() {
+            let letters = match argument.split_first() {
+                Some((b'-', b"" | b"-")) => break,
+                Some((b'-', letters)) => letters,
+                _ => {
+                    options.rest.push(argument.to_vec());
+                    break;
+                }
             };
-            if letters == b"-" {
-                break;
-            }
-            let mut at = 0;
-            while let Some(letter) = letters.get(at) {
-                at += 1;
-                let value = match letter {
-                    b'f' | b'r' | b'a' => {
-                        let own = letters.get(at..).filter(|own| !own.is_empty());
-                        at = letters.len();
-                        Some(own.or_else(|| arguments.next()).ok_or(())?.to_vec())
-                    }
-                    _ => None,
+            for (at, letter) in letters.iter().enumerate() {
+                let mut value = || {
+                    let own = letters.get(at + 1..).filter(|own| !own.is_empty());
+                    own.or_else(|| arguments.next()).map(<[u8]>::to_vec)
                 };
-                match (letter, value) {
-                    (b'p', _) => options.preserve = true,
-                    (b't', _) => options.requeue = true,
-                    (b'o', _) => options.override_from = true,
-                    (b'Y', _) => options.ignore_content_length = true,
-                    (b'm', _) => options.mail_filter = true,
-                    (b'd', _) => options.deliver = true,
-                    (b'v', _) => options.version = true,
-                    (b'h' | b'?', _) => options.help = true,
-                    (b'a', Some(value)) => options.arguments.push(value),
-                    (b'f' | b'r', Some(value)) => options.from = Some(value),
-                    _ => return Err(()),
+                match letter {
+                    b'p' => options.preserve = true,
+                    b't' => options.requeue = true,
+                    b'o' => options.override_from = true,
+                    b'Y' => options.ignore_content_length = true,
+                    b'm' => options.mail_filter = true,
+                    b'v' => options.version = true,
+                    b'h' | b'?' => options.help = true,
+                    b'z' => options.lmtp = true,
+                    b'f' | b'r' => {
+                        match value() {
+                            Some(value) => options.from = Some(value),
+                            None => complain("Missing name"),
+                        }
+                        continue 'words;
+                    }
+                    b'a' => {
+                        match value() {
+                            Some(value) => options.arguments.push(value),
+                            None => complain("Missing argument"),
+                        }
+                        continue 'words;
+                    }
+                    b'd' => {
+                        match value() {
+                            Some(value) => {
+                                options.deliver = true;
+                                options.rest.push(value);
+                            }
+                            None => complain("Missing recipient"),
+                        }
+                        // All that follows are recipients.
+                        break 'words;
+                    }
+                    _ => {
+                        let text = letters.get(at..).unwrap_or(&[]);
+                        let text = String::from_utf8_lossy(text);
+                        complain(&format!("Unrecognised options: \"{text}\""));
+                        let _ = io::stderr().write_all(HELP.as_bytes());
+                        complain("Processing continued");
+                        continue 'words;
+                    }
                 }
             }
         }
         options.rest.extend(arguments.map(<[u8]>::to_vec));
-        if options.deliver && (options.mail_filter || options.rest.is_empty()) {
-            return Err(());
+        if options.deliver && options.mail_filter {
+            complain("Conflicting options");
+            let _ = io::stderr().write_all(HELP.as_bytes());
+            complain("Processing continued");
+            options.mail_filter = false;
         }
-        Ok(options)
+        options
     }
 
     /// Splits what is no option into assignments, rcfiles, and the arguments of `-m`.
@@ -123,14 +160,15 @@ fn complain(text: &str) {
 
 /// Runs the command; its exit code.
 pub(super) fn run(program: &OsStr, arguments: &[OsString]) -> u8 {
-    let Ok(mut options) = Options::parse(arguments) else {
-        let _ = io::stderr().write_all(HELP.as_bytes());
-        return USAGE;
-    };
+    let mut options = Options::parse(arguments);
     if options.version || options.help {
         let text = if options.version { VERSION } else { HELP };
         let _ = io::stderr().write_all(text.as_bytes());
         return if options.version { 0 } else { USAGE };
+    }
+    if options.lmtp {
+        complain("LMTP is spoken by the server, not by this program");
+        return USAGE;
     }
     if options.mail_filter && options.rest.iter().all(|argument| argument.contains(&b'=')) {
         complain("Missing rcfile");
@@ -142,7 +180,7 @@ pub(super) fn run(program: &OsStr, arguments: &[OsString]) -> u8 {
     }
     let own = Account::own();
     if options.deliver {
-        return deliver_to_all(program, arguments, &options, own.as_ref(), &message);
+        return deliver_to_all(program, &options, own.as_ref(), &message);
     }
     let Some(account) = own else {
         complain("Unknown user");
@@ -153,21 +191,21 @@ pub(super) fn run(program: &OsStr, arguments: &[OsString]) -> u8 {
 }
 
 /// `-d`: each recipient's mail is filtered with that user's rights.
-fn deliver_to_all(
-    program: &OsStr,
-    arguments: &[OsString],
-    options: &Options,
-    own: Option<&Account>,
-    message: &[u8],
-) -> u8 {
+fn deliver_to_all(program: &OsStr, options: &Options, own: Option<&Account>, message: &[u8]) -> u8 {
     let mut worst = 0;
-    for recipient in &options.rest {
+    for (at, recipient) in options.rest.iter().enumerate() {
+        // Of all but the last recipient, only whether they failed is told.
+        let failed = |code| match (at + 1 == options.rest.len(), options.requeue) {
+            (true, _) => code,
+            (false, true) => TEMPORARY,
+            (false, false) => FAILED,
+        };
         let Some(account) = Account::named(recipient) else {
             complain(&format!(
                 "Unknown user \"{}\"",
                 String::from_utf8_lossy(recipient)
             ));
-            worst = NO_USER;
+            worst = failed(NO_USER);
             continue;
         };
         let code = if own.is_some_and(|own| own.uid == account.uid) {
@@ -191,30 +229,40 @@ fn deliver_to_all(
                 message.to_vec(),
             )
         } else {
-            as_user(&account, arguments, options.rest.len(), recipient, message)
+            as_user(&account, options, recipient, message)
         };
         if code != 0 {
-            worst = code;
+            worst = failed(code);
         }
     }
     worst
 }
 
 /// Starts this program again with the user's rights, for that user alone.
-fn as_user(
-    account: &Account,
-    arguments: &[OsString],
-    recipients: usize,
-    recipient: &[u8],
-    message: &[u8],
-) -> u8 {
+fn as_user(account: &Account, options: &Options, recipient: &[u8], message: &[u8]) -> u8 {
     let Ok(program) = std::env::current_exe() else {
         return TEMPORARY;
     };
-    let options = arguments.len().saturating_sub(recipients);
-    let child = Command::new(program)
-        .arg0("procmail")
-        .args(arguments.iter().take(options))
+    let mut command = Command::new(program);
+    command.arg0("procmail");
+    for (letter, given) in [
+        ("-p", options.preserve),
+        ("-t", options.requeue),
+        ("-o", options.override_from),
+        ("-Y", options.ignore_content_length),
+    ] {
+        if given {
+            command.arg(letter);
+        }
+    }
+    if let Some(from) = &options.from {
+        command.arg("-f").arg(OsStr::from_bytes(from));
+    }
+    for argument in &options.arguments {
+        command.arg("-a").arg(OsStr::from_bytes(argument));
+    }
+    let child = command
+        .arg("-d")
         .arg(OsStr::from_bytes(recipient))
         .uid(account.uid)
         .gid(account.gid)
@@ -275,7 +323,11 @@ fn start(
         })
         .map(RcFile::named)
         .collect();
+    let system = (!named && !options.mail_filter && !options.preserve)
+        .then(|| system_rcfile(Path::new(SYSTEM_RC)))
+        .flatten();
     let config = Config {
+        system_rcfile: system,
         logname: account.name.clone(),
         home: account.home.clone(),
         shell: account.shell.clone(),
@@ -300,14 +352,26 @@ fn start(
     };
     let logname = String::from_utf8_lossy(&account.name).into_owned();
     let mut host = Host::new(policy, &host, &logname, &PathBuf::new(), config.umask);
-    host.watch_signals(message.len());
+    host.watch_signals(&message);
     match host.run(Evaluator::new(config, &message)) {
         Ok(outcome) => outcome.exit,
         Err(error) => {
+            host.release_locks();
             complain(&error.to_string());
             TEMPORARY
         }
     }
+}
+
+/// What runs for everybody before their own rcfile, with no more rights than theirs: only root
+/// may have written it.
+fn system_rcfile(path: &Path) -> Option<RcFile> {
+    let metadata = fs::metadata(path).ok()?;
+    if metadata.uid() != 0 || metadata.mode() & 0o002 != 0 {
+        complain(&format!("Suspicious rcfile \"{}\"", path.display()));
+        return None;
+    }
+    Some(RcFile::named(path.as_os_str().as_bytes()))
 }
 
 /// An rcfile's path: below the home directory unless it says otherwise.

@@ -102,9 +102,9 @@ impl Host {
         host
     }
 
-    /// Lets signals end the process in order, while it handles a message of so many octets.
-    pub(super) fn watch_signals(&self, size: usize) {
-        self.held.watch(size);
+    /// Lets signals end the process in order, while it handles this message.
+    pub(super) fn watch_signals(&self, message: &[u8]) {
+        self.held.watch(message);
     }
 
     /// Keeps what is printed instead of writing it to standard output.
@@ -121,6 +121,11 @@ impl Host {
     /// Sends the log to this file from the start.
     pub fn log_to(&mut self, file: File) {
         self.place.log = Some(file);
+    }
+
+    /// Removes the lockfiles of a run that was broken off, which would block the next ones.
+    pub(super) fn release_locks(&self) {
+        self.held.release_all();
     }
 
     /// Runs the rcfiles to their end.

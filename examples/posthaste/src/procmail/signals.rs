@@ -21,6 +21,8 @@ pub(super) struct Held(Arc<Mutex<Things>>);
 struct Things {
     locks: Vec<PathBuf>,
     log: Option<File>,
+    /// The message's `From ` line, if it has one.
+    from: Vec<u8>,
     /// Octets of the message.
     size: usize,
 }
@@ -50,13 +52,25 @@ impl Held {
         fs::remove_file(path)
     }
 
+    pub(super) fn release_all(&self) {
+        for lock in self.things().locks.drain(..) {
+            let _ = fs::remove_file(lock);
+        }
+    }
+
     pub(super) fn log_to(&self, log: Option<File>) {
         self.things().log = log;
     }
 
     /// Ends the process on SIGTERM, SIGHUP, SIGINT and SIGQUIT, as procmail does.
-    pub(super) fn watch(&self, size: usize) {
-        self.things().size = size;
+    pub(super) fn watch(&self, message: &[u8]) {
+        {
+            let mut things = self.things();
+            let line = message.split_inclusive(|byte| *byte == b'\n').next();
+            let from = line.filter(|line| line.starts_with(b"From "));
+            things.from = from.unwrap_or(&[]).to_vec();
+            things.size = message.len();
+        }
         let held = self.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -75,7 +89,12 @@ impl Held {
         let things = self.things();
         let mut text = b"procmail: Terminating prematurely\n".to_vec();
         if things.log.is_some() {
-            text.extend(format::abstract_lines(b"", 0, folder, things.size));
+            text.extend(format::abstract_lines(
+                &things.from,
+                things.from.len(),
+                folder,
+                things.size,
+            ));
         }
         let _ = match &things.log {
             Some(log) => (&*log).write_all(&text),

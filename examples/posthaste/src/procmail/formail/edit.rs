@@ -50,15 +50,16 @@ pub(super) fn apply(header: &mut Header, options: &Options) {
             b'a' if !present => added.push((change.letter, name.to_vec(), value.to_vec())),
             b'A' => added.push((change.letter, name.to_vec(), value.to_vec())),
             b'i' => {
-                // In a reply there is nothing of old but what -i without a value keeps.
+                let bare = value.trim_ascii().is_empty();
+                // In a reply, -i without a value keeps what there was.
                 for field in header
                     .fields_mut()
                     .iter_mut()
-                    .filter(|field| !options.reply && matches(field, name))
+                    .filter(|field| !(options.reply && bare) && matches(field, name))
                 {
                     field.splice(..0, b"Old-".iter().copied());
                 }
-                if !value.trim_ascii().is_empty() {
+                if !bare {
                     added.push((change.letter, name.to_vec(), value.to_vec()));
                 }
             }

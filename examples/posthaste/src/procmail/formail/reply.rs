@@ -90,7 +90,7 @@ pub(super) fn make(header: &Header, options: &Options) -> (Header, bool) {
             || options.changes.iter().any(|change| {
                 let (name, value) = super::edit::parts(&change.name);
                 let bare = value.trim_ascii().is_empty();
-                change.letter == b'i' && bare && !is_replied(name) && matches(field, name)
+                change.letter == b'i' && bare && matches(field, name)
             });
         if kept {
             reply.fields_mut().push(field.clone());
@@ -114,16 +114,4 @@ pub(super) fn make(header: &Header, options: &Options) -> (Header, bool) {
         reply.push(b"In-Reply-To:", &[b" ", id.as_slice()].concat());
     }
     (reply, known)
-}
-
-/// Is this field made anew in a reply?
-fn is_replied(name: &[u8]) -> bool {
-    [
-        b"To:".as_slice(),
-        b"Subject:",
-        b"References:",
-        b"In-Reply-To:",
-    ]
-    .iter()
-    .any(|own| own.eq_ignore_ascii_case(name))
 }
