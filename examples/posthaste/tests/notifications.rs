@@ -482,6 +482,47 @@ fn who_wants_to_hear_nothing_hears_nothing_of_a_redirect() {
     assert!(inbox(&server, "alice").is_empty());
 }
 
+/// Under the sender's name with what the sender asked for, under another's
+/// without.
+#[test]
+fn a_forward_under_another_name_tells_nothing_of_the_first_sender() {
+    let other = Other::start(&["DSN"]);
+    let server = Server::start(&relaying(other.port, ""));
+    let home = server.home("bob");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(
+        home.join(".procmailrc"),
+        ":0 c\n! one@far.example\n\n:0\n! -f alice@example.org two@far.example\n",
+    )
+    .unwrap();
+    let to = ["<bob@example.org> NOTIFY=NEVER ORCPT=rfc822;rob@example.org"];
+    send(&server, "<bob@example.org> RET=HDRS ENVID=first", &to);
+    server.wait_until("both", || other.heard("RCPT").len() == 2);
+    server.wait_until("an empty queue", || queue_is_empty(&server));
+    let sorted = |what| {
+        let mut heard = other.heard(what);
+        heard.sort();
+        heard
+    };
+    assert_eq!(
+        sorted("RCPT"),
+        [
+            "RCPT TO:<one@far.example> NOTIFY=NEVER ORCPT=rfc822;rob@example.org",
+            "RCPT TO:<two@far.example>",
+        ]
+    );
+    let mail = sorted("MAIL");
+    assert!(
+        mail[0].starts_with("MAIL FROM:<alice@example.org>"),
+        "{mail:?}"
+    );
+    assert!(
+        !mail[0].contains("ENVID") && !mail[0].contains("RET"),
+        "{mail:?}"
+    );
+    assert!(mail[1].ends_with("RET=HDRS ENVID=first"), "{mail:?}");
+}
+
 /// The parameters go all the way to the host that delivers, and its report
 /// comes all the way back.
 #[test]

@@ -282,6 +282,36 @@ fn a_trusted_proxy_says_who_the_client_is() {
     assert!(!greeted(smtp));
 }
 
+/// What came in the clear with the header is nothing that came under TLS.
+#[test]
+fn no_command_is_put_behind_a_header_and_starttls() {
+    use std::io::Read;
+    let more = "haproxy_trusted_networks = [\"127.0.0.1/32\"]\n";
+    let server = Server::start(more);
+    let mut smtp = Talk::connect(server.ports.smtp);
+    smtp.send(
+        b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 25\r\n\
+          EHLO client.example\r\nSTARTTLS\r\nMAIL FROM:<evil@near.example>\r\n",
+    );
+    let mut said = String::new();
+    let _ = smtp.reader.read_to_string(&mut said);
+    assert!(!said.contains("220 2.0.0"), "{said}");
+    assert!(!said.contains("250 2.1.0"), "{said}");
+    // With the hello of TLS right behind, TLS would begin too early as well.
+    let mut smtp = Talk::connect(server.ports.smtp);
+    smtp.send(b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 25\r\n");
+    smtp.expect("220");
+    smtp.say("EHLO client.example");
+    smtp.expect("250");
+    smtp.send(b"STARTTLS\r\n");
+    smtp.expect("220");
+    smtp.send(b"MAIL FROM:<evil@near.example>\r\nNOOP\r\n");
+    let mut said = Vec::new();
+    let _ = smtp.reader.read_to_end(&mut said);
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(!said.contains("250"), "{said}");
+}
+
 #[test]
 fn a_strangers_header_is_a_command_like_any_other() {
     let server = Server::start("haproxy_trusted_networks = [\"192.0.2.0/24\"]\n");
