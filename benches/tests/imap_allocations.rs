@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use allocation_counter::measure;
 use bytes::BytesMut;
 use imap_proto::{
-    Command, Dialect, Message, Response, SortCriterion, SortFields, SortKey, ThreadAlgorithm,
-    ThreadInput, View, ViewOptions, sort, thread,
+    Change, Command, Dialect, Message, Response, SortCriterion, SortFields, SortKey,
+    ThreadAlgorithm, ThreadInput, Uids, View, ViewOptions, sort, thread,
 };
 use peer_imap_codec::decode::Decoder;
 use peer_imap_codec::encode::Encoder;
@@ -113,8 +113,27 @@ fn memory_grows_with_the_messages() {
     for (few, many) in few.iter().zip(many) {
         assert!(many <= 12 * few, "{few} {many}");
     }
-    let mut view = None;
-    let held = measure(|| view = Some(View::new(numbers(1_000_000), ViewOptions::default())));
+    let mut uids = Uids::default();
+    let mut views = Vec::with_capacity(2);
+    let held = measure(|| {
+        uids = numbers(1_000_000).collect();
+        views.push(View::select(uids.clone(), ViewOptions::default()));
+    });
     println!("view: {} octets kept", held.bytes_current);
     assert!(held.bytes_current <= 8_000_000, "{held:?}");
+    // The second session of the same mailbox.
+    let held = measure(|| views.push(View::select(uids.clone(), ViewOptions::default())));
+    println!("another: {} octets kept", held.bytes_current);
+    assert!(held.bytes_current <= 20_000, "{held:?}");
+    // It was told of one that is gone, and of one that came.
+    let held = measure(|| {
+        for view in views.iter_mut().skip(1) {
+            let (gone, uid) = (NonZeroU32::MIN, NonZeroU32::MAX);
+            view.apply(Change::Expunged(gone));
+            view.apply(Change::Arrived { uid, recent: false });
+            assert_eq!(view.pending(true).len(), 2);
+        }
+    });
+    println!("changed: {} octets kept", held.bytes_current);
+    assert!(held.bytes_current <= 40_000, "{held:?}");
 }

@@ -156,7 +156,8 @@ pub use types::{
     Tag, UrlAccess, UrlAuthorization, UrlPartial, UrlParts, UrlServer,
 };
 pub use view::{
-    Change, Message, NoSuchMessage, NoUpdate, Resync, Resynced, SelectedEvents, View, ViewOptions,
+    Change, Message, NoSuchMessage, NoUpdate, Resync, Resynced, SelectedEvents, Uids, View,
+    ViewOptions,
 };
 pub use wire::{Dialect, Literals};
 

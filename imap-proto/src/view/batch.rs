@@ -19,16 +19,15 @@ impl View {
         let index = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
         let (first, last) =
             range.map_or((1, usize::MAX), |(first, last)| (index(first), index(last)));
-        let mut chunks = self.uids.rchunks(size).peekable();
+        let (mut end, mut number) = (self.uids.len(), 0_usize);
         let mut batches = Vec::new();
-        let mut number = 0_usize;
-        while let Some(chunk) = chunks.next() {
+        while let Some(high) = end.checked_sub(1).and_then(|at| self.uids.get(at)) {
             number += 1;
-            let high = chunk.last().copied();
-            let below = chunks.peek().and_then(|next| next.last());
+            end = end.saturating_sub(size);
+            let below = end.checked_sub(1).and_then(|at| self.uids.get(at));
             let low = below.map_or(Some(NonZeroU32::MIN), |below| below.checked_add(1));
             if (first..=last).contains(&number) {
-                batches.extend(high.zip(low));
+                batches.extend(low.map(|low| (high, low)));
             }
         }
         batches

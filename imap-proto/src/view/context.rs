@@ -198,7 +198,7 @@ impl Context {
         self.changed = false;
         self.settle();
         // What the client was not told of waits for its EXISTS.
-        let known = |uid: &NonZeroU32| view.uids.binary_search(uid).is_ok();
+        let known = |uid: &NonZeroU32| view.uids.contains(*uid);
         let now: Vec<_> = self.now.iter().copied().filter(known).collect();
         self.changed = now.len() < self.now.len();
         let kept: HashSet<_> = now.iter().copied().collect();

@@ -2,6 +2,7 @@ mod batch;
 mod context;
 mod notify;
 mod resync;
+mod uids;
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -11,6 +12,7 @@ pub use context::NoUpdate;
 pub use notify::SelectedEvents;
 pub use resync::{Resync, Resynced};
 use thiserror::Error;
+pub use uids::Uids;
 
 use crate::{EntryName, FetchItem, Flag, NumberSet, SequenceSet, Untagged};
 
@@ -22,7 +24,8 @@ use crate::{EntryName, FetchItem, Flag, NumberSet, SequenceSet, Untagged};
 /// RFC allows it. So news is [applied](View::apply) when it happens, and
 /// [taken out](View::pending) when it may be said.
 ///
-/// Four octets a message, and what is pending.
+/// Four octets a message, which views of the same [`Uids`] share, and what is
+/// pending.
 ///
 /// ```
 /// use std::num::NonZeroU32;
@@ -47,7 +50,7 @@ use crate::{EntryName, FetchItem, Flag, NumberSet, SequenceSet, Untagged};
 pub struct View {
     options: ViewOptions,
     /// Ascending; the n-th is the UID of sequence number n + 1.
-    uids: Vec<NonZeroU32>,
+    uids: Uids,
     /// Gone from the store, but the client was not told: ascending.
     expunged: Vec<NonZeroU32>,
     /// In the store, but the client was not told: ascending.
@@ -142,13 +145,14 @@ impl View {
     /// The view of a mailbox that has these messages now.
     #[must_use]
     pub fn new(uids: impl IntoIterator<Item = NonZeroU32>, options: ViewOptions) -> Self {
-        let mut uids: Vec<_> = uids.into_iter().collect();
-        if !uids.is_sorted() {
-            uids.sort_unstable();
-        }
-        uids.dedup();
-        uids.truncate(u32::MAX as usize);
-        uids.shrink_to_fit();
+        Self::select(uids.into_iter().collect(), options)
+    }
+
+    /// The same, sharing the memory of the UIDs with all that hold a clone of
+    /// them: a host keeps one [`Uids`] for each mailbox, up to date, and makes
+    /// each session's view of a clone.
+    #[must_use]
+    pub fn select(uids: Uids, options: ViewOptions) -> Self {
         Self {
             options,
             uids,
@@ -196,7 +200,7 @@ impl View {
     /// The UIDs of the messages that the client knows of, ascending: the n-th
     /// belongs to sequence number n + 1.
     #[must_use]
-    pub fn uids(&self) -> &[NonZeroU32] {
+    pub fn uids(&self) -> &Uids {
         &self.uids
     }
 
@@ -204,13 +208,13 @@ impl View {
     #[must_use]
     pub fn uid(&self, sequence: NonZeroU32) -> Option<NonZeroU32> {
         let index = usize::try_from(sequence.get() - 1).ok()?;
-        self.uids.get(index).copied()
+        self.uids.get(index)
     }
 
     /// The sequence number of a UID.
     #[must_use]
     pub fn sequence(&self, uid: NonZeroU32) -> Option<NonZeroU32> {
-        number(self.uids.binary_search(&uid).ok()?)
+        number(self.uids.position(uid)?)
     }
 
     /// Whether a message that the client still knows of is gone from the
@@ -224,8 +228,8 @@ impl View {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Arrived { uid, recent } => {
-                let last = self.arrived.last().or(self.uids.last());
-                if last.is_some_and(|last| *last >= uid) {
+                let last = self.arrived.last().copied().or(self.uids.last());
+                if last.is_some_and(|last| last >= uid) {
                     return;
                 }
                 self.arrived.push(uid);
@@ -235,7 +239,7 @@ impl View {
                 }
             }
             Change::Expunged(uid) => {
-                if self.uids.binary_search(&uid).is_ok() {
+                if self.uids.contains(uid) {
                     insert(&mut self.expunged, uid);
                     self.flags.remove(&uid);
                     self.annotations.remove(&uid);
@@ -255,12 +259,12 @@ impl View {
                 flags,
                 mod_seq,
             } => {
-                if self.uids.binary_search(&uid).is_ok() && !self.is_expunged(uid) {
+                if self.uids.contains(uid) && !self.is_expunged(uid) {
                     self.flags.insert(uid, (flags, mod_seq));
                 }
             }
             Change::Annotation { uid, entry } => {
-                if self.uids.binary_search(&uid).is_ok() && !self.is_expunged(uid) {
+                if self.uids.contains(uid) && !self.is_expunged(uid) {
                     let entries = self.annotations.entry(uid).or_default();
                     if !entries.contains(&entry) {
                         entries.push(entry);
@@ -351,7 +355,7 @@ impl View {
             {
                 self.new.extend_from_slice(&self.arrived);
             }
-            self.uids.append(&mut self.arrived);
+            self.uids.append(self.arrived.drain(..));
             told.push(Untagged::Exists(self.exists()));
             if self.options.recent && self.tell_recent {
                 told.push(Untagged::Recent(self.recent()));
@@ -431,8 +435,7 @@ impl View {
                     .map(Untagged::Expunge),
             );
         }
-        let mut gone = expunged.iter().copied().peekable();
-        self.uids.retain(|uid| gone.next_if_eq(uid).is_none());
+        self.uids.remove(&expunged);
     }
 
     /// The messages that a client named, ascending, each once.
@@ -450,7 +453,7 @@ impl View {
             let Some(largest) = self.uids.last() else {
                 return Ok(Vec::new());
             };
-            return Ok(self.messages_with(&set.resolve(*largest)));
+            return Ok(self.messages_with(&set.resolve(largest)));
         }
         let largest = NonZeroU32::new(self.exists()).ok_or(NoSuchMessage)?;
         let ranges = set.resolve(largest);
@@ -483,13 +486,10 @@ impl View {
     fn messages_with(&self, ranges: &[(NonZeroU32, NonZeroU32)]) -> Vec<Message> {
         let mut messages = Vec::new();
         for (first, last) in ranges {
-            let start = self.uids.partition_point(|uid| uid < first);
-            let found = self.uids.iter().enumerate().skip(start);
-            for (index, uid) in found.take_while(|(_, uid)| *uid <= last) {
-                messages.extend(number(index).map(|sequence| Message {
-                    sequence,
-                    uid: *uid,
-                }));
+            let start = self.uids.before(*first);
+            let found = (start..).zip(self.uids.iter_from(start));
+            for (index, uid) in found.take_while(|(_, uid)| uid <= last) {
+                messages.extend(number(index).map(|sequence| Message { sequence, uid }));
             }
         }
         messages

@@ -75,9 +75,8 @@ impl View {
     fn gone(&self, all: &NumberSet, wanted: Option<&NumberSet>) -> NumberSet {
         let mut gone = NumberSet::default();
         for (first, last) in all.ranges() {
-            let start = self.uids.partition_point(|uid| uid < first);
-            let there = self.uids.get(start..).unwrap_or_default();
-            let there = there.iter().take_while(|uid| *uid <= last);
+            let there = self.uids.iter_from(self.uids.before(*first));
+            let there = there.take_while(|uid| uid <= last);
             let mut next = Some(*first);
             let mut add = |from: Option<NonZeroU32>, to: Option<NonZeroU32>| {
                 if let (Some(from), Some(to)) = (from, to)

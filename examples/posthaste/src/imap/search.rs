@@ -107,7 +107,7 @@ async fn run(
             selected,
             named: Named {
                 sequence,
-                uid: *uid,
+                uid,
             },
             message,
             date,
