@@ -126,8 +126,8 @@ mod view;
 mod wire;
 
 pub use algorithm::{
-    BaseSubject, Candidate, Need, Needle, Program, SearchError, SortFields, ThreadInput, Verdict,
-    base_subject, sort, thread,
+    BaseSubject, Candidate, MailboxState, Need, Needle, Program, SearchError, SortFields,
+    ThreadInput, Verdict, base_subject, header_fields, sort, thread,
 };
 pub use client::{Client, ClientConfig, ClientEvent, Ticket};
 pub use command::{

@@ -1,11 +1,15 @@
 //! What every server has to work out, without a store.
 
 mod list;
+mod mailbox;
+mod message;
 mod search;
 mod sort;
 mod subject;
 mod thread;
 
+pub use mailbox::MailboxState;
+pub use message::header_fields;
 pub use search::{Candidate, Need, Needle, Program, SearchError, Verdict};
 pub use sort::{SortFields, sort};
 pub use subject::{BaseSubject, base_subject};

@@ -129,6 +129,24 @@ impl Fetch {
         self.attributes.iter().any(FetchAttribute::sets_seen)
     }
 
+    /// What each message is answered with: the attributes; UID with UID FETCH
+    /// (RFC 9051 §6.4.9); and FLAGS where they change by `\Seen`, which only
+    /// a mailbox that is not selected read-only can have set.
+    #[must_use]
+    pub fn answered(&self, read_only: bool) -> Vec<FetchAttribute> {
+        let mut answered = self.attributes.clone();
+        let flags = self.sets_seen() && !read_only;
+        for (wanted, attribute) in [
+            (self.uid, FetchAttribute::Uid),
+            (flags, FetchAttribute::Flags),
+        ] {
+            if wanted && !answered.contains(&attribute) {
+                answered.push(attribute);
+            }
+        }
+        answered
+    }
+
     pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
         c.space()?;
         let set = SequenceSet::parse(c)?;

@@ -258,6 +258,24 @@ pub enum CommandBody {
     },
 }
 
+impl CommandBody {
+    /// Whether EXPUNGE may go out ahead of its reply, for
+    /// [`View::pending`](crate::View::pending): not with FETCH, STORE, SEARCH,
+    /// SORT and THREAD in sequence numbers (RFC 9051 §7.5.1, RFC 5256 §3).
+    #[must_use]
+    pub fn may_expunge(&self) -> bool {
+        match self {
+            Self::Fetch(fetch) => fetch.uid,
+            Self::Store(store) => store.uid,
+            Self::StoreAnnotations { uid, .. } => *uid,
+            Self::Search(search) => search.uid,
+            Self::Sort(sort) => sort.uid,
+            Self::Thread(thread) => thread.uid,
+            _ => true,
+        }
+    }
+}
+
 impl Command {
     /// Parses a command, its literals in place, with or without the last CRLF.
     ///

@@ -32,6 +32,38 @@ pub enum StoreAction {
     Remove,
 }
 
+impl StoreAction {
+    /// Does it to a message's flags; whether that changed them.
+    ///
+    /// ```
+    /// use imap_proto::{Flag, StoreAction};
+    ///
+    /// let mut flags = vec![Flag::Seen];
+    /// assert!(StoreAction::Add.apply(&mut flags, &[Flag::Seen, Flag::Draft]));
+    /// assert_eq!(flags, [Flag::Seen, Flag::Draft]);
+    /// assert!(!StoreAction::Remove.apply(&mut flags, &[Flag::Answered]));
+    /// assert!(!StoreAction::Replace.apply(&mut flags, &[Flag::Draft, Flag::Seen]));
+    /// ```
+    pub fn apply(self, flags: &mut Vec<Flag>, given: &[Flag]) -> bool {
+        let before = flags.len();
+        match self {
+            Self::Replace => flags.retain(|flag| given.contains(flag)),
+            Self::Remove => flags.retain(|flag| !given.contains(flag)),
+            Self::Add => {}
+        }
+        let mut changed = flags.len() < before;
+        if self != Self::Remove {
+            for flag in given {
+                if !flags.contains(flag) {
+                    flags.push(flag.clone());
+                    changed = true;
+                }
+            }
+        }
+        changed
+    }
+}
+
 impl Store {
     /// STORE of flags, or of annotations (RFC 5257 §4.3).
     pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
