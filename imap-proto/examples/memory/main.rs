@@ -17,13 +17,16 @@ use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use self::commands::{Selected, lock, no_mailbox};
-use self::store::{Folder, Folders};
-use bytes::{Buf, BytesMut};
-use imap_proto::{Code, Config, Event, Extension, Mailbox, Payload, Server, Step};
+use self::commands::{Selected, no_mailbox, now};
+use self::store::{Folder, Folders, Mail, lock};
+use bytes::{Buf, Bytes, BytesMut};
+use imap_proto::{
+    Code, Command, Config, Event, Extension, Mailbox, NumberSet, Payload, Server, StatusResponse,
+    Step,
+};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -44,7 +47,8 @@ const OFFERED: [Extension; 8] = [
 struct Session {
     socket: TcpStream,
     server: Server,
-    folders: Folders,
+    /// All sessions share the mailboxes.
+    folders: Arc<Mutex<Folders>>,
     selected: Option<Selected>,
     incoming: Option<(Payload, BytesMut)>,
 }
@@ -58,7 +62,7 @@ fn main() -> Result<()> {
 
 /// Serves all who connect, from an INBOX that is empty.
 pub(crate) fn serve(listener: &TcpListener) -> Result<()> {
-    let folders = Folders::default();
+    let folders = Arc::new(Mutex::new(Folders::default()));
     lock(&folders).insert(Mailbox::inbox(), Folder::default());
     let config = Arc::new(Config {
         extensions: OFFERED.into_iter().collect(),
@@ -115,13 +119,58 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> Result<()> {
         let output = self.server.output();
         while output.has_remaining() {
             let count = self.socket.write(output.chunk())?;
             output.advance(count);
         }
         Ok(())
+    }
+
+    /// Sends the news that may be sent.
+    fn tell(&mut self, may_expunge: bool) -> Result<()> {
+        if let Some(selected) = &mut self.selected {
+            if let Some(folder) = lock(&self.folders).get(&selected.mailbox) {
+                selected.catch_up(folder);
+            }
+            let mut news = selected.view.pending(may_expunge).into_iter();
+            news.try_for_each(|data| self.server.untagged(&data))?;
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: Command) -> Result<()> {
+        let may_expunge = command.body.may_expunge();
+        let answer = self.act(&command.tag, command.body);
+        let (data, reply) = answer.unwrap_or_else(|refusal| (Vec::new(), refusal));
+        for data in data {
+            self.server.untagged(&data)?;
+            if self.server.wants_drain() {
+                self.flush()?;
+            }
+        }
+        self.tell(may_expunge)?;
+        Ok(self.server.reply(reply)?)
+    }
+
+    fn append(&mut self, payload: Payload, octets: Bytes) -> Result<()> {
+        let mail = Mail {
+            date: payload.options.date.unwrap_or_else(now),
+            flags: payload.options.flags,
+            octets,
+        };
+        let mut folders = lock(&self.folders);
+        let uid = folders
+            .get_mut(&payload.mailbox)
+            .map(|folder| folder.add(mail));
+        drop(folders);
+        self.tell(true)?;
+        let (uid_validity, uids) = (ONE, NumberSet::from_iter(uid));
+        let code = Code::AppendUid { uid_validity, uids };
+        Ok(self
+            .server
+            .reply(StatusResponse::ok("Appended").with(code))?)
     }
 
     fn handle(&mut self, event: Event) -> Result<()> {
@@ -133,8 +182,7 @@ impl Session {
             }
             Event::PayloadStart(payload) => {
                 if !lock(&self.folders).contains_key(&payload.mailbox) {
-                    let status = no_mailbox().with(Code::TryCreate);
-                    return Ok(self.server.reply(status)?);
+                    return Ok(self.server.reply(no_mailbox())?);
                 }
                 self.server.accept_payload()?;
                 self.incoming = Some((payload, BytesMut::new()));

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use imap_proto::{
-    Address, BodyStructure, Candidate, Content, Date, DateTime, Envelope, FetchAttribute,
-    FetchItem, Flag, IString, Media, Message, Needle, Section, SectionText, SinglePart,
+    Address, BodyStructure, Candidate, Date, DateTime, Envelope, FetchAttribute, FetchItem, Flag,
+    IString, Media, Message, Needle, Section, SectionText, SinglePart, header_fields,
 };
 
 use super::ONE;
@@ -12,6 +12,13 @@ use super::store::Mail;
 
 /// A message as SEARCH sees it; everything is in memory, so nothing is asked.
 pub(crate) struct Found<'a>(pub(crate) Message, pub(crate) &'a Mail);
+
+impl Found<'_> {
+    fn contains(&self, text: &SectionText, needle: &Needle) -> Option<bool> {
+        let octets = text.of(&self.1.octets)?;
+        Some(needle.is_in(&String::from_utf8_lossy(&octets)))
+    }
+}
 
 impl Candidate for Found<'_> {
     fn message(&self) -> Message {
@@ -30,92 +37,47 @@ impl Candidate for Found<'_> {
         Some(Some(self.1.date.date()))
     }
     fn field_contains(&self, name: &[u8], needle: &Needle) -> Option<bool> {
-        let fields = self.1.fields(|field| is(field, name));
-        Some(fields.iter().any(|(_, value)| needle.is_in(value)))
+        Some(self.1.fields(name).any(|value| needle.is_in(&value)))
     }
     fn header_contains(&self, needle: &Needle) -> Option<bool> {
-        Some(needle.is_in(&String::from_utf8_lossy(self.1.split().0)))
+        self.contains(&SectionText::Header, needle)
     }
     fn body_contains(&self, needle: &Needle) -> Option<bool> {
-        Some(needle.is_in(&String::from_utf8_lossy(self.1.split().1)))
+        self.contains(&SectionText::Text, needle)
     }
-}
-
-fn is(field: &str, name: &[u8]) -> bool {
-    field.as_bytes().eq_ignore_ascii_case(name)
 }
 
 impl Mail {
-    /// Header, with the empty line behind it, and body.
-    fn split(&self) -> (&[u8], &[u8]) {
-        let end = self.octets.windows(4).position(|four| four == b"\r\n\r\n");
-        let end = end.map_or(self.octets.len(), |end| end + 4);
-        self.octets.split_at(end)
-    }
-
-    /// The fields of such names, unfolded.
-    fn fields(&self, named: impl Fn(&str) -> bool) -> Vec<(String, String)> {
-        let header = String::from_utf8_lossy(self.split().0).replace("\r\n ", " ");
-        let fields = header.lines().filter_map(|line| line.split_once(':'));
-        let fields = fields.filter(|(name, _)| named(name));
-        let owned = |(name, value): (&str, &str)| (name.into(), value.trim().into());
-        fields.map(owned).collect()
-    }
-
-    fn section(&self, section: &Section) -> Option<Bytes> {
-        let fields = |names: &[IString], among: bool| {
-            let named = |field: &str| names.iter().any(|name| is(field, name.as_bytes())) == among;
-            let fields = self.fields(named).into_iter();
-            let lines = fields.map(|(name, value)| format!("{name}: {value}\r\n"));
-            Bytes::from(lines.collect::<String>() + "\r\n")
-        };
-        let (header, body) = self.split();
-        Some(match (section.part(), section.text()) {
-            ([], SectionText::Whole) => self.octets.clone(),
-            ([], SectionText::Header) => self.octets.slice_ref(header),
-            ([], SectionText::Text) | ([ONE], SectionText::Whole) => self.octets.slice_ref(body),
-            ([], SectionText::HeaderFields(names)) => fields(names, true),
-            ([], SectionText::HeaderFieldsNot(names)) => fields(names, false),
-            _ => return None,
+    /// The values of the fields of a name, unfolded.
+    fn fields(&self, name: &[u8]) -> impl Iterator<Item = String> {
+        let fields = header_fields(&self.octets);
+        let named = fields.filter(move |(field, _)| field.eq_ignore_ascii_case(name));
+        named.filter_map(|(_, field)| {
+            let text = String::from_utf8_lossy(field).replace("\r\n", "");
+            Some(text.split_once(':')?.1.trim().to_owned())
         })
     }
 
-    pub(crate) fn item(&self, attribute: &FetchAttribute) -> Option<FetchItem> {
-        let (header, body) = self.split();
-        let octets = |part: &[u8]| Content::Octets(self.octets.slice_ref(part));
+    pub(crate) fn item(&self, message: Message, attribute: &FetchAttribute) -> Option<FetchItem> {
+        let text = || SectionText::Text.of(&self.octets).unwrap_or_default();
         Some(match attribute {
-            FetchAttribute::Uid => FetchItem::Uid(self.uid),
+            FetchAttribute::Uid => FetchItem::Uid(message.uid),
             FetchAttribute::Flags => FetchItem::Flags(self.flags.clone()),
             FetchAttribute::InternalDate => FetchItem::InternalDate(self.date),
-            FetchAttribute::Rfc822Size => FetchItem::Rfc822Size(self.octets.len() as u64),
-            FetchAttribute::Rfc822 => FetchItem::Rfc822(octets(&self.octets)),
-            FetchAttribute::Rfc822Header => FetchItem::Rfc822Header(octets(header)),
-            FetchAttribute::Rfc822Text => FetchItem::Rfc822Text(octets(body)),
             FetchAttribute::Envelope => FetchItem::Envelope(Box::new(self.envelope())),
-            FetchAttribute::Body => FetchItem::Body(structure(body)),
-            FetchAttribute::BodyStructure => FetchItem::BodyStructure(structure(body)),
-            FetchAttribute::Section {
-                section, partial, ..
-            } => {
-                let whole = self.section(section);
-                let part = whole.map(|whole| partial.map_or(whole.clone(), |one| one.of(&whole)));
-                FetchItem::Section {
-                    section: section.clone(),
-                    origin: partial.map(|partial| partial.first),
-                    content: part.map_or(Content::Nil, Content::Octets),
-                }
+            FetchAttribute::Body => FetchItem::Body(structure(&text())),
+            FetchAttribute::BodyStructure => FetchItem::BodyStructure(structure(&text())),
+            other => {
+                let is_text =
+                    |part: &Section| part.part() == [ONE] && *part.text() == SectionText::Whole;
+                let part = |part: &Section| is_text(part).then(text);
+                return FetchItem::of_message(other, &self.octets, part);
             }
-            _ => return None,
         })
     }
 
     fn envelope(&self) -> Envelope {
-        let text = |wanted: &str| {
-            let found = self.fields(|field| is(field, wanted.as_bytes()));
-            found
-                .first()
-                .map(|(_, value)| IString::lossy(value.clone()))
-        };
+        let text = |name: &str| self.fields(name.as_bytes()).next().map(IString::lossy);
         let address = |one: &str| {
             let (mailbox, host) = one.rsplit(['<', ' ']).next()?.split_once('@')?;
             Some(Address {
@@ -124,9 +86,9 @@ impl Mail {
                 ..Address::default()
             })
         };
-        let addresses = |wanted: &str| -> Vec<Address> {
-            let value = text(wanted).unwrap_or_default();
-            value.to_text().split(',').filter_map(address).collect()
+        let addresses = |name: &str| -> Vec<Address> {
+            let value = self.fields(name.as_bytes()).next().unwrap_or_default();
+            value.split(',').filter_map(address).collect()
         };
         Envelope {
             date: text("Date"),
@@ -142,13 +104,13 @@ impl Mail {
     }
 }
 
-fn structure(body: &[u8]) -> BodyStructure {
+fn structure(text: &Bytes) -> BodyStructure {
     let subtype = IString::lossy("PLAIN");
-    let lines = body.iter().filter(|octet| **octet == b'\n').count() as u64;
+    let lines = text.iter().filter(|octet| **octet == b'\n').count() as u64;
     BodyStructure::Single(Box::new(SinglePart {
         media: Media::Text { subtype, lines },
         encoding: IString::lossy("8BIT"),
-        size: body.len() as u64,
+        size: text.len() as u64,
         ..SinglePart::default()
     }))
 }

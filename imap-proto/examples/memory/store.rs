@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use imap_proto::{Change, DateTime, Flag, Mailbox, StoreAction};
+use imap_proto::{Change, DateTime, Flag, Mailbox, MailboxState, StoreAction};
 
-/// All sessions share the mailboxes.
-pub(crate) type Folders = Arc<Mutex<BTreeMap<Mailbox, Folder>>>;
+pub(crate) type Folders = BTreeMap<Mailbox, Folder>;
+
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[derive(Clone)]
 pub(crate) struct Mail {
-    pub(crate) uid: NonZeroU32,
     pub(crate) flags: Vec<Flag>,
     pub(crate) date: DateTime,
     pub(crate) octets: Bytes,
@@ -28,8 +30,21 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    pub(crate) fn uid_next(&self) -> NonZeroU32 {
+    fn uid_next(&self) -> NonZeroU32 {
         NonZeroU32::MIN.saturating_add(self.count)
+    }
+
+    pub(crate) fn state(&self) -> MailboxState {
+        let count = |counts: fn(&Mail) -> bool| {
+            let mails = self.mails.values().filter(|mail| counts(mail));
+            u32::try_from(mails.count()).unwrap_or(u32::MAX)
+        };
+        MailboxState {
+            messages: count(|_| true),
+            unseen: count(|mail| !mail.flags.contains(&Flag::Seen)),
+            uid_next: self.uid_next(),
+            ..MailboxState::default()
+        }
     }
 
     /// Adds a message under a new UID.
@@ -37,7 +52,7 @@ impl Folder {
         let uid = self.uid_next();
         self.count += 1;
         self.log.push(Change::Arrived { uid, recent: false });
-        self.mails.insert(uid, Mail { uid, ..mail });
+        self.mails.insert(uid, mail);
         uid
     }
 
@@ -47,20 +62,11 @@ impl Folder {
         }
     }
 
-    pub(crate) fn store(&mut self, uid: NonZeroU32, action: StoreAction, flags: &[Flag]) {
+    pub(crate) fn store(&mut self, uid: NonZeroU32, action: StoreAction, given: &[Flag]) {
         let Some(mail) = self.mails.get_mut(&uid) else {
             return;
         };
-        let before = mail.flags.clone();
-        match action {
-            StoreAction::Replace => mail.flags = flags.to_vec(),
-            StoreAction::Remove => mail.flags.retain(|flag| !flags.contains(flag)),
-            StoreAction::Add => {
-                let new = flags.iter().filter(|flag| !before.contains(flag));
-                mail.flags.extend(new.cloned());
-            }
-        }
-        if mail.flags != before {
+        if action.apply(&mut mail.flags, given) {
             let (flags, mod_seq) = (mail.flags.clone(), None);
             self.log.push(Change::Flags {
                 uid,
