@@ -12,6 +12,8 @@
 //! | [`Response`], [`Untagged`], [`StatusResponse`], [`Code`] | what servers say, typed |
 //! | [`Mailbox`], [`SequenceSet`], [`Flag`], [`Section`] … | the terms; none can hold what the grammar cannot |
 //! | [`View`], [`Change`] | a session's frozen sequence numbers, and the news it was not told yet |
+//! | [`Uids`] | a mailbox's messages, which its sessions' views share |
+//! | [`MailboxState`], [`MailboxList::matching`], [`FetchItem::of_message`] | answers to SELECT, STATUS, LIST, and FETCH of a message's octets |
 //! | [`Program`], [`sort`], [`thread`], [`ListPattern::matches`] | SEARCH, SORT, THREAD and LIST, worked out without a store |
 //! | [`Extension`], [`Extensions`], [`Capability`] | what is offered |
 //!
