@@ -105,10 +105,7 @@ async fn run(
         };
         let mut looked = Looked {
             selected,
-            named: Named {
-                sequence,
-                uid,
-            },
+            named: Named { sequence, uid },
             message,
             date,
             size,
