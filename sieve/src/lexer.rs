@@ -37,8 +37,8 @@ pub(crate) struct Lexer<'a, 's> {
     pub(crate) sink: &'a mut Sink<'s>,
     source: &'s [u8],
     at: usize,
-    /// The token that was just cut.
-    ready: Option<Token<'s>>,
+    /// The source, if all of it is text.
+    text: Option<&'s str>,
     comments: Vec<Comment>,
     /// A string or comment swallowed the rest: what the parser misses at the end is no fault of its own.
     pub(crate) unclosed: bool,
@@ -64,7 +64,8 @@ pub(crate) fn lex<'s>(sink: &mut Sink<'s>) -> Lexed<'s> {
 impl<'a, 's> Lexer<'a, 's> {
     pub(crate) fn new(sink: &'a mut Sink<'s>) -> Self {
         let source = sink.source;
-        if let Err(fault) = std::str::from_utf8(source) {
+        let text = std::str::from_utf8(source);
+        if let Err(fault) = text {
             let at = fault.valid_up_to();
             sink.error_with(
                 DiagnosticKind::Lexical,
@@ -73,6 +74,7 @@ impl<'a, 's> Lexer<'a, 's> {
                 "save the script as UTF-8 (RFC 5228 section 2.1)",
             );
         }
+        let text = text.ok();
         // A byte order mark is what some editors add; no token begins with one.
         let at = if source.starts_with(b"\xEF\xBB\xBF") {
             3
@@ -83,7 +85,7 @@ impl<'a, 's> Lexer<'a, 's> {
             sink,
             source,
             at,
-            ready: None,
+            text,
             comments: Vec::new(),
             unclosed: false,
         }
@@ -91,16 +93,14 @@ impl<'a, 's> Lexer<'a, 's> {
 
     /// The next token; at the end of the source [`TokenKind::End`] again and again.
     pub(crate) fn next(&mut self) -> Token<'s> {
-        loop {
-            if let Some(token) = self.ready.take() {
+        while self.at < self.source.len() {
+            if let Some(token) = self.token() {
                 return token;
             }
-            if !self.token() {
-                return Token {
-                    kind: TokenKind::End,
-                    span: Span::new(self.source.len(), self.source.len()),
-                };
-            }
+        }
+        Token {
+            kind: TokenKind::End,
+            span: Span::new(self.source.len(), self.source.len()),
         }
     }
 
@@ -112,17 +112,16 @@ impl<'a, 's> Lexer<'a, 's> {
         self.source.get(self.at + offset).copied()
     }
 
-    fn push(&mut self, kind: TokenKind<'s>, start: usize) {
+    /// What was cut from `start` up to here.
+    fn cut(&self, kind: TokenKind<'s>, start: usize) -> Option<Token<'s>> {
         let span = Span::new(start, self.at);
-        self.ready = Some(Token { kind, span });
+        Some(Token { kind, span })
     }
 
-    fn token(&mut self) -> bool {
+    /// What begins here, if it is a token; blanks, comments and faults are none.
+    fn token(&mut self) -> Option<Token<'s>> {
         let start = self.at;
-        let Some(octet) = self.peek() else {
-            return false;
-        };
-        match octet {
+        match self.peek()? {
             b' ' | b'\t' | b'\r' | b'\n' => {
                 let rest = self.rest();
                 let blank = |c: &u8| !matches!(c, b' ' | b'\t' | b'\r' | b'\n');
@@ -138,8 +137,8 @@ impl<'a, 's> Lexer<'a, 's> {
                 self.comments.push(Span::new(start, trimmed));
             }
             b'/' if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
-            b'"' => self.quoted(),
-            b'0'..=b'9' => self.number(),
+            b'"' => return self.quoted(),
+            b'0'..=b'9' => return self.number(),
             b':' => {
                 self.at += 1;
                 let name = self.word();
@@ -151,24 +150,24 @@ impl<'a, 's> Lexer<'a, 's> {
                         "tags are written like :contains, without a space",
                     );
                 } else {
-                    self.push(TokenKind::Tag(name), start);
+                    return self.cut(TokenKind::Tag(name), start);
                 }
             }
-            b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';' => {
+            mark @ (b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';') => {
                 self.at += 1;
-                self.push(TokenKind::Mark(octet), start);
+                return self.cut(TokenKind::Mark(mark), start);
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                 let name = self.word();
-                if name.eq_ignore_ascii_case("text") && self.peek() == Some(b':') {
-                    self.multi_line(start);
+                return if name.eq_ignore_ascii_case("text") && self.peek() == Some(b':') {
+                    self.multi_line(start)
                 } else {
-                    self.push(TokenKind::Identifier(name), start);
-                }
+                    self.cut(TokenKind::Identifier(name), start)
+                };
             }
             _ => self.stray(),
         }
-        true
+        None
     }
 
     fn rest(&self) -> &'s [u8] {
@@ -185,9 +184,15 @@ impl<'a, 's> Lexer<'a, 's> {
             .iter()
             .position(|c| !(c.is_ascii_alphanumeric() || *c == b'_'))
             .unwrap_or(rest.len());
+        let start = self.at;
         self.at += length;
-        let word = rest.get(..length).unwrap_or_default();
-        std::str::from_utf8(word).unwrap_or_default()
+        match self.text {
+            Some(text) => text.get(start..self.at).unwrap_or_default(),
+            None => {
+                let word = rest.get(..length).unwrap_or_default();
+                std::str::from_utf8(word).unwrap_or_default()
+            }
+        }
     }
 
     fn bracket_comment(&mut self) {
@@ -208,7 +213,7 @@ impl<'a, 's> Lexer<'a, 's> {
         }
     }
 
-    fn quoted(&mut self) {
+    fn quoted(&mut self) -> Option<Token<'s>> {
         let start = self.at;
         self.at += 1;
         // Most strings hold nothing special up to their closing quote.
@@ -221,7 +226,7 @@ impl<'a, 's> Lexer<'a, 's> {
         self.at += plain;
         if self.peek() == Some(b'"') {
             self.at += 1;
-            return self.push(TokenKind::Text(Cow::Borrowed(text)), start);
+            return self.cut(TokenKind::Text(Cow::Borrowed(text)), start);
         }
         let mut text = text.to_vec();
         loop {
@@ -254,7 +259,7 @@ impl<'a, 's> Lexer<'a, 's> {
                 other => text.push(other),
             }
         }
-        self.push(TokenKind::Text(Cow::Owned(text)), start);
+        self.cut(TokenKind::Text(Cow::Owned(text)), start)
     }
 
     fn nul(&mut self) {
@@ -265,7 +270,7 @@ impl<'a, 's> Lexer<'a, 's> {
         );
     }
 
-    fn number(&mut self) {
+    fn number(&mut self) -> Option<Token<'s>> {
         let start = self.at;
         let mut value = Some(0_u64);
         while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
@@ -307,11 +312,11 @@ impl<'a, 's> Lexer<'a, 's> {
                 "this number is too large",
             );
         }
-        self.push(TokenKind::Number(value.unwrap_or(u64::MAX)), start);
+        self.cut(TokenKind::Number(value.unwrap_or(u64::MAX)), start)
     }
 
     /// After `text`, at the colon.
-    fn multi_line(&mut self, start: usize) {
+    fn multi_line(&mut self, start: usize) -> Option<Token<'s>> {
         self.at += 1;
         while self.peek().is_some_and(|c| c == b' ' || c == b'\t') {
             self.at += 1;
@@ -331,7 +336,7 @@ impl<'a, 's> Lexer<'a, 's> {
                 "text: must be followed by a line end",
                 "begin the text on the next line and end it with a line of one dot",
             );
-            return self.push(TokenKind::Text(Cow::Borrowed(b"")), start);
+            return self.cut(TokenKind::Text(Cow::Borrowed(b"")), start);
         }
         self.at += 1;
         let mut text = Vec::new();
@@ -364,7 +369,7 @@ impl<'a, 's> Lexer<'a, 's> {
             });
             text.extend_from_slice(b"\r\n");
         }
-        self.push(TokenKind::Text(Cow::Owned(text)), start);
+        self.cut(TokenKind::Text(Cow::Owned(text)), start)
     }
 
     /// Skips a run of octets that begin no token, so that it makes one fault.

@@ -95,6 +95,7 @@ mod lexer;
 mod limits;
 pub mod managesieve;
 mod matching;
+mod octets;
 mod parser;
 mod position;
 mod program;

@@ -1,17 +1,18 @@
 //! The compiled form: a flat list of instructions over checked arguments.
 
 use crate::matching::{Keys, Matching};
+use crate::octets::Octets;
 
 /// A string of the script: constant, or with variables to fill in.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
-    Literal(Box<[u8]>),
+    Literal(Octets),
     Expand(Box<[Piece]>),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
-    Literal(Box<[u8]>),
+    Literal(Octets),
     /// `${1}`.
     Match(usize),
     /// A slot of the running script.
@@ -73,7 +74,7 @@ pub(crate) enum Op {
     /// Ends this many loops, then jumps.
     Break(usize, usize),
     /// Begins a `test` of a test suite that ends at the instruction given.
-    BeginCase(Text, usize),
+    BeginCase(Box<Text>, usize),
     EndCase,
 }
 

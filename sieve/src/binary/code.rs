@@ -49,7 +49,7 @@ impl<'o> Reader<'o> {
         Ok(octet)
     }
 
-    fn slice(&mut self, length: usize) -> Result<&'o [u8], LoadError> {
+    pub(crate) fn slice(&mut self, length: usize) -> Result<&'o [u8], LoadError> {
         let end = self.at.checked_add(length).ok_or(self.malformed())?;
         let slice = self.octets.get(self.at..end).ok_or(self.malformed())?;
         self.at = end;
@@ -150,18 +150,6 @@ impl Code for bool {
     }
 }
 
-impl Code for Box<[u8]> {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.len().put(out);
-        out.extend_from_slice(self);
-    }
-
-    fn get(from: &mut Reader<'_>) -> Result<Self, LoadError> {
-        let length = usize::get(from)?;
-        Ok(from.slice(length)?.into())
-    }
-}
-
 impl Code for String {
     fn put(&self, out: &mut Vec<u8>) {
         self.len().put(out);
@@ -169,8 +157,9 @@ impl Code for String {
     }
 
     fn get(from: &mut Reader<'_>) -> Result<Self, LoadError> {
-        let octets = Box::<[u8]>::get(from)?;
-        Self::from_utf8(octets.into()).map_err(|_| from.malformed())
+        let length = usize::get(from)?;
+        let octets = from.slice(length)?.to_vec();
+        Self::from_utf8(octets).map_err(|_| from.malformed())
     }
 }
 

@@ -11,7 +11,9 @@ use crate::position::Span;
 pub(super) struct Bound<'t> {
     pub(super) name: &'static str,
     pub(super) span: Span,
-    tags: Few<(&'static Tag, Span, Option<&'t Argument<'t>>), TAGS>,
+    arguments: &'t [Argument<'t>],
+    /// With the place of each among the arguments; its value stands behind it.
+    tags: Few<(&'static Tag, usize), TAGS>,
     positional: [Option<&'t Argument<'t>>; POSITIONAL],
     pub(super) tests: &'t [Test<'t>],
 }
@@ -30,15 +32,15 @@ impl<'t> Bound<'t> {
     pub(super) fn tag_span(&self, tag: &str) -> Option<Span> {
         self.tags
             .iter()
-            .find(|(known, ..)| known.name == tag)
-            .map(|(_, span, _)| span)
+            .find(|(known, _)| known.name == tag)
+            .map(|given| self.span_of(given))
     }
 
     pub(super) fn tag(&self, tag: &str) -> Option<&'t Argument<'t>> {
         self.tags
             .iter()
-            .find(|(known, ..)| known.name == tag)
-            .and_then(|(_, _, value)| value)
+            .find(|(known, _)| known.name == tag && known.value.is_some())
+            .and_then(|(_, place)| self.arguments.get(place + 1))
     }
 
     pub(super) fn number(&self, tag: &str) -> Option<(u64, Span)> {
@@ -50,11 +52,19 @@ impl<'t> Bound<'t> {
         self.tags
             .iter()
             .find(|(known, ..)| known.group == group)
-            .map(|(known, span, _)| (known.name, span))
+            .map(|given| (given.0.name, self.span_of(given)))
     }
 
     pub(super) fn all_tags(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        self.tags.iter().map(|(known, span, _)| (known.name, span))
+        self.tags
+            .iter()
+            .map(|given| (given.0.name, self.span_of(given)))
+    }
+
+    fn span_of(&self, (_, place): (&'static Tag, usize)) -> Span {
+        self.arguments
+            .get(place)
+            .map_or(self.span, |argument| argument.span)
     }
 
     pub(super) fn at(&self, index: usize) -> Option<&'t Argument<'t>> {
@@ -101,14 +111,15 @@ impl Checker<'_, '_> {
         let mut bound = Bound {
             name: signature.name,
             span,
+            arguments,
             tags: Few::new(),
             positional: [None; POSITIONAL],
             tests,
         };
         let mut positional = Few::<&'t Argument<'t>, { POSITIONAL + 1 }>::new();
         let mut given = 0_usize;
-        let mut rest = arguments.iter().peekable();
-        while let Some(argument) = rest.next() {
+        let mut rest = arguments.iter().enumerate().peekable();
+        while let Some((place, argument)) = rest.next() {
             let Value::Tag(tag) = &argument.value else {
                 given += 1;
                 // One more than any signature takes is enough to tell that there are too many.
@@ -125,7 +136,10 @@ impl Checker<'_, '_> {
                 // Its value, if it has one, is not to be counted as positional.
                 if given == 0
                     && rest.len() > signature.positional.len()
-                    && !matches!(rest.peek().map(|a| &a.value), Some(Value::Tag(_)))
+                    && !matches!(
+                        rest.peek().map(|(_, next)| &next.value),
+                        Some(Value::Tag(_))
+                    )
                 {
                     rest.next();
                 }
@@ -164,10 +178,11 @@ impl Checker<'_, '_> {
                 self.sink
                     .error(DiagnosticKind::Argument, argument.span, message);
             }
-            let mut value = None;
             if let Some(kind) = known.value {
-                match rest.peek() {
-                    Some(next) if fits(kind, &next.value) => value = rest.next(),
+                match rest.peek().map(|(_, next)| *next) {
+                    Some(next) if fits(kind, &next.value) => {
+                        rest.next();
+                    }
                     next => {
                         let found = next.map_or("nothing", |next| describe(&next.value));
                         let span = next.map_or(argument.span, |next| next.span);
@@ -185,7 +200,7 @@ impl Checker<'_, '_> {
                 }
             }
             // What has no room repeats or excludes another, which was told.
-            let _ = bound.tags.push((known, argument.span, value));
+            let _ = bound.tags.push((known, place));
         }
         let complete = self.bind_positional(signature, name, &positional, given, &mut bound);
         self.check_tests(signature, name, tests);

@@ -175,7 +175,7 @@ impl Checker<'_, '_> {
             return;
         };
         self.in_case = true;
-        let begin = self.emit(bound.span, Op::BeginCase(name, 0));
+        let begin = self.emit(bound.span, Op::BeginCase(Box::new(name), 0));
         self.block(block);
         self.patch(begin);
         self.emit(bound.span, Op::EndCase);

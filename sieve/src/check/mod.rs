@@ -66,8 +66,8 @@ pub(crate) fn check(
         xmpp,
         locals: Vec::new(),
         globals: Vec::new(),
-        // A rule makes some four instructions and six words of the tree.
-        code: Vec::with_capacity(8 * tree.commands.len()),
+        // A rule makes some four instructions.
+        code: Vec::with_capacity(4 * tree.commands.len() + 4),
         loops: Vec::new(),
         regex_octets: 0,
         in_case: false,

@@ -4,6 +4,7 @@ use super::Checker;
 use crate::ast::{Argument, Value};
 use crate::diagnostic::DiagnosticKind;
 use crate::matching::CAPTURES;
+use crate::octets::Octets;
 use crate::position::Span;
 use crate::program::{List, Piece, Text, Variable};
 
@@ -190,7 +191,7 @@ impl Checker<'_, '_> {
                 String::from_utf8_lossy(first)
             ),
         );
-        Some(Piece::Literal(Box::default()))
+        Some(Piece::Literal(Octets::default()))
     }
 
     fn namespace_fault(&mut self, namespace: &str, capability: &str, span: Span) {
@@ -227,7 +228,7 @@ impl Checker<'_, '_> {
     pub(super) fn text(&mut self, argument: &Argument) -> Text {
         match &argument.value {
             Value::Text(octets) => self.octets(octets, argument.span),
-            _ => Text::Literal(Box::default()),
+            _ => Text::Literal(Octets::default()),
         }
     }
 
@@ -245,7 +246,7 @@ impl Checker<'_, '_> {
     /// A string that must be constant: `what` names it in the fault.
     pub(super) fn constant(&mut self, argument: &Argument, what: &str) -> Option<Vec<u8>> {
         match self.text(argument) {
-            Text::Literal(octets) => Some(octets.into_vec()),
+            Text::Literal(octets) => Some(octets.to_vec()),
             Text::Expand(_) => {
                 self.sink.error(
                     DiagnosticKind::Value,

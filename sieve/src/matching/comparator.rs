@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::octets::Octets;
+
 /// A collation; how characters compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparator {
@@ -30,10 +32,14 @@ impl Comparator {
     }
 
     /// The key in the form that [`equals_folded`](Self::equals_folded) wants.
-    pub(crate) fn fold_key(self, key: &[u8]) -> Box<[u8]> {
+    pub(crate) fn fold_key(self, key: &[u8]) -> Octets {
         match self {
             Self::Octet | Self::AsciiNumeric => key.into(),
-            Self::AsciiCasemap => key.to_ascii_lowercase().into(),
+            Self::AsciiCasemap => {
+                let mut octets = Octets::from(key);
+                octets.make_ascii_lowercase();
+                octets
+            }
             Self::UnicodeCasemap => Folded::new(key).text.into(),
         }
     }
@@ -159,7 +165,7 @@ fn fold(character: char) -> impl Iterator<Item = char> {
 /// A string to look for within values.
 #[derive(Clone, Debug)]
 pub(crate) struct Needle {
-    text: Box<[u8]>,
+    text: Octets,
     /// Whether ASCII letters match in either case; `text` is then lower case.
     casemap: bool,
 }

@@ -42,9 +42,10 @@ impl Subject<'_> {
 
 impl Glob {
     pub(crate) fn new(comparator: Comparator, pattern: &[u8]) -> Self {
-        let mut pieces = Vec::new();
+        let stars = memchr::memchr_iter(b'*', pattern).count();
+        let mut pieces = Vec::with_capacity(stars + 1);
         let mut atoms = Vec::new();
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(pattern.len());
         let flush = |text: &mut Vec<u8>, atoms: &mut Vec<Atom>| {
             if !text.is_empty() {
                 atoms.push(Atom::Text(Needle::new(comparator, text)));

@@ -13,6 +13,7 @@ use glob::Glob;
 pub(crate) use regex::Regex;
 
 use crate::binary::{choice, record};
+use crate::octets::Octets;
 use crate::program::List;
 
 /// `gt`, `ge`, `lt`, `le`, `eq`, `ne` (RFC 5231 §3).
@@ -88,12 +89,12 @@ pub(crate) enum Keys {
 /// A key made ready for its match type and comparator.
 #[derive(Clone, Debug)]
 pub(crate) enum Pattern {
-    Is(Box<[u8]>),
+    Is(Octets),
     Contains(Needle),
     Glob(Glob),
     Regex(Box<Regex>),
-    Relation(Box<[u8]>),
-    List(Box<[u8]>),
+    Relation(Octets),
+    List(Octets),
 }
 
 /// Octet ranges of the value: the whole match, then one per wildcard or group.
