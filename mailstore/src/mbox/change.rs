@@ -469,17 +469,17 @@ fn append(
     messages: &[(Incoming, Meta, SystemTime)],
 ) -> Result<Growth, Error> {
     let stat = locked.file.stat().at("stat", &site.file)?;
-    let mut tail = [b'\n'; 2];
+    // As if empty lines stood before the file.
+    let mut tail = [b'\n'; 3];
     if stat.len > 0 {
-        let from = stat.len.saturating_sub(2);
-        let room = tail
-            .get_mut(usize::from(stat.len == 1)..)
-            .unwrap_or_default();
+        let from = stat.len.saturating_sub(3);
+        let missing = usize::try_from(3u64.saturating_sub(stat.len)).unwrap_or_default();
+        let room = tail.get_mut(missing..).unwrap_or_default();
         read_full_at(&*locked.file, room, from).at("read", &site.file)?;
     }
     let parting: &[u8] = match tail {
-        [b'\n', b'\n'] => b"",
-        [_, b'\n'] => b"\n",
+        [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => b"",
+        [_, _, b'\n'] => b"\n",
         _ => b"\n\n",
     };
     let journal = Journal::begin(

@@ -30,8 +30,9 @@ pub(super) fn parse(line: &[u8]) -> Option<SystemTime> {
         .ok()?
         .trim_end();
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    // The sender may hold anything, so the last weekday is the one.
-    let weekday = words.iter().rposition(|word| WEEKDAYS.contains(word))?;
+    // The sender may hold anything, so the last weekday is the one. Some write it as RFC 5322 does.
+    let is_weekday = |word: &&str| WEEKDAYS.contains(&word.strip_suffix(',').unwrap_or(word));
+    let weekday = words.iter().rposition(is_weekday)?;
     let mut rest = words.get(weekday + 1..)?.iter();
     let (first, second) = (rest.next()?, rest.next()?);
     let month = |word: &str| MONTHS.iter().position(|month| *month == word);
@@ -40,7 +41,10 @@ pub(super) fn parse(line: &[u8]) -> Option<SystemTime> {
         None => (month(second)?, first),
     };
     let day: u64 = day.parse().ok()?;
-    let mut time = rest.next()?.split(':');
+    let rest: Vec<&str> = rest.take(4).copied().collect();
+    // The year stands behind the time, or before it as RFC 5322 has it.
+    let time = rest.iter().take(2).find(|word| word.contains(':'))?;
+    let mut time = time.split(':');
     let hour: u64 = time.next()?.parse().ok().filter(|hour| *hour < 24)?;
     let minute: u64 = time.next()?.parse().ok().filter(|minute| *minute < 60)?;
     let second: u64 = time
@@ -48,7 +52,7 @@ pub(super) fn parse(line: &[u8]) -> Option<SystemTime> {
         .map_or(Some(0), |second| second.parse().ok())
         .filter(|second| *second < 61)?;
     let year = rest
-        .take(3)
+        .iter()
         .find_map(|word| match (word.len(), word.parse::<u64>()) {
             (4, Ok(year)) if !word.starts_with('+') => Some(year),
             _ => None,

@@ -167,8 +167,8 @@ pub(super) fn scan(
     let mut found = Vec::new();
     let mut at = start;
     // Empty lines at the start are tolerated, as Dovecot does.
-    while window.at(at, 1)?.first() == Some(&b'\n') {
-        at += 1;
+    while let Some(end) = line_end(window.at(at, 2)?) {
+        at += end;
     }
     while at < len {
         let Some(message) = message(&mut window, at)? else {
@@ -214,7 +214,8 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
     };
     // Most headers are short, and asking for little reads the file in large steps.
     let mut octets = window.at(from, line + HEADER_USUAL)?;
-    if memmem::find(octets.get(line - 1..).unwrap_or_default(), b"\n\n").is_none() {
+    let usual = octets.get(line - 1..).unwrap_or_default();
+    if memmem::find(usual, b"\n\n").is_none() && memmem::find(usual, b"\n\r\n").is_none() {
         octets = window.at(from, line + HEADER_LIMIT)?;
     }
     let mut hasher = crc32fast::Hasher::new();
@@ -246,14 +247,17 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
     {
         // A true Content-Length is followed by the next message or by nothing.
         let len = window.len;
-        let behind = window.at(end, FROM_LIMIT + 1)?;
-        let next = match behind.first() {
-            None => Some(end),
-            Some(b'\n') if behind.len() == 1 && end + 1 == len => Some(end + 1),
-            Some(b'\n') if from_line(behind.get(1..).unwrap_or_default()).is_some() => {
-                Some(end + 1)
+        let behind = window.at(end, FROM_LIMIT + 2)?;
+        let next = match line_end(behind) {
+            None => behind.is_empty().then_some(end),
+            Some(empty) => {
+                let next = end + empty;
+                let begins = |rest: &[u8]| from_line(rest).is_some();
+                let rest = usize::try_from(empty)
+                    .ok()
+                    .and_then(|empty| behind.get(empty..));
+                (next == len || rest.is_some_and(begins)).then_some(next)
             }
-            _ => None,
         };
         if let Some(next) = next {
             found.end = end;
@@ -263,13 +267,17 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
     }
     let next = next_message(window, found.blank)?;
     // The empty line before the next message or the end of the file.
-    let tail_at = next.saturating_sub(2).max(found.header);
-    let tail = window.at(tail_at, 2)?;
+    let tail_at = next.saturating_sub(3).max(found.header);
+    let tail = window.at(tail_at, 3)?;
     let tail = tail
-        .get(..usize::try_from(next - tail_at).unwrap_or(2))
+        .get(..usize::try_from(next - tail_at).unwrap_or(3))
         .unwrap_or(tail);
-    let parted = tail == b"\n\n" || (tail == b"\n" && next - 1 == found.header);
-    found.end = if parted { next - 1 } else { next };
+    let parting = match tail {
+        b"\n\r\n" | b"\r\n" => 2,
+        [.., b'\n', b'\n'] | b"\n" => 1,
+        _ => 0,
+    };
+    found.end = next - parting;
     // The empty line of a header without body parts it from the next message too.
     found.body = found.body.min(found.end);
     found.blank = found.blank.min(found.end);
@@ -349,22 +357,36 @@ fn finish_header(
     counted
 }
 
+/// The length of a line end that stands here.
+fn line_end(octets: &[u8]) -> Option<u64> {
+    match octets {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
+    }
+}
+
 /// The next `From ` line behind an empty line, or the end of the file.
 fn next_message(window: &mut Window<'_>, mut at: u64) -> Result<u64, Error> {
-    let finder = memmem::Finder::new(b"\n\nFrom ");
+    /// Octets from the end of the line before an empty one to the end of `From `, but one.
+    const SPLIT: usize = b"\n\r\nFrom".len();
+    let finder = memmem::Finder::new(b"\nFrom ");
     at = at.saturating_sub(1);
     loop {
         let len = window.len;
         let octets = window.at(at, WINDOW / 2)?;
-        let Some(hit) = finder.find(octets) else {
-            let passed = octets.len().saturating_sub(6) as u64;
+        let behind_empty = |hit: &usize| {
+            let before = octets.get(..*hit).unwrap_or_default();
+            before.ends_with(b"\n") || before.ends_with(b"\n\r")
+        };
+        let Some(hit) = finder.find_iter(octets).find(behind_empty) else {
             if at + octets.len() as u64 >= len {
                 return Ok(len);
             }
-            at += passed;
+            at += octets.len().saturating_sub(SPLIT) as u64;
             continue;
         };
-        let line = at + hit as u64 + 2;
+        let line = at + hit as u64 + 1;
         if from_line(window.at(line, FROM_LIMIT)?).is_some() {
             return Ok(line);
         }

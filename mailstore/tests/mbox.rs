@@ -1,0 +1,168 @@
+//! mbox files as other programs wrote them: their quoting, lengths, line ends, dates and state.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod common;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use common::{at, now, read};
+use mailstore::{AccountConfig, AppendOptions, FlagChange, Flags, Mailbox, Store};
+
+const FROM: &str = "From ann@example.org Thu Nov 12 13:14:15 2026\n";
+
+/// INBOX with this content.
+fn opened(root: &std::path::Path, content: &str) -> Arc<Mailbox> {
+    let file = root.join("INBOX");
+    fs::write(&file, content).unwrap();
+    let config = AccountConfig::mbox(root, file, "host");
+    let account = Store::new().account(&config).unwrap();
+    account.mailbox("INBOX", now()).unwrap()
+}
+
+fn contents(mailbox: &Mailbox) -> Vec<String> {
+    let view = mailbox.refresh(now()).unwrap();
+    let uids = view.messages().iter().map(|message| message.uid);
+    uids.map(|uid| String::from_utf8(read(mailbox, uid)).unwrap())
+        .collect()
+}
+
+#[test]
+fn every_kind_of_quoting_is_read_and_kept() {
+    let second = format!("{FROM}Subject: two\n\nend\n");
+    // What the file has, and what a reader is told.
+    let unquoted = "Hi\n\nFrom ann@example.org Thu Nov 12 13:14:15 2026\nbye\n";
+    let kinds = [
+        // mboxo and mboxrd
+        ("", "a\n>From b\nFrom c\n", "a\nFrom b\nFrom c\n"),
+        ("", "a\n>>From b\n>>>From c\n", "a\n>From b\n>>From c\n"),
+        ("", "a\n\nFrom here to there\n", "a\n\nFrom here to there\n"),
+        (
+            "",
+            " >From b\n>from c\n> From d\n",
+            " >From b\n>from c\n> From d\n",
+        ),
+        // mboxcl2, and mboxcl, whose quotes cannot be told from the sender's
+        ("Content-Length: 54\n", unquoted, unquoted),
+        ("Content-Length: 10\n", "a\n>From b\n", "a\n>From b\n"),
+        // A length that is not so.
+        ("Content-Length: 3\n", "a\n>From b\n", "a\nFrom b\n"),
+        ("Content-Length: 999999999999999999999\n", "a\n", "a\n"),
+        ("Content-Length: 18446744073709551615\n", "a\n", "a\n"),
+    ];
+    for (field, stored, told) in kinds {
+        let directory = tempfile::tempdir().unwrap();
+        let file = format!("{FROM}Subject: one\n{field}\n{stored}\n{second}");
+        let mailbox = opened(directory.path(), &file);
+        let one = format!("Subject: one\n\n{told}").replace('\n', "\r\n");
+        let two = "Subject: two\r\n\r\nend\r\n".to_owned();
+        assert_eq!(contents(&mailbox), [one.clone(), two.clone()], "{file}");
+        // The file is written anew, and the bodies are as they were.
+        mailbox
+            .set_flags(&[1], &FlagChange::add(Flags::SEEN), None, now())
+            .unwrap();
+        assert_eq!(contents(&mailbox), [one.clone(), two], "{file}");
+        let written = fs::read_to_string(directory.path().join("INBOX")).unwrap();
+        assert!(
+            written.contains(&format!("\n\n{stored}\n{FROM}")),
+            "{written}"
+        );
+        mailbox.expunge(&[2], now()).unwrap();
+        assert_eq!(contents(&mailbox), [one], "{file}");
+    }
+}
+
+#[test]
+fn what_comes_in_is_quoted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mailbox = opened(directory.path(), "");
+    let content = "Subject: x\r\n\r\nFrom a\r\n>From b\r\n>>From c\r\n From d\r\nfrom e\r\n\r\n\
+                   From ann@example.org Thu Nov 12 13:14:15 2026\r\n";
+    for _ in 0..2 {
+        let mut append = mailbox.append(now()).unwrap();
+        append.write(content.as_bytes()).unwrap();
+        append.commit(AppendOptions::at(at(1)), now()).unwrap();
+    }
+    assert_eq!(contents(&mailbox), [content, content]);
+    let written = fs::read_to_string(directory.path().join("INBOX")).unwrap();
+    let quoted = "\n\n>From a\n>>From b\n>>>From c\n From d\nfrom e\n\n>From ann@";
+    assert_eq!(written.matches(quoted).count(), 2, "{written}");
+}
+
+#[test]
+fn line_ends_of_other_systems() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = format!("{FROM}Subject: one\n\na\n\n{FROM}Subject: two\n\nb\n\n{FROM}A: three\n\n");
+    let mailbox = opened(directory.path(), &file.replace('\n', "\r\n"));
+    let told = contents(&mailbox);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], "Subject: one\r\n\r\na\r\n");
+    assert_eq!(told[1], "Subject: two\r\n\r\nb\r\n");
+    mailbox
+        .set_flags(&[1, 2], &FlagChange::add(Flags::FLAGGED), None, now())
+        .unwrap();
+    assert_eq!(contents(&mailbox), told);
+    mailbox.expunge(&[2], now()).unwrap();
+    assert_eq!(contents(&mailbox), [told[0].clone(), told[2].clone()]);
+}
+
+#[test]
+fn state_of_other_programs_is_taken_over() {
+    for field in ["X-IMAPbase", "X-IMAP", "x-imapBASE"] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = format!(
+            "{FROM}{field}: 1234567890 0000000042 Work Later\nStatus: RO\nX-Status: AF\n\
+             X-Keywords: Work\nX-UID: 17\nSubject: one\n\na\n\n\
+             {FROM}Status: O\nX-Keywords: Later Other   \nX-UID: 41\nSubject: two\n\nb\n\n\
+             {FROM}X-UID: 43\nSubject: a UID that was never given\n\nc\n"
+        );
+        let mailbox = opened(directory.path(), &file);
+        let view = mailbox.refresh(now()).unwrap();
+        assert_eq!(view.uid_validity, 1_234_567_890, "{field}");
+        let uids: Vec<u32> = view.messages().iter().map(|message| message.uid).collect();
+        assert_eq!(uids, [17, 41, 43]);
+        assert!(view.uid_next > 43);
+        let messages = view.messages();
+        assert_eq!(
+            messages[0].flags,
+            Flags::SEEN | Flags::ANSWERED | Flags::FLAGGED
+        );
+        assert_eq!(messages[1].flags, Flags::NONE);
+        assert_eq!(view.keywords(&messages[0]).collect::<Vec<_>>(), ["Work"]);
+        let mut names: Vec<&str> = view.keywords(&messages[1]).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["Later", "Other"]);
+        // None of it is part of a message.
+        assert!(contents(&mailbox)[0].starts_with("Subject: one\r\n\r\n"));
+    }
+}
+
+#[test]
+fn dates_of_real_files() {
+    let date = SystemTime::UNIX_EPOCH + Duration::from_secs(1_794_489_255);
+    for line in [
+        "ann@example.org Thu Nov 12 13:14:15 2026",
+        "ann@example.org  Thu Nov 12 13:14:15 2026",
+        "ann@example.org Thu Nov 12 13:14:15 2026 +0000",
+        "ann@example.org Thu Nov 12 13:14:15 UTC 2026",
+        "- Thu Nov 12 13:14:15 2026",
+        "\"a Mon b\"@example.org Thu Nov 12 13:14:15 2026",
+        "ann@example.org Thu, 12 Nov 2026 13:14:15 +0000",
+        "ann@example.org Thu Nov 12 13:14:15 2026 remote from relay",
+        "Thu Nov 12 13:14:15 2026",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = format!("From {line}\nA: b\n\nc\n\nFrom {line}\nA: d\n\ne\n");
+        let mailbox = opened(directory.path(), &file);
+        let view = mailbox.refresh(now()).unwrap();
+        let dates = view.messages().iter().map(|message| message.internal_date);
+        assert_eq!(dates.collect::<Vec<_>>(), [date, date], "{line}");
+    }
+}
