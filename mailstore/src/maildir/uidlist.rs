@@ -1,6 +1,6 @@
 //! `dovecot-uidlist` version 3: which base has which UID.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The list as it stands in the file.
 #[derive(Debug, Default)]
@@ -10,6 +10,8 @@ pub(crate) struct UidList {
     /// Header fields of others (the mailbox GUID among them), kept as they are.
     header: Vec<String>,
     records: HashMap<Box<[u8]>, Record>,
+    /// Bases that are gone and may have a line in the file still.
+    gone: HashSet<Box<[u8]>>,
     /// Whether lines may be added behind the file's end: it is ours to read and ends with a line end.
     pub(crate) appendable: bool,
     /// Lines in the file.
@@ -78,13 +80,14 @@ impl UidList {
                 Some((uid, fields, base)) if uid > last => {
                     last = uid;
                     list.uid_next = list.uid_next.max(uid.saturating_add(1));
-                    list.records.insert(
-                        base.into(),
-                        Record {
-                            uid,
-                            fields: fields.into(),
-                        },
-                    );
+                    let record = Record {
+                        uid,
+                        fields: fields.into(),
+                    };
+                    // The later one counts; the file is to have one alone.
+                    if list.records.insert(base.into(), record).is_some() {
+                        list.appendable = false;
+                    }
                 }
                 _ => list.appendable = false,
             }
@@ -92,10 +95,11 @@ impl UidList {
         Some(list)
     }
 
-    /// Lines that `parse` passes over, by their numbers, and why.
+    /// Lines that `parse` passes over or that take another's place, by their numbers, and why.
     pub(crate) fn problems(content: &[u8]) -> Vec<(usize, &'static str)> {
         let mut problems = Vec::new();
         let version_1 = content.starts_with(b"1 ");
+        let mut bases = HashSet::new();
         let mut last = 0;
         for (number, line) in content
             .split_inclusive(|&octet| octet == b'\n')
@@ -111,10 +115,9 @@ impl UidList {
                 Some(Some((uid, _, _))) if uid <= last => {
                     Some("its UID is not above the one before")
                 }
-                // A message that was once shown as gone may have another line: the later one counts.
-                Some(Some((uid, _, _))) => {
+                Some(Some((uid, _, base))) => {
                     last = uid;
-                    None
+                    (!bases.insert(base)).then_some("its message has another UID already")
                 }
             };
             problems.extend(problem.map(|problem| (number + 1, problem)));
@@ -176,19 +179,23 @@ impl UidList {
         let uid = self.uid_next;
         self.uid_next = uid.checked_add(1)?;
         write_record(uid, "", base, out);
-        self.records.insert(
-            base.into(),
-            Record {
-                uid,
-                fields: "".into(),
-            },
-        );
+        let record = Record {
+            uid,
+            fields: "".into(),
+        };
+        let had_one = self.records.insert(base.into(), record).is_some();
+        if had_one || self.gone.remove(base) {
+            // A message that was shown as gone is back: Dovecot takes two lines of one base for damage.
+            self.appendable = false;
+        }
         self.lines += 1;
         Some(uid)
     }
 
     pub(crate) fn forget(&mut self, base: &[u8]) {
-        self.records.remove(base);
+        if self.records.remove(base).is_some() {
+            self.gone.insert(base.into());
+        }
     }
 
     /// Whether most of the file's lines are of messages that are gone.
@@ -210,6 +217,7 @@ impl UidList {
             write_record(record.uid, &record.fields, base, &mut out);
         }
         self.lines = records.len();
+        self.gone.clear();
         self.appendable = true;
         out
     }
@@ -272,6 +280,25 @@ mod tests {
         let mut lines = Vec::new();
         assert_eq!(list.assign(b"x,S=1", &mut lines), Some(25022));
         assert_eq!(lines, b"25022 :x,S=1\n");
+    }
+
+    #[test]
+    fn a_base_has_one_line() {
+        let mut list = UidList::parse(b"3 V9 N9\n1 :a\n2 :b\n3 :c\n").unwrap();
+        let mut lines = Vec::new();
+        list.forget(b"a");
+        assert_eq!(list.assign(b"d", &mut lines), Some(9));
+        assert!(list.appendable);
+        assert_eq!(list.assign(b"a", &mut lines), Some(10));
+        assert!(!list.appendable);
+        assert_eq!(list.write(), b"3 V9 N11\n2 :b\n3 :c\n9 :d\n10 :a\n");
+        assert_eq!(list.assign(b"b", &mut lines), Some(11));
+        assert!(!list.appendable);
+        assert_eq!(list.write(), b"3 V9 N12\n3 :c\n9 :d\n10 :a\n11 :b\n");
+        let twice = b"3 V9 N9\n1 :a\n2 :b\n3 :a\n";
+        assert_eq!(UidList::problems(twice).len(), 1);
+        let list = UidList::parse(twice).unwrap();
+        assert_eq!((list.uid(b"a"), list.appendable), (Some(3), false));
     }
 
     #[test]
