@@ -203,6 +203,11 @@ fn what_cannot_be_read_is_told_and_left_out() {
     std::os::unix::fs::symlink("nowhere", folder.join("b.EML")).unwrap();
     std::fs::write(folder.join("sub/c.eml"), "A: c\n\nno line end").unwrap();
     std::fs::write(folder.join("notes.txt"), "no message").unwrap();
+    // Nobody will ever write to it, and nobody waits for that.
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(folder.join("d.eml"))
+        .status();
+    assert!(pipe.unwrap().success());
     let last = open(&account(&directory.path().join("last"), "maildir"));
     let done = run(
         Source::Files {
@@ -211,8 +216,10 @@ fn what_cannot_be_read_is_told_and_left_out() {
         },
         Target::Account(Arc::clone(&last)),
     );
-    assert_eq!(counts(&done), (2, 0, 1));
-    assert!(done.unread[0].what.ends_with("b.EML"));
+    assert_eq!(counts(&done), (2, 0, 2));
+    let mut unread: Vec<&str> = done.unread.iter().map(|one| one.what.as_str()).collect();
+    unread.sort_unstable();
+    assert!(unread[0].ends_with("b.EML") && unread[1].ends_with("d.eml"));
     assert_eq!(rows(&last, "sub")[0].0, b"A: c\r\n\r\nno line end");
 
     // A broken mbox among good ones.
@@ -234,6 +241,50 @@ fn what_cannot_be_read_is_told_and_left_out() {
     assert_eq!(counts(&done), (1, 0, 1));
     assert_eq!(done.unread[0].what, "bad");
     assert_eq!(rows(&last, "good").len(), 1);
+}
+
+#[test]
+fn names_that_are_the_greatest_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = open(&account(&directory.path().join("source"), "maildir"));
+    for row in sample() {
+        add(&source, "INBOX", &row);
+    }
+    let most = u64::MAX.to_string();
+    for (format, name) in [
+        (Foreign::Mh, most.clone()),
+        (Foreign::Eml, format!("{most}.eml")),
+    ] {
+        let path = directory.path().join(format!("{format:?}"));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join(&name), "A: theirs\r\n\r\nb\r\n").unwrap();
+        let transfer = Transfer {
+            source: Source::Account(Arc::clone(&source)),
+            target: Target::Files {
+                format,
+                path: path.clone(),
+            },
+            only: None,
+            into: None,
+            host: "host".to_owned(),
+        };
+        let done = transfer.run(&mut now, &mut |_| {});
+        let names = listing(&path).into_iter().filter(|(path, _, content)| {
+            !path.ends_with("posthaste-flags")
+                && !path.ends_with(".mh_sequences")
+                && !content.is_empty()
+        });
+        match format {
+            // No number is left behind it.
+            Foreign::Mh => {
+                let put = done.map_or(0, |done| done.copied);
+                assert_eq!((put, names.count()), (0, 1));
+            }
+            _ => assert_eq!((done.unwrap().copied, names.count()), (5, 6)),
+        }
+        let theirs = std::fs::read_to_string(path.join(&name)).unwrap();
+        assert_eq!(theirs, "A: theirs\r\n\r\nb\r\n");
+    }
 }
 
 #[test]

@@ -110,7 +110,11 @@ impl MhFolder {
         let _lock = DotLock::acquire(&self.durable, lock, &self.host, now)?;
         let locked = self.lock_sequences()?;
         let mut sequences = self.sequences()?;
-        let first = self.numbers()?.last().map_or(1, |last| last + 1);
+        let last = self.numbers()?.last().copied().unwrap_or(0);
+        // A name may be any number, and the ones behind it must be numbers too.
+        last.checked_add(messages.len() as u64 + 1)
+            .ok_or(Error::NoUidsLeft)?;
+        let first = last + 1;
         // Numbers that are free must have no flags of a message that had them before.
         sequences.forget_from(first);
         for ((_, flags, keywords), next) in messages.iter().zip(first..) {

@@ -204,9 +204,10 @@ impl OfFiles {
     fn put_eml(&self, files: &[(PathBuf, Flags, Vec<String>)]) -> Result<(), Error> {
         let last = self.files()?.into_iter().filter_map(|path| {
             let name = path.file_stem()?.to_str()?;
-            name.parse::<u64>().ok()
+            // A name of another program, of no order.
+            name.parse::<u64>().ok().filter(|number| *number < 1 << 62)
         });
-        let first = last.max().unwrap_or(0).saturating_add(1);
+        let first = last.max().unwrap_or(0) + 1;
         let names: Vec<String> = (first..)
             .take(files.len())
             .map(|number| format!("{number:06}.eml"))
