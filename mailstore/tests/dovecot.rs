@@ -543,7 +543,13 @@ fn at_the_same_time(format: &str) {
     }
     // The test may be where only its owner may look.
     let program = home.join("busy");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Copied by another process: while this one had it open to write, a child of another test could have it too, and
+    // what is open to be written cannot be run.
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     let is_root = std::fs::metadata(home).unwrap().uid() == 0;
     if is_root {
         give_away(home);

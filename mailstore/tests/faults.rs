@@ -105,6 +105,10 @@ fn run(account: &Account, facts: &mut Facts) {
             at(200),
         ));
     }
+    // The index's digests are written by it.
+    for digest in mailbox.digests(&uids.values().copied().collect::<Vec<_>>(), at(200)) {
+        facts.note(digest.map(drop));
+    }
     if let Some(uid) = uids.get("a2") {
         facts.must.retain(|name| name != "a2");
         match facts.note(mailbox.expunge(&[*uid], at(200))) {
@@ -228,6 +232,9 @@ fn each_fault(config: &AccountConfig) {
             let again = account.mailbox("INBOX", at(900)).unwrap().snapshot();
             let again: Vec<u32> = again.messages().iter().map(|message| message.uid).collect();
             assert_eq!(again, uids, "{config:?} {fail:?}");
+            // What is left of the index is right, or given up.
+            let found = account.verify("INBOX", at(900)).unwrap();
+            assert_eq!(found, [], "{config:?} {fail:?}");
         }
     }
 }

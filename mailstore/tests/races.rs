@@ -348,3 +348,105 @@ fn two_processes_write() {
         }
     }
 }
+
+/// What one reader was told last, against what it is told next.
+struct Told(Arc<mailstore::Snapshot>);
+
+impl Told {
+    fn next(&mut self, view: mailstore::Snapshot) {
+        let before = &self.0;
+        assert_eq!(view.uid_validity, before.uid_validity);
+        assert!(view.uid_next >= before.uid_next);
+        assert!(view.highest_modseq >= before.highest_modseq);
+        for message in view.messages() {
+            assert!(message.uid < view.uid_next);
+            assert!(message.modseq <= view.highest_modseq);
+            match before.message(message.uid) {
+                // Whoever asks for what is above the last UID or sequence that it knows is told of this one.
+                None => assert!(
+                    message.uid >= before.uid_next && message.modseq > before.highest_modseq,
+                    "UID {} of modseq {} was passed over",
+                    message.uid,
+                    message.modseq
+                ),
+                Some(known) if known.modseq == message.modseq => {
+                    assert_eq!(known.flags, message.flags);
+                }
+                Some(_) => assert!(message.modseq > before.highest_modseq),
+            }
+        }
+        self.0 = Arc::new(view);
+    }
+}
+
+#[test]
+fn no_uid_or_modseq_is_seen_before_a_smaller_one() {
+    const WRITERS: u64 = 3;
+    const EACH_WRITES: u64 = 12;
+    let directory = tempfile::tempdir().unwrap();
+    let memory = AccountConfig::memory(directory.path().join("memory"));
+    for config in configs(directory.path()).into_iter().chain([memory]) {
+        let store = Store::new();
+        let mailbox = inbox(&store.account(&config).unwrap());
+        let first = mailbox.refresh(now()).unwrap();
+        let told = || Mutex::new(Told(Arc::new(first.clone())));
+        let woken = Arc::new(told());
+        let _watch = mailbox.watch({
+            let (mailbox, woken) = (Arc::downgrade(&mailbox), Arc::clone(&woken));
+            move || {
+                let mut woken = woken.lock().unwrap();
+                let view = mailbox.upgrade().map(|mailbox| mailbox.snapshot());
+                view.into_iter().for_each(|view| woken.next(view));
+            }
+        });
+        let done = std::sync::atomic::AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let (store, config, done) = (&store, &config, &done);
+                scope.spawn(move || {
+                    let account = store.account(config).unwrap();
+                    let mailbox = inbox(&account);
+                    for n in 0..EACH_WRITES {
+                        let content = body(&format!("w{writer}-{n}"));
+                        if n % 3 == 0 {
+                            let id = DeliveryId {
+                                id: format!("w{writer}-{n}"),
+                                arrived: at(1),
+                                maybe_delivered: false,
+                            };
+                            let mut delivery = account.deliver("INBOX", id, now()).unwrap();
+                            delivery.write(&content).unwrap();
+                            delivery.commit(AppendOptions::at(at(2)), now()).unwrap();
+                            mailbox.refresh(now()).unwrap();
+                        } else {
+                            let mut append = mailbox.append(now()).unwrap();
+                            append.write(&content).unwrap();
+                            let appended = append.commit(AppendOptions::at(at(2)), now()).unwrap();
+                            let change = FlagChange::add(Flags::SEEN);
+                            let uids = [appended.uid];
+                            mailbox.set_flags(&uids, &change, None, now()).unwrap();
+                        }
+                    }
+                    done.fetch_add(1, std::sync::atomic::Ordering::Release);
+                });
+            }
+            for refreshes in [false, true] {
+                let (mailbox, done) = (&mailbox, &done);
+                let told = told();
+                scope.spawn(move || {
+                    let mut told = told.into_inner().unwrap();
+                    while done.load(std::sync::atomic::Ordering::Acquire) < WRITERS {
+                        if refreshes {
+                            told.next(mailbox.refresh(now()).unwrap());
+                        } else {
+                            told.next(mailbox.snapshot());
+                        }
+                        std::thread::yield_now();
+                    }
+                });
+            }
+        });
+        let view = mailbox.refresh(now()).unwrap();
+        assert_eq!(view.messages().len() as u64, WRITERS * EACH_WRITES);
+    }
+}
