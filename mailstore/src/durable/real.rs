@@ -28,7 +28,7 @@ impl Fs for RealFs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        // A pipe under a message's name must not be waited for: it cannot be read at a place, which is told.
+        // A pipe under a message's name must not be waited for: the caller sees that it is no file.
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
         let mut options = OpenOptions::new();
         let file = options.read(true).custom_flags(flags).open(path)?;

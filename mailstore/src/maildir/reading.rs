@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::keywords::KeywordFile;
 use super::uidlist::UidList;
 use super::{LIST_LIMIT, count_wire, name, path_of};
-use crate::durable::Durable;
+use crate::durable::{Durable, Kind};
 use crate::error::{Error, IoContext};
 use crate::flags::Flags;
 use crate::wire::{Extent, Form, Reader};
@@ -74,6 +74,13 @@ pub(crate) fn open_message(
 ) -> Result<(Reader, std::time::SystemTime), Error> {
     let file = durable.open(path)?;
     let stat = file.stat().at("stat", path)?;
+    if stat.kind != Kind::File {
+        return Err(Error::Corrupt {
+            path: path.to_owned(),
+            at: 0,
+            what: "it is no file",
+        });
+    }
     let size = count_wire(&*file, stat.len).at("read", path)?;
     let form = if size == stat.len {
         Form::Wire
