@@ -36,7 +36,8 @@ use regex_automata::meta::Regex;
 const REAL: &str = "/usr/bin/procmail";
 const SEED: u64 = 20_260_101;
 const PAIRS: u64 = 2_400;
-const WORKERS: u64 = 4;
+/// The real program sleeps until the second is over after it has written to an mbox.
+const WORKERS: u64 = 24;
 
 /// So many pairs there are at least, however slow the machine.
 const FEWEST: u64 = 2_000;
@@ -172,7 +173,7 @@ fn observe(by: &By<'_>, place: &Path, rc: &str, message: &str, unique: &Regex) -
 
 fn spawn(program: &str, work: &Path, sendmail: &str, message: &str) -> Output {
     let mut child = Command::new("timeout")
-        .args(["-k", "1", "6", program, "-a", "one"])
+        .args(["-k", "1", "60", program, "-a", "one"])
         .args(ASSIGNMENTS)
         .args([sendmail, "./rc"])
         .env_clear()

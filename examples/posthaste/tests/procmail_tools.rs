@@ -32,7 +32,7 @@ const MESSAGES: [&str; 7] = [
 ];
 
 /// Command lines of formail. `CAT` prints what each message is given.
-const FORMAIL: [&[&str]; 65] = [
+const FORMAIL: [&[&str]; 66] = [
     &[],
     &["-x", "Subject:"],
     &["-x", "X-N:"],
@@ -92,7 +92,8 @@ const FORMAIL: [&[&str]; 65] = [
     &["-Bs", "cat"],
     &["-qs", "cat"],
     &["-n", "-s", "cat"],
-    &["-l", "box", "-s", "true"],
+    &["-l", "box", "-s", "cat"],
+    &["-n", "2", "-s", "cat"],
     &["-D", "200", "cache"],
     &["-rD", "200", "cache"],
     &["-D", "20", "cache", "-s", "cat"],

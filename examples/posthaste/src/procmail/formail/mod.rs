@@ -98,7 +98,12 @@ impl Options {
                             .take_while(|byte| byte.is_ascii_digit())
                             .count();
                         let (count, more) = after.split_at(digits);
-                        options.children = number(count).unwrap_or(1);
+                        // The number may be a word of its own; what is none is a mistake.
+                        let next = match (digits, after) {
+                            (0, b"") => rest.next()?,
+                            _ => count,
+                        };
+                        options.children = number(next)?;
                         letters = more;
                     }
                     b'm' => {
@@ -207,6 +212,11 @@ pub(super) fn run(arguments: &[OsString]) -> u8 {
     for (index, message) in wanted.enumerate() {
         let mut out = Vec::new();
         let code = one(&options, message, &mut out);
+        if out.is_empty() && options.cache.is_some() {
+            // A duplicate.
+            worst = worst.max(code);
+            continue;
+        }
         let fed = match program.split_first() {
             None => io::stdout().write_all(&out).is_ok(),
             Some((name, words)) => {
@@ -249,10 +259,12 @@ fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
         };
         match duplicate::seen(file, *size, key.as_deref()) {
             Ok(true) => return 0,
+            // Where messages are split, what is new goes on instead.
+            Ok(false) if options.split.is_some() => {}
             Ok(false) => code = 1,
             Err(_) => return UNAVAILABLE,
         }
-        if options.changes.is_empty() {
+        if options.changes.is_empty() && options.split.is_none() {
             return code;
         }
     }
