@@ -163,7 +163,10 @@ mod tests {
         let octets = |octets: &'static [u8]| Content::Octets(Bytes::from_static(octets));
         assert_eq!(content("BODY[TEXT]<2.3>"), octets(b"xt\r"));
         assert_eq!(content("BODY[1]<1.9>"), octets(b"art"));
-        assert_eq!(item("RFC822.SIZE"), Some(FetchItem::Rfc822Size(51)));
+        assert_eq!(
+            item("RFC822.SIZE"),
+            Some(FetchItem::Rfc822Size(MESSAGE.len() as u64))
+        );
         assert_eq!(item("FLAGS"), None);
     }
 }
