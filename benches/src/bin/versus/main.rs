@@ -1,7 +1,7 @@
 //! Whole servers side by side, over sockets: posthaste, Postfix, Dovecot.
 //!
 //! Run as root on a machine with the Debian packages `postfix` and
-//! `dovecot-imapd`:
+//! `dovecot-imapd` and `dovecot-lmtpd`:
 //!
 //! ```text
 //! cargo build --release && cargo run --release -p posthaste-benches --bin versus
@@ -11,6 +11,7 @@
 //! turns. What the servers started is ended again.
 
 mod imap;
+mod lmtp;
 mod peers;
 
 use std::error::Error;
@@ -50,6 +51,32 @@ fn main() -> Result<()> {
     drop(postfix);
 
     let dovecot = Dovecot::start(&folder.path().join("dovecot"))?;
+    let mut alone = Vec::new();
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for round in 0..ROUNDS {
+        alone.push(lmtp::deliver(
+            &folder.path().join("alone"),
+            round,
+            MESSAGES,
+        )?);
+        ours.push(lmtp::send(posthaste.lmtp, MESSAGES)?);
+        theirs.push(lmtp::send(dovecot.lmtp, MESSAGES)?);
+    }
+    let what = format!(
+        "delivered to {} Maildirs, {OCTETS} octets, {} senders, messages/s",
+        lmtp::USERS,
+        lmtp::SENDERS
+    );
+    report(
+        &format!("{what}: mailstore by itself, and Dovecot by LMTP"),
+        &[("mailstore", &mut alone), ("Dovecot", &mut theirs)],
+    );
+    report(
+        &format!("{what}, by LMTP; posthaste answers when it is in the queue"),
+        &[("posthaste", &mut ours), ("Dovecot", &mut theirs)],
+    );
+
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
     imap::fill(posthaste.imap, "bench", FETCHED)?;

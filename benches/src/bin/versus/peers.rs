@@ -6,20 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Result;
+use crate::{Result, lmtp};
 
 pub(crate) struct Posthaste {
     child: Child,
     folder: PathBuf,
     pub(crate) smtp: u16,
     pub(crate) imap: u16,
+    pub(crate) lmtp: u16,
 }
 
 impl Posthaste {
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let program = std::env::current_exe()?.with_file_name("posthaste");
-        let (smtp, imap) = (free_port()?, free_port()?);
+        let (smtp, imap, lmtp) = (free_port()?, free_port()?, free_port()?);
         let config = folder.join("posthaste.toml");
         fs::write(
             &config,
@@ -29,6 +30,7 @@ impl Posthaste {
                  smtpd_client_connection_count_limit = 0\n\
                  mail_max_userip_connections = 0\nclient_limit = 8192\n\
                  listen_smtp = [\"127.0.0.1:{smtp}\"]\nlisten_imap = [\"127.0.0.1:{imap}\"]\n\
+                 listen_lmtp = [\"127.0.0.1:{lmtp}\"]\n\
                  listen_submission = []\nlisten_submissions = []\nlisten_imaps = []\n\
                  listen_pop3 = []\nlisten_pop3s = []\nlisten_managesieve = []\n\
                  smtpd_tls_security_level = \"none\"\nssl = \"no\"\n\
@@ -40,15 +42,18 @@ impl Posthaste {
             command.arg("--data").arg(folder).args(arguments);
             command
         };
-        let mut add = run(&["user", "add", "bench"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()?;
-        if let Some(stdin) = add.stdin.as_mut() {
-            std::io::Write::write_all(stdin, b"secret\n")?;
-        }
-        if !add.wait()?.success() {
-            return Err("posthaste user add failed".into());
+        let users = (0..lmtp::USERS).map(lmtp::user);
+        for user in users.chain(["bench".to_owned()]) {
+            let mut add = run(&["user", "add", &user])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()?;
+            if let Some(stdin) = add.stdin.as_mut() {
+                std::io::Write::write_all(stdin, b"secret\n")?;
+            }
+            if !add.wait()?.success() {
+                return Err("posthaste user add failed".into());
+            }
         }
         let child = run(&["serve"]).stdout(Stdio::null()).spawn()?;
         let posthaste = Self {
@@ -56,9 +61,11 @@ impl Posthaste {
             folder: folder.to_owned(),
             smtp,
             imap,
+            lmtp,
         };
         wait_for(smtp)?;
         wait_for(imap)?;
+        wait_for(lmtp)?;
         Ok(posthaste)
     }
 
@@ -147,11 +154,12 @@ impl Drop for Postfix {
 pub(crate) struct Dovecot {
     child: Child,
     pub(crate) imap: u16,
+    pub(crate) lmtp: u16,
 }
 
 impl Dovecot {
     pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let imap = free_port()?;
+        let (imap, lmtp) = (free_port()?, free_port()?);
         fs::create_dir_all(folder.join("mail"))?;
         let at = folder.display();
         run("chown", &["nobody:nogroup", &format!("{at}/mail")])?;
@@ -159,7 +167,7 @@ impl Dovecot {
         fs::write(
             &config,
             format!(
-                "base_dir = {at}/run\nlog_path = {at}/log\nprotocols = imap\nssl = no\n\
+                "base_dir = {at}/run\nlog_path = {at}/log\nprotocols = imap lmtp\nssl = no\n\
                  listen = 127.0.0.1\ndisable_plaintext_auth = no\nfirst_valid_uid = 1\n\
                  mail_location = maildir:{at}/mail/%u/Maildir\n\
                  mail_max_userip_connections = 0\ndefault_client_limit = 4096\n\
@@ -167,7 +175,9 @@ impl Dovecot {
                  userdb {{\n driver = static\n args = uid=nobody gid=nogroup home={at}/mail/%u\n}}\n\
                  service imap-login {{\n process_limit = 2048\n service_count = 0\n\
                  inet_listener imap {{\n port = {imap}\n }}\n}}\n\
-                 service imap {{\n process_limit = 4096\n}}\n"
+                 service imap {{\n process_limit = 4096\n}}\n\
+                 auth_username_format = %n\n\
+                 service lmtp {{\n inet_listener lmtp {{\n address = 127.0.0.1\n port = {lmtp}\n }}\n}}\n"
             ),
         )?;
         let child = Command::new("dovecot")
@@ -175,8 +185,9 @@ impl Dovecot {
             .arg("-c")
             .arg(&config)
             .spawn()?;
-        let dovecot = Self { child, imap };
+        let dovecot = Self { child, imap, lmtp };
         wait_for(imap)?;
+        wait_for(lmtp)?;
         Ok(dovecot)
     }
 
