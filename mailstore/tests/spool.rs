@@ -187,6 +187,32 @@ fn callers_share_and_each_is_told() {
     }
 }
 
+/// Each opening begins a segment, and what the log has too many of is copied together while the opening still reads.
+#[test]
+fn opened_again_and_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = SpoolConfig {
+        segment_octets: 4000,
+        ..SpoolConfig::new(directory.path())
+    };
+    let (spool, _) = Spool::open(config.clone()).unwrap();
+    let names: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
+    for name in &names {
+        accept(&spool, name, 300);
+    }
+    drop(spool);
+    for _ in 0..60 {
+        let (spool, pending) = Spool::open(config.clone()).unwrap();
+        for (pending, name) in pending.iter().zip(&names) {
+            assert_eq!(pending.envelope, name.as_bytes());
+            assert_eq!(content(&spool, pending.id), body(name, 300));
+        }
+        assert_eq!(pending.len(), names.len());
+    }
+    let segments = std::fs::read_dir(directory.path().join("log")).unwrap();
+    assert!(segments.count() < 40);
+}
+
 /// A message of the crash runs, each fact with the operations it lay between.
 #[derive(Clone, Debug, Default)]
 struct Known {

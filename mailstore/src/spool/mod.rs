@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 pub use id::{ParseQueueIdError, QueueId};
 pub use incoming::{Batch, Incoming};
 
-use crate::durable::{Durable, Fs, RealFs, read_full_at};
+use crate::durable::{Durable, File, Fs, RealFs, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::wire::{Extent, Form, Reader};
 use incoming::Job;
@@ -82,7 +82,7 @@ struct Inner {
     config: SpoolConfig,
     epoch: u32,
     /// Held locked as long as the spool is open.
-    _lock: Box<dyn crate::durable::File>,
+    _lock: Box<dyn File>,
     index: Mutex<Index>,
     queue: Mutex<Queue>,
     wake: Condvar,
@@ -206,14 +206,17 @@ impl Spool {
     /// # Errors
     /// [`Error::NoSuchQueueId`], or the disk fails.
     pub fn load(&self, id: QueueId) -> Result<Pending, Error> {
-        let entry = *lock(&self.inner.index)
-            .entries
-            .get(&id)
-            .ok_or(Error::NoSuchQueueId(id))?;
+        // Both under one lock: the log's thread may move the message, and end the segment that it was in.
+        let (entry, envelope, state) = {
+            let index = lock(&self.inner.index);
+            let entry = *index.entries.get(&id).ok_or(Error::NoSuchQueueId(id))?;
+            let place = |place| Octets::of(&index, place).ok_or(Error::NoSuchQueueId(id));
+            (entry, place(entry.envelope)?, place(entry.state)?)
+        };
         Ok(Pending {
             id,
-            envelope: self.inner.read(entry.envelope)?,
-            state: self.inner.read(entry.state)?,
+            envelope: envelope.read()?,
+            state: state.read()?,
             size: entry.size,
         })
     }
@@ -299,19 +302,36 @@ impl Inner {
     }
 
     fn read(&self, place: Place) -> Result<Vec<u8>, Error> {
-        let (file, path) = {
-            let index = lock(&self.index);
-            let Some(segment) = index.segments.get(&place.segment) else {
-                return Err(Error::Closed);
-            };
-            (Arc::clone(&segment.file), segment.path.clone())
-        };
-        let len = usize::try_from(place.len).unwrap_or_default();
+        let octets = Octets::of(&lock(&self.index), place);
+        octets.ok_or(Error::Closed)?.read()
+    }
+}
+
+/// Octets of a segment that can be read whatever becomes of it: a file that somebody has is not used again.
+struct Octets {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    place: Place,
+}
+
+impl Octets {
+    fn of(index: &Index, place: Place) -> Option<Self> {
+        let segment = index.segments.get(&place.segment)?;
+        Some(Self {
+            file: Arc::clone(&segment.file),
+            path: segment.path.clone(),
+            place,
+        })
+    }
+
+    fn read(&self) -> Result<Vec<u8>, Error> {
+        let (at, path) = (self.place.at, &self.path);
+        let len = usize::try_from(self.place.len).unwrap_or_default();
         let mut content = vec![0; len];
-        if read_full_at(&*file, &mut content, place.at).at("read", &path)? < len {
+        if read_full_at(&*self.file, &mut content, at).at("read", path)? < len {
             return Err(Error::Corrupt {
-                path,
-                at: place.at,
+                path: path.clone(),
+                at,
                 what: "the segment has been cut",
             });
         }
