@@ -460,12 +460,14 @@ impl Machine {
         let ran = self
             .run_program(&program, purpose, input, output, wait)
             .await?;
-        // The newline added at the end is written last, if at all.
-        self.last_size = if ran.input_written {
-            size
-        } else {
-            self.part(part).len()
-        };
+        if used == Use::Deliver {
+            // The newline added at the end is written last, if at all.
+            self.last_size = if ran.input_written {
+                size
+            } else {
+                self.part(part).len()
+            };
+        }
         let success = self.judge(&recipe, &program, &ran, wait, loud)?;
         match used {
             Use::Deliver => {

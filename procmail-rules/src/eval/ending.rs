@@ -99,8 +99,7 @@ impl Machine {
             return Ok(());
         }
         match end {
-            End::Delivered => self.log_abstract(),
-            End::HostMismatch => self.write_abstract(b"", self.last_size),
+            End::Delivered | End::HostMismatch => self.log_abstract(),
             End::Undelivered => {
                 let folder: &[u8] = match (self.detached, self.config.requeue) {
                     (true, _) => b"**Lost**",

@@ -108,7 +108,6 @@ impl Machine {
             }
             Command::Shell { text, .. } => self.trace_quoted(b"Executing", text)?,
         }
-        let size = input.len();
         let run = Run {
             command: program.command.clone(),
             purpose,
@@ -120,12 +119,6 @@ impl Machine {
         };
         let Reply::Ran(ran) = self.ask(Effect::Run(run)).await? else {
             return Ok(Ran::refused());
-        };
-        // The newline added at the end is written last, if at all.
-        self.last_size = if ran.input_written {
-            size
-        } else {
-            size.saturating_sub(1)
         };
         match ran.status {
             Status::NotStarted => self.log_quoted(b"Failed to execute", &program.name())?,
