@@ -7,6 +7,7 @@ mod header;
 mod reply;
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::{Command, Stdio};
@@ -204,6 +205,13 @@ pub(super) fn run(arguments: &[OsString]) -> u8 {
         .and_then(|text| text.parse::<usize>().ok())
         .unwrap_or(0);
     let messages = digest::split(&input, &options);
+    if let Some((_, file)) = &options.cache {
+        // It is there afterwards, even if there is no message.
+        let made = fs::OpenOptions::new().create(true).append(true).open(file);
+        if made.is_err() {
+            return UNAVAILABLE;
+        }
+    }
     let wanted = messages
         .into_iter()
         .skip(options.skip)
@@ -244,6 +252,13 @@ fn feed(name: &OsStr, words: &[OsString], serial: &str, message: &[u8]) -> bool 
     child.wait().is_ok_and(|status| status.success())
 }
 
+/// The `From ` line for a message that has none.
+fn from_line(header: &Header) -> Vec<u8> {
+    let sender = reply::sender(header, false);
+    let sender = sender.map_or_else(|| b"foo@bar".to_vec(), |found| found.0);
+    format::from_line(&sender, &date())
+}
+
 /// Treats one message.
 fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
     let (mut header, body) = Header::split(input);
@@ -269,6 +284,9 @@ fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
         }
     }
     if let Some(folder) = &options.abstract_folder {
+        if options.split.is_some() && !options.no_from && !header.has(b"From ") {
+            header.prepend(from_line(&header));
+        }
         let mut text = header.joined();
         let length = text.len();
         text.push(b'\n');
@@ -286,9 +304,7 @@ fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
         && !header.has(b"From ")
         && !edit::makes_from(options)
     {
-        let sender =
-            reply::sender(&header, false).map_or_else(|| b"foo@bar".to_vec(), |found| found.0);
-        header.prepend(format::from_line(&sender, &date()));
+        header.prepend(from_line(&header));
     }
     edit::apply(&mut header, options);
     if !known {
