@@ -17,14 +17,31 @@ use std::process::Command;
 use mail_parser::{MimeHeaders as _, PartType};
 use mime::{Headers, Kind, Structure};
 
-/// Where cargo has put the package.
-fn package() -> PathBuf {
+fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo must run");
-    let text = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Where cargo has put the package.
+fn package() -> PathBuf {
+    let version = cargo(&["-vV"]);
+    let host = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("cargo names its host");
+    // The packages of other platforms need not be on this machine.
+    let text = cargo(&[
+        "metadata",
+        "--format-version",
+        "1",
+        "--offline",
+        "--filter-platform",
+        host,
+    ]);
     let end = text
         .match_indices("/Cargo.toml\"")
         .find(|(at, _)| {
