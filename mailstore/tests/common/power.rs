@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::sim::{Line, Op, Part, Random, Sim, World};
 
-/// So many worlds, as 12 pending operations make, are all tried; of more, a sample.
-const ALL: usize = 1 << 12;
+/// So many worlds, as nine pending operations make that matter to each other, are all tried; of more, a sample.
+const ALL: usize = 1 << 9;
 const SAMPLE: usize = 256;
 /// Worlds in which writes are torn, for each moment.
 const TORN: usize = 12;

@@ -180,6 +180,14 @@ impl World {
 
     /// Forgets the files that no name leads to and none of `later` will, and tells worlds apart.
     pub fn settle(&mut self, later: impl Fn(u64) -> bool) -> u64 {
+        // What a lock is before it has its name matters to nobody.
+        let passing = |name: &OsString| {
+            let name = name.to_string_lossy();
+            name.starts_with('.') && name.ends_with(".lock") && !name.ends_with(".posthaste.lock")
+        };
+        for names in self.dirs.values_mut() {
+            names.retain(|name, _| !passing(name));
+        }
         let named: HashSet<u64> = self
             .dirs
             .values()
