@@ -1,0 +1,211 @@
+//! Peers that would use up memory, time or patience.
+
+use super::*;
+
+#[test]
+fn endless_lines_cost_nothing() {
+    let mut session = Session::new(Config::new("foo.com"));
+    for _ in 0..1000 {
+        session.feed(&[b'a'; 4096]);
+        assert!(session.input.len() <= 4096);
+    }
+    assert!(
+        session
+            .feed(b"\r\nNOOP\r\n")
+            .starts_with("500 5.5.2 Error: line too long\r\n250 ")
+    );
+
+    let config = Arc::new(ClientConfig::new("a.example").unwrap());
+    let mut client = Client::new(config, Instant::now());
+    let mut input = BytesMut::from(&[b'2'; 5000][..]);
+    let step = client.poll(&mut input, Instant::now());
+    assert_eq!(step, Err(ClientError::ReplyTooLong));
+}
+
+#[test]
+fn endless_replies_are_cut_off() {
+    let config = Arc::new(ClientConfig::new("a.example").unwrap());
+    let mut client = Client::new(config, Instant::now());
+    let mut input = BytesMut::new();
+    for _ in 0..100_000 {
+        input.extend_from_slice(b"220-a\r\n");
+        match client.poll(&mut input, Instant::now()) {
+            Ok(Step::NeedInput) => {}
+            Err(ClientError::ReplyTooLong) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("never cut off");
+}
+
+#[test]
+fn numbers_do_not_overflow() {
+    let mut session = Session::new(Config::new("foo.com"));
+    session.feed(b"EHLO a\r\n");
+    for size in [
+        "18446744073709551616",
+        "99999999999999999999999",
+        "-1",
+        "1e9",
+    ] {
+        let said = session.feed(format!("MAIL FROM:<a@b> SIZE={size}\r\n").as_bytes());
+        assert!(said.starts_with("501 "), "{said}");
+    }
+    let said = session.feed(b"MAIL FROM:<a@b> SIZE=18446744073709551615\r\n");
+    assert!(said.starts_with("552 "), "{said}");
+    session.feed(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1\r\nx");
+    session.feed(b"BDAT 18446744073709551615\r\n");
+    for _ in 0..20_000 {
+        session.feed(&[b'x'; 4096]);
+    }
+    assert!(session.payload.len() <= 50 << 20);
+    assert_eq!(session.count(|event| matches!(event, Event::Reset)), 1);
+}
+
+/// An octet a minute buys no more than the patience for one block.
+#[test]
+fn slow_drips_run_dry() {
+    let mut session = Session::new(Config::new("foo.com"));
+    session.feed(ENVELOPE);
+    let mut minutes = 0;
+    while !session.is_over() {
+        session.now += Duration::from_secs(60);
+        session.server.handle_timeout(session.now);
+        session.feed(b"x");
+        minutes += 1;
+        assert!(minutes < 10);
+    }
+    assert_eq!(session.error, Some(Error::Timeout));
+
+    let mut session = Session::new(Config::new("foo.com"));
+    let mut minutes = 0;
+    while !session.is_over() {
+        session.now += Duration::from_secs(60);
+        session.server.handle_timeout(session.now);
+        session.feed(b"N");
+        minutes += 1;
+        assert!(minutes < 10);
+    }
+}
+
+/// A sender at the least rate is never cut off.
+#[test]
+fn steady_senders_are_not_cut_off() {
+    let mut session = Session::new(Config::new("foo.com"));
+    session.feed(ENVELOPE);
+    for _ in 0..600 {
+        session.now += Duration::from_secs(2);
+        session.server.handle_timeout(session.now);
+        session.feed(&[b'x'; 1100]);
+    }
+    assert!(!session.is_over());
+}
+
+#[test]
+fn guessing_ends_the_connection() {
+    let mut config = Config::new("foo.com");
+    config.limits.errors = 5;
+    let mut session = Session::new(config);
+    let said = session.feed(&b"GET / HTTP/1.0\r\n".repeat(10));
+    assert_eq!(said.matches("502 ").count(), 5);
+    assert!(
+        said.ends_with("421 4.7.0 foo.com Error: too many errors\r\n"),
+        "{said}"
+    );
+    assert_eq!(session.error, Some(Error::TooManyErrors));
+}
+
+/// A peer that sends and never reads stops being read.
+#[test]
+fn unread_output_stops_the_input() {
+    let mut config = Config::new("foo.com");
+    config.limits.idle_commands = u32::MAX;
+    let mut session = Session::new(config);
+    session
+        .input
+        .extend_from_slice(&b"NOOP\r\n".repeat(100_000));
+    session.pump();
+    assert!(session.server.output().len() <= (64 << 10) + 512);
+    let step = session.server.poll(&mut session.input, session.now);
+    assert_eq!(step, Ok(Step::NeedDrain));
+}
+
+/// Every recipient of a broken connection is heard of once.
+#[test]
+fn nobody_is_forgotten() {
+    let script = "220 x\r\n250-x\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n";
+    for len in 30..=script.len() {
+        let mut config = ClientConfig::new("a.example").unwrap();
+        config.chunking = false;
+        let mut client = Client::new(Arc::new(config), Instant::now());
+        let mut input = BytesMut::from(&script.as_bytes()[..len]);
+        let mut fates = Vec::new();
+        client.handle_eof();
+        loop {
+            match client.poll(&mut input, Instant::now()) {
+                Ok(Step::Event(ClientEvent::Ready)) => {
+                    let address: smtp_proto::Address = "a@b".parse().unwrap();
+                    let rcpt = Rcpt::new(address.clone());
+                    client
+                        .begin(Mail::new(address), vec![rcpt.clone(), rcpt])
+                        .unwrap();
+                }
+                Ok(Step::Event(ClientEvent::PayloadWanted)) => client.end_payload().unwrap(),
+                Ok(Step::Event(ClientEvent::Recipient(recipient))) => {
+                    fates.push((recipient.index, recipient.status));
+                }
+                Ok(Step::Event(_)) => {}
+                Ok(Step::Closed) | Err(_) => break,
+                Ok(other) => panic!("{other:?}"),
+            }
+        }
+        fates.sort_by_key(|fate| fate.0);
+        let refused = len >= script.len() - 8;
+        let second = if refused {
+            Status::Bounced
+        } else {
+            Status::Deferred
+        };
+        assert_eq!(fates, [(0, Status::Deferred), (1, second)], "after {len}");
+    }
+}
+
+/// Lines of an AUTH exchange may have 12,288 octets (RFC 4954 §4), both ways.
+#[test]
+fn long_lines_of_auth() {
+    let strict = || {
+        let mut config = Config::new("foo.com");
+        config.extensions.auth = vec!["PLAIN".into()];
+        config.auth_needs_tls = false;
+        let mut session = Session::new(config);
+        session.feed(b"EHLO a\r\n");
+        session
+    };
+    // "AUTH PLAIN " and CRLF besides.
+    for (len, code) in [(12_276, "235"), (12_280, "500")] {
+        let line = format!("AUTH PLAIN {}\r\n", "A".repeat(len));
+        for piece in [1, 100, 20_000] {
+            let said = strict().feed_cut(line.as_bytes(), piece);
+            assert!(said.starts_with(code), "{len}: {said}");
+        }
+    }
+    // Another command of that length is none.
+    let line = format!("NOOP {}\r\n", "A".repeat(3000));
+    assert!(strict().feed(line.as_bytes()).starts_with("500 5.5.2 "));
+    // At the limit of command lines, and one octet above it.
+    let line = |len: usize| format!("NOOP {}\r\n", "A".repeat(len - 5));
+    assert!(strict().feed(line(2048).as_bytes()).starts_with("250 "));
+    assert!(strict().feed(line(2049).as_bytes()).starts_with("500 "));
+
+    let config = Arc::new({
+        let mut config = ClientConfig::new("a.example").unwrap();
+        config.auth_needs_tls = false;
+        config
+    });
+    let mut client = Client::new(config, Instant::now());
+    let mut input = BytesMut::from("220 x\r\n250-x\r\n250 AUTH PLAIN\r\n");
+    let step = client.poll(&mut input, Instant::now());
+    assert_eq!(step, Ok(Step::Event(ClientEvent::Ready)));
+    assert!(client.auth("PLAIN", Some(&[0; 9300])).is_err());
+    assert!(client.auth("PLAIN", Some(&[0; 9200])).is_ok());
+}
