@@ -1,279 +1,28 @@
-//! To other hosts, by SMTP.
+//! One transaction with one host.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use net::tls::{PeerName, TlsConnector, TlsError};
-use net::{Conn, ConnError, Resolver, ResolverError, Stream};
+use net::tls::PeerName;
+use net::{Conn, ConnError, Stream};
 use proto_core::sasl::{Credentials, Mechanism, SaslClient};
 use smtp_proto::{
-    Address, Body, Client, ClientConfig, ClientEvent, ForwardPath, Mail, Rcpt, Reply, ReversePath,
-    Status,
+    Address, Body, Client, ClientEvent, ForwardPath, Mail, Rcpt, Reply, ReversePath, Status,
 };
-use tokio::sync::Semaphore;
 
-use super::logins::Logins;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, Parcel, Recipients, RemoteAgent, Trouble};
 use crate::config::ClientTlsLevel;
-use crate::queue::{Envelope, OriginalRecipient, Queue, QueueId, Recipient};
-use crate::route::NextHop;
+use crate::queue::{OriginalRecipient, Recipient};
 use crate::store::MessageReader;
 
 /// How long a host may take to answer QUIT: one that does not would collect
 /// a socket for every message.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// How mail is sent out.
-#[derive(Debug, Clone)]
-pub struct RemoteConfig {
-    /// What the client machine is told.
-    pub client: Arc<ClientConfig>,
-    /// How far TLS is asked for.
-    pub tls: ClientTlsLevel,
-    /// The port of mail exchangers: 25.
-    pub port: u16,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// Addresses of one destination that are tried in one attempt.
-    pub address_limit: usize,
-    /// Connections to one destination at once.
-    pub destination_concurrency: usize,
-    /// Who to log in as, and where.
-    pub logins: Logins,
-}
-
-/// Sends to other hosts.
-pub struct RemoteAgent {
-    config: RemoteConfig,
-    resolver: Resolver,
-    any_certificate: TlsConnector,
-    verified: TlsConnector,
-    destinations: Mutex<HashMap<NextHop, Arc<Semaphore>>>,
-}
-
-/// What is sent in one attempt.
-struct Parcel<'a> {
-    queue: &'a dyn Queue,
-    id: &'a QueueId,
-    envelope: &'a Envelope,
-    size: u64,
-}
-
-/// Recipients still to be reached, by their place in the envelope.
-type Recipients = Vec<(usize, Recipient)>;
-
-/// Why one host took nothing.
-enum Trouble {
-    /// TLS could not be begun; in the clear it may work.
-    Tls(String),
-    /// Another host, or a later time, may do better.
-    Other(Failure),
-}
-
 impl RemoteAgent {
-    /// An agent that finds hosts through `resolver`.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(config: RemoteConfig, resolver: Resolver) -> Result<Self, TlsError> {
-        Ok(Self {
-            config,
-            resolver,
-            any_certificate: net::tls::opportunistic_connector()?,
-            verified: net::tls::verifying_connector()?,
-            destinations: Mutex::default(),
-        })
-    }
-
-    pub(super) async fn send(
-        &self,
-        queue: &dyn Queue,
-        id: &QueueId,
-        envelope: &Envelope,
-        size: u64,
-        destination: &NextHop,
-        recipients: Recipients,
-    ) -> Vec<(usize, Outcome)> {
-        let places = self.places(destination);
-        let place = places.acquire().await.ok();
-        let parcel = Parcel {
-            queue,
-            id,
-            envelope,
-            size,
-        };
-        let mut outcomes = Vec::new();
-        let mut left = recipients;
-        let mut last = Failure::new("4.4.1", format!("{destination}: no host could be reached"));
-        if parcel.needs_tls() && !destination.is_named_here() {
-            // RFC 8689 §4.2.1: the exchangers' names must have come by a way
-            // that nobody can meddle with, and plain DNS is none.
-            let reason = format!("{destination}: REQUIRETLS: its hosts cannot be told for sure");
-            let failure = Failure::new("5.7.10", reason);
-            let all = left.into_iter();
-            return all
-                .map(|(index, _)| (index, Outcome::Failed(failure.clone())))
-                .collect();
-        }
-        let hosts = match self.hosts(destination).await {
-            Ok(hosts) => hosts,
-            Err(outcome) => {
-                let all = left.into_iter();
-                return all.map(|(index, _)| (index, outcome.clone())).collect();
-            }
-        };
-        for (host, address) in hosts {
-            let login = self.config.logins.of(destination);
-            match self.try_host(&parcel, &host, address, &left, login).await {
-                Ok(answered) => {
-                    outcomes.extend(answered);
-                    left.clear();
-                    break;
-                }
-                Err(failure) => last = failure,
-            }
-        }
-        outcomes.extend(
-            left.into_iter()
-                .map(|(index, _)| (index, Outcome::Deferred(last.clone()))),
-        );
-        drop(place);
-        self.forget(destination, &places);
-        outcomes
-    }
-
-    /// The places of one destination; made when first used.
-    fn places(&self, destination: &NextHop) -> Arc<Semaphore> {
-        let mut destinations = self
-            .destinations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let limit = self.config.destination_concurrency.max(1);
-        let places = destinations
-            .entry(destination.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(limit)));
-        Arc::clone(places)
-    }
-
-    /// Drops a destination that nobody uses: the table holds only what is
-    /// being sent.
-    fn forget(&self, destination: &NextHop, places: &Arc<Semaphore>) {
-        let mut destinations = self
-            .destinations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if Arc::strong_count(places) <= 2 {
-            destinations.remove(destination);
-        }
-    }
-
-    /// Where to connect to, best first.
-    async fn hosts(&self, destination: &NextHop) -> Result<Vec<(String, SocketAddr)>, Outcome> {
-        let (names, port) = match destination {
-            NextHop::Domain(domain) if domain.starts_with('[') => {
-                (vec![domain.clone()], self.config.port)
-            }
-            NextHop::RelayHost {
-                host,
-                port,
-                mx: false,
-            } => (vec![host.clone()], *port),
-            NextHop::Domain(domain) => (self.exchanges(domain).await?, self.config.port),
-            NextHop::RelayHost { host, port, .. } => (self.exchanges(host).await?, *port),
-        };
-        // A domain's owner says where its mail goes, and may say: to you. What
-        // comes from here is trusted and would be sent again.
-        let by_dns = !matches!(destination, NextHop::RelayHost { mx: false, .. });
-        let mut itself = false;
-        let mut hosts = Vec::new();
-        let mut trouble = None;
-        for name in names {
-            let literal = name.trim_matches(['[', ']']);
-            let literal = literal.strip_prefix("IPv6:").unwrap_or(literal);
-            match self.resolver.addresses(literal).await {
-                Ok(addresses) => {
-                    for address in addresses {
-                        if by_dns && is_this_host(address) {
-                            itself = true;
-                        } else {
-                            hosts.push((name.clone(), SocketAddr::new(address, port)));
-                        }
-                    }
-                }
-                // One host that answers is enough; a temporary failure weighs
-                // more than one for good.
-                Err(error @ ResolverError::Temporary { .. }) => trouble = Some(error),
-                Err(error) => {
-                    trouble.get_or_insert(error);
-                }
-            }
-            if hosts.len() >= self.config.address_limit {
-                break;
-            }
-        }
-        hosts.truncate(self.config.address_limit.max(1));
-        match trouble {
-            Some(error) if hosts.is_empty() => Err(unresolved(&error)),
-            None if hosts.is_empty() && itself => {
-                let reason = format!("mail for {destination} loops back to myself");
-                Err(Outcome::Failed(Failure::new("5.4.6", reason)))
-            }
-            _ => Ok(hosts),
-        }
-    }
-
-    async fn exchanges(&self, domain: &str) -> Result<Vec<String>, Outcome> {
-        let found = self.resolver.exchanges(domain).await;
-        let exchanges = found.map_err(|error| unresolved(&error))?;
-        let own = self.config.client.hostname();
-        let mut names = Vec::new();
-        for exchange in exchanges {
-            // What is less preferred than this host would send it back here
-            // (RFC 5321 §5.1).
-            if exchange.host.eq_ignore_ascii_case(own) {
-                break;
-            }
-            names.push(exchange.host);
-        }
-        if names.is_empty() {
-            let reason = format!("mail for {domain} loops back to myself");
-            return Err(Outcome::Failed(Failure::new("5.4.6", reason)));
-        }
-        Ok(names)
-    }
-
-    async fn try_host(
-        &self,
-        parcel: &Parcel<'_>,
-        host: &str,
-        address: SocketAddr,
-        recipients: &Recipients,
-        login: Option<&Credentials>,
-    ) -> Result<Vec<(usize, Outcome)>, Failure> {
-        let level = match parcel.needs_tls() {
-            true => ClientTlsLevel::Verify,
-            false => self.config.tls,
-        };
-        let talk = |level| self.talk(parcel, host, address, recipients, level, login);
-        match talk(level).await {
-            Ok(answered) => Ok(answered),
-            Err(Trouble::Other(failure)) => Err(failure),
-            Err(Trouble::Tls(reason)) if level == ClientTlsLevel::May => {
-                tracing::info!(queue_id = %parcel.id, host, reason, "TLS failed, going on in the clear");
-                match talk(ClientTlsLevel::None).await {
-                    Ok(answered) => Ok(answered),
-                    Err(Trouble::Other(failure)) => Err(failure),
-                    Err(Trouble::Tls(reason)) => Err(Failure::new("4.7.5", reason)),
-                }
-            }
-            Err(Trouble::Tls(reason)) => Err(Failure::new("4.7.5", reason)),
-        }
-    }
-
     /// One connection, one transaction.
-    async fn talk(
+    pub(super) async fn talk(
         &self,
         parcel: &Parcel<'_>,
         host: &str,
@@ -306,14 +55,6 @@ impl RemoteAgent {
             begun: false,
         };
         talk.run(conn).await
-    }
-}
-
-impl Parcel<'_> {
-    /// Whether it must not go on in the clear, or to somebody else (RFC 8689).
-    /// A report may (§5).
-    fn needs_tls(&self) -> bool {
-        self.envelope.require_tls && !self.envelope.sender.is_empty()
     }
 }
 
@@ -582,63 +323,5 @@ impl Talk<'_> {
 
     fn host_fault(&self, error: &dyn std::fmt::Display) -> Trouble {
         Trouble::Other(Failure::new("4.3.5", format!("{}: {error}", self.host)))
-    }
-}
-
-/// Whether an address leads back to this host from within.
-fn is_this_host(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    address.is_loopback() || address.is_unspecified()
-}
-
-fn unresolved(error: &ResolverError) -> Outcome {
-    let failure = |code| Failure::new(code, error.to_string());
-    match error {
-        ResolverError::NotFound { .. } => Outcome::Failed(failure("5.1.2")),
-        ResolverError::NullMx { .. } => Outcome::Failed(failure("5.1.10")),
-        _ => Outcome::Deferred(failure("4.4.3")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn agent() -> RemoteAgent {
-        let config = RemoteConfig {
-            client: Arc::new(ClientConfig::new("mx.example.org").unwrap()),
-            tls: ClientTlsLevel::May,
-            port: 25,
-            connect_timeout: Duration::from_secs(1),
-            address_limit: 5,
-            destination_concurrency: 1,
-            logins: Logins::default(),
-        };
-        RemoteAgent::new(config, Resolver::system().unwrap()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_domain_does_not_send_mail_back_here() {
-        let agent = agent();
-        for literal in [
-            "[127.0.0.1]",
-            "[127.1.2.3]",
-            "[0.0.0.0]",
-            "[IPv6:::1]",
-            "[IPv6:::ffff:127.0.0.1]",
-        ] {
-            let hosts = agent.hosts(&NextHop::Domain(literal.into())).await;
-            let refused =
-                matches!(&hosts, Err(Outcome::Failed(failure)) if failure.code == "5.4.6");
-            assert!(refused, "{literal}: {hosts:?}");
-        }
-        let hosts = agent.hosts(&NextHop::Domain("[192.0.2.1]".into())).await;
-        assert_eq!(hosts.unwrap().len(), 1);
-        let relay = NextHop::RelayHost {
-            host: "127.0.0.1".into(),
-            port: 2525,
-            mx: false,
-        };
-        assert_eq!(agent.hosts(&relay).await.unwrap().len(), 1);
     }
 }
