@@ -14,6 +14,7 @@
 //! | [`View`], [`Change`] | a session's frozen sequence numbers, and the news it was not told yet |
 //! | [`Uids`] | a mailbox's messages, which its sessions' views share |
 //! | [`MailboxState`], [`MailboxList::matching`], [`FetchItem::of_message`] | answers to SELECT, STATUS, LIST, and FETCH of a message's octets |
+//! | `WholeMessage`, `Envelope::of_header`, `BodyStructure::of_part` | all that FETCH, SEARCH, SORT and THREAD want of a message, by the crate `mime`: with the feature of that name |
 //! | [`Program`], [`sort`], [`thread`], [`ListPattern::matches`] | SEARCH, SORT, THREAD and LIST, worked out without a store |
 //! | [`Extension`], [`Extensions`], [`Capability`] | what is offered |
 //!
@@ -127,6 +128,8 @@ mod types;
 mod view;
 mod wire;
 
+#[cfg(feature = "mime")]
+pub use algorithm::WholeMessage;
 pub use algorithm::{
     BaseSubject, Candidate, MailboxState, Need, Needle, Program, SearchError, SortFields,
     ThreadInput, Verdict, base_subject, header_fields, sort, thread,

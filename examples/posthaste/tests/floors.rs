@@ -12,7 +12,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("posthaste-mime", &[]),
     ("posthaste-smtp-proto", &["posthaste-proto-core"]),
     ("posthaste-pop3-proto", &["posthaste-proto-core"]),
-    ("posthaste-imap-proto", &["posthaste-proto-core"]),
+    (
+        "posthaste-imap-proto",
+        &["posthaste-proto-core", "posthaste-mime"],
+    ),
     (
         "posthaste-sieve",
         &["posthaste-proto-core", "posthaste-mime"],

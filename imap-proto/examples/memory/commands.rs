@@ -4,12 +4,10 @@ use std::time::SystemTime;
 
 use imap_proto::Flag::{Deleted, Seen};
 use imap_proto::{
-    Code, CommandBody, DateTime, Delimiter, Fetch, FetchItem, Mailbox, MailboxList, Message,
-    NumberSet, Program, Search, SequenceSet, StatusResponse, Store, StoreAction, Tag, Untagged,
-    Verdict, View, ViewOptions,
+    Code, CommandBody, DateTime, Delimiter, Fetch, Mailbox, MailboxList, Message, Search,
+    SequenceSet, StatusResponse, Store, StoreAction, Tag, Untagged, View, ViewOptions,
 };
 
-use super::message::Found;
 use super::store::{Folder, Folders, lock};
 use super::{ONE, Session};
 
@@ -34,9 +32,7 @@ pub(crate) fn no_mailbox() -> StatusResponse {
 }
 
 pub(crate) fn now() -> DateTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let seconds = since.map_or(0, |since| since.as_secs().cast_signed());
-    DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::EPOCH)
+    DateTime::from_system_time(SystemTime::now(), 0).unwrap_or(DateTime::EPOCH)
 }
 
 impl Session {
@@ -113,11 +109,6 @@ impl Selected {
         self.read = folder.log.len();
     }
 
-    fn named(&self, set: &SequenceSet, uid: bool) -> Result<Vec<Message>, StatusResponse> {
-        let named = self.view.resolve(set, uid);
-        named.map_err(|error| StatusResponse::bad(error.to_string()))
-    }
-
     fn act(&mut self, tag: &Tag, body: CommandBody, folders: &mut Folders) -> Answer {
         let folder = folders.get_mut(&self.mailbox).ok_or_else(no_mailbox)?;
         self.catch_up(folder);
@@ -141,13 +132,14 @@ impl Selected {
     fn fetch(&mut self, fetch: &Fetch, folder: &mut Folder) -> Answer {
         let attributes = fetch.answered(self.read_only);
         let mut data = Vec::new();
-        for message in self.named(&fetch.set, fetch.uid)? {
+        for message in self.view.resolve(&fetch.set, fetch.uid)? {
             if fetch.sets_seen() && !self.read_only {
                 folder.store(message.uid, StoreAction::Add, &[Seen]);
             }
             // One that is gone elsewhere the client hears of later.
             if let Some(mail) = folder.mails.get(&message.uid) {
-                let items = attributes.iter().filter_map(|one| mail.item(message, one));
+                let whole = mail.whole(message);
+                let items = attributes.iter().filter_map(|one| whole.item(one));
                 let (sequence, items) = (message.sequence, items.collect());
                 data.push(Untagged::Fetch { sequence, items });
             }
@@ -158,13 +150,10 @@ impl Selected {
 
     fn store(&mut self, store: &Store, folder: &mut Folder) -> Answer {
         let mut data = Vec::new();
-        for Message { sequence, uid } in self.named(&store.set, store.uid)? {
-            folder.store(uid, store.action, &store.flags);
-            if let (Some(mail), false) = (folder.mails.get(&uid), store.silent) {
-                let uid = Some(FetchItem::Uid(uid)).filter(|_| store.uid);
-                let flags = FetchItem::Flags(mail.flags.clone());
-                let items = uid.into_iter().chain([flags]).collect();
-                data.push(Untagged::Fetch { sequence, items });
+        for message in self.view.resolve(&store.set, store.uid)? {
+            folder.store(message.uid, store.action, &store.flags);
+            if let Some(mail) = folder.mails.get(&message.uid) {
+                data.extend(store.answer(message, mail.flags.clone(), None));
             }
         }
         self.read = folder.log.len(); // told here, or silent
@@ -172,23 +161,14 @@ impl Selected {
     }
 
     fn search(&mut self, search: &Search, tag: &Tag, folder: &Folder) -> Answer {
-        let (key, charset) = (&search.key, search.charset.as_ref());
-        let program = Program::new(key, charset, &self.view, now().timestamp());
-        let program = program.map_err(|error| error.status())?;
-        let mut found = self.named(&SequenceSet::all(), true)?;
-        // Everything is in memory: `Verdict::Needs` does not happen.
-        found.retain(|message| {
-            let mail = folder.mails.get(&message.uid);
-            mail.is_some_and(|mail| program.evaluate(&Found(*message, mail)) == Verdict::Match)
-        });
-        if let Some(saved) = search.saves(&found) {
-            self.view.save(saved);
-        }
-        done(Vec::from_iter(search.answer(tag, &found, false, None)))
+        let whole = |message: Message| Some(folder.mails.get(&message.uid)?.whole(message));
+        let now = now().timestamp();
+        let answer = self.view.search(search, tag, false, now, whole)?;
+        done(answer.into_iter().collect())
     }
 
     fn expunge(&self, set: &SequenceSet, folder: &mut Folder) -> Answer {
-        for Message { uid, .. } in self.named(set, true)? {
+        for Message { uid, .. } in self.view.resolve(set, true)? {
             let mail = folder.mails.get(&uid).filter(|_| !self.read_only);
             if mail.is_some_and(|mail| mail.flags.contains(&Deleted)) {
                 folder.remove(uid);
@@ -205,8 +185,8 @@ impl Selected {
         all: &mut Folders,
         moves: bool,
     ) -> Answer {
-        let named = self.named(set, uid)?;
-        let (mut source, mut destination) = (NumberSet::default(), NumberSet::default());
+        let named = self.view.resolve(set, uid)?;
+        let mut copied = Vec::new();
         for Message { uid, .. } in named {
             let from = all
                 .get(&self.mailbox)
@@ -214,22 +194,14 @@ impl Selected {
             let mail = from.cloned();
             let folder = all.get_mut(to).ok_or_else(no_mailbox)?;
             if let Some(mail) = mail {
-                source.insert(uid);
-                destination.insert(folder.add(mail));
+                copied.push((uid, folder.add(mail)));
             }
             if let Some(from) = all.get_mut(&self.mailbox).filter(|_| moves) {
                 from.remove(uid);
             }
         }
-        let uid_validity = ONE;
-        let code = Code::CopyUid {
-            uid_validity,
-            source,
-            destination,
-        };
         // RFC 6851 §4.3: of MOVE, ahead of the EXPUNGEs.
-        done(vec![Untagged::Status(
-            StatusResponse::ok("Copied").with(code),
-        )])
+        let told = |code| Untagged::Status(StatusResponse::ok("Copied").with(code));
+        done(Code::copied(ONE, copied).map(told).into_iter().collect())
     }
 }

@@ -10,11 +10,10 @@
 )]
 
 mod commands;
-mod message;
 mod store;
 
 use std::error::Error;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -120,11 +119,7 @@ impl Session {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let output = self.server.output();
-        while output.has_remaining() {
-            let count = self.socket.write(output.chunk())?;
-            output.advance(count);
-        }
+        std::io::copy(&mut self.server.output().reader(), &mut self.socket)?;
         Ok(())
     }
 

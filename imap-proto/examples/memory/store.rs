@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use imap_proto::{Change, DateTime, Flag, Mailbox, MailboxState, StoreAction};
+use imap_proto::{
+    Change, DateTime, Flag, Mailbox, MailboxState, Message, StoreAction, WholeMessage,
+};
 
 pub(crate) type Folders = BTreeMap<Mailbox, Folder>;
 
@@ -18,6 +20,13 @@ pub(crate) struct Mail {
     pub(crate) flags: Vec<Flag>,
     pub(crate) date: DateTime,
     pub(crate) octets: Bytes,
+}
+
+impl Mail {
+    /// All that FETCH and SEARCH want of it.
+    pub(crate) fn whole(&self, message: Message) -> WholeMessage<'_> {
+        WholeMessage::new(message, &self.flags, self.date, &self.octets)
+    }
 }
 
 #[derive(Default)]

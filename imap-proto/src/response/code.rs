@@ -175,6 +175,25 @@ plain_codes! {
 }
 
 impl Code {
+    /// COPYUID of these messages: of each its UID there and here, in the order
+    /// in which they were copied (RFC 4315 §3). `None` where none was.
+    #[must_use]
+    pub fn copied(
+        uid_validity: NonZeroU32,
+        uids: impl IntoIterator<Item = (NonZeroU32, NonZeroU32)>,
+    ) -> Option<Self> {
+        let mut uids: Vec<_> = uids.into_iter().collect();
+        // Sets ascend: the n-th of the one must be the n-th of the other.
+        uids.sort_unstable();
+        let source: NumberSet = uids.iter().map(|(from, _)| *from).collect();
+        let destination = uids.iter().map(|(_, to)| *to).collect();
+        (!source.is_empty()).then_some(Self::CopyUid {
+            uid_validity,
+            source,
+            destination,
+        })
+    }
+
     /// The code between `[` and `]`; both are taken.
     ///
     /// What is not understood is kept as [`Code::Other`].

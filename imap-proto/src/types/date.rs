@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use crate::cursor::{Cursor, Parsed};
 use crate::types::Chars;
@@ -238,6 +239,28 @@ impl DateTime {
         let part = |value: i64| u8::try_from(value).unwrap_or(0);
         let time = (part(time / 3600), part(time / 60 % 60), part(time % 60));
         Self::new(date, time, zone).ok()
+    }
+
+    /// The moment of a system's clock, as a clock in `zone` shows it; `None`
+    /// for years that IMAP cannot show.
+    #[must_use]
+    pub fn from_system_time(at: SystemTime, zone: i16) -> Option<Self> {
+        let seconds = match at.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_secs()).ok()?,
+            Err(before) => -i64::try_from(before.duration().as_secs()).ok()?,
+        };
+        Self::from_timestamp(seconds, zone)
+    }
+
+    /// The moment on a system's clock; `None` where that does not reach so far.
+    #[must_use]
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        let seconds = self.timestamp();
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        match seconds < 0 {
+            true => SystemTime::UNIX_EPOCH.checked_sub(distance),
+            false => SystemTime::UNIX_EPOCH.checked_add(distance),
+        }
     }
 
     /// Seconds since 1970-01-01 00:00 UTC.

@@ -14,7 +14,7 @@ pub use resync::{Resync, Resynced};
 use thiserror::Error;
 pub use uids::Uids;
 
-use crate::{EntryName, FetchItem, Flag, NumberSet, SequenceSet, Untagged};
+use crate::{EntryName, FetchItem, Flag, NumberSet, SequenceSet, StatusResponse, Untagged};
 
 /// What one client knows of its selected mailbox: sequence numbers frozen
 /// until it is told otherwise (RFC 9051 §2.3.1.2).
@@ -140,6 +140,13 @@ struct Wanted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("no message with that sequence number")]
 pub struct NoSuchMessage;
+
+/// What a server replies.
+impl From<NoSuchMessage> for StatusResponse {
+    fn from(error: NoSuchMessage) -> Self {
+        Self::bad(error.to_string())
+    }
+}
 
 impl View {
     /// The view of a mailbox that has these messages now.

@@ -45,6 +45,16 @@ fn run(program: &str, script: &str) {
     assert!(said.ends_with("done\n"), "{said}\n{errors}");
 }
 
+/// What README shows embedders is not to become a server of its own.
+#[test]
+fn the_example_is_short() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/memory");
+    let files = std::fs::read_dir(folder).unwrap();
+    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let lines: usize = texts.map(|text| text.lines().count()).sum();
+    assert!((100..500).contains(&lines), "{lines} lines");
+}
+
 #[test]
 fn imaplib() {
     run("python3", "imaplib_client.py");

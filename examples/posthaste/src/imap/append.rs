@@ -1,7 +1,7 @@
 //! APPEND: a message streams from the client into the store.
 
 use std::num::NonZeroU32;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use imap_proto::{Code, DateTime, NumberSet, Payload};
@@ -32,7 +32,8 @@ impl Session<'_> {
         let internal_date = payload
             .options
             .date
-            .map_or_else(SystemTime::now, system_time);
+            .and_then(DateTime::to_system_time)
+            .unwrap_or_else(SystemTime::now);
         self.appending = Some(Appending {
             appender,
             message: NewMessage {
@@ -83,15 +84,4 @@ impl Session<'_> {
         self.tell(conn, true)?;
         Ok(conn.machine().reply(done.0)?)
     }
-}
-
-fn system_time(date: DateTime) -> SystemTime {
-    let seconds = date.timestamp();
-    let distance = Duration::from_secs(seconds.unsigned_abs());
-    let moved = if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(distance)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(distance)
-    };
-    moved.unwrap_or_else(SystemTime::now)
 }

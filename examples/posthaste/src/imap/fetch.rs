@@ -28,6 +28,7 @@ struct Wanted<'a> {
     shows_flags: bool,
     rev1: bool,
 }
+
 impl Session<'_> {
     pub(super) async fn fetch(&mut self, fetch: &Fetch, conn: &mut Machine) -> Result<Done> {
         let rev1 = !conn.machine().is_enabled(Extension::Imap4Rev2);
@@ -260,6 +261,7 @@ async fn stream(
     }
     Ok(())
 }
+
 fn sets_seen(attribute: &FetchAttribute) -> bool {
     match attribute {
         FetchAttribute::Rfc822 | FetchAttribute::Rfc822Text => true,
@@ -267,11 +269,8 @@ fn sets_seen(attribute: &FetchAttribute) -> bool {
         _ => false,
     }
 }
+
 /// An INTERNALDATE, shown in UTC; nothing for years that IMAP cannot show.
 pub(super) fn date_time(at: SystemTime) -> Option<DateTime> {
-    let seconds = match at.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
-    };
-    DateTime::from_timestamp(seconds, 0)
+    DateTime::from_system_time(at, 0)
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use imap_proto::{
-    Address, Content, Envelope, FetchAttribute, FetchItem, IString, NString, SectionText,
+    Address, BodyStructure, Content, Envelope, FetchAttribute, FetchItem, IString, NString,
+    SectionText,
 };
 
-use super::loaded::{MADE_LIMIT, cut, mime_section};
-use super::structure::body_structure;
+use super::loaded::{MADE_LIMIT, cut};
 use crate::store::{Digest, Digested, StoreError, StoreResult};
 
 /// Whether the index has what this asks for.
@@ -56,7 +56,7 @@ pub(super) fn item(
         FetchAttribute::Section {
             section, partial, ..
         } => {
-            let fields = Bytes::from(mime_section(section).fields(digest.fields()));
+            let fields = Bytes::from(mime::Section::from(section).fields(digest.fields()));
             *made += fields.len() as u64;
             if *made > MADE_LIMIT {
                 return Err(StoreError::Limit("Too much is asked for at once"));
@@ -84,7 +84,7 @@ fn object_id(kind: u8, octets: [u8; 16]) -> IString {
     IString::lossy(text)
 }
 
-fn structure(digested: &Digested) -> StoreResult<imap_proto::BodyStructure> {
+fn structure(digested: &Digested) -> StoreResult<BodyStructure> {
     let digest = digested.digest();
     let broken = || StoreError::Storage("the index has no part tree".into());
     let structure = digest.structure().ok_or_else(broken)?;
@@ -93,7 +93,7 @@ fn structure(digested: &Digested) -> StoreResult<imap_proto::BodyStructure> {
         let found = inner.get(&span.start).copied().unwrap_or_default();
         envelope(digested, found)
     };
-    Ok(body_structure(structure.root(), &of))
+    Ok(BodyStructure::of_part(structure.root(), &of))
 }
 
 fn envelope(digested: &Digested, own: mailstore::Envelope<'_>) -> Envelope {

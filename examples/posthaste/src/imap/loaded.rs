@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
-use imap_proto::{Content, FetchAttribute, FetchItem, Partial, Section, SectionText};
+use imap_proto::{
+    BodyStructure, Content, Envelope, FetchAttribute, FetchItem, Partial, Section, SectionText,
+};
 use mime::{Encoding, Headers, Located, Scanner, Span, Structure};
 
-use super::envelope::envelope;
-use super::structure::body_structure;
 use crate::store::{Mailbox, MessageReader, StoreError, StoreResult};
 
 /// A message up to this size is looked at in memory; a larger one is scanned
@@ -222,7 +222,9 @@ impl Loaded {
         streamed: &mut Vec<Streamed>,
     ) -> StoreResult<FetchItem> {
         Ok(match attribute {
-            FetchAttribute::Envelope => FetchItem::Envelope(Box::new(envelope(self.header()))),
+            FetchAttribute::Envelope => {
+                FetchItem::Envelope(Box::new(Envelope::of_header(self.header())))
+            }
             FetchAttribute::Rfc822Size => FetchItem::Rfc822Size(self.size),
             FetchAttribute::Body => FetchItem::Body(self.body_structure()?),
             FetchAttribute::BodyStructure => FetchItem::BodyStructure(self.body_structure()?),
@@ -266,13 +268,13 @@ impl Loaded {
         })
     }
 
-    fn body_structure(&self) -> StoreResult<imap_proto::BodyStructure> {
+    fn body_structure(&self) -> StoreResult<BodyStructure> {
         let structure = self.structure()?;
         let inner = |span: Span| match &self.octets {
-            Octets::Whole(whole) => envelope(span.of(whole)),
-            _ => envelope(self.headers.get(&span.start).map_or(&[], |own| &own[..])),
+            Octets::Whole(whole) => Envelope::of_header(span.of(whole)),
+            _ => Envelope::of_header(self.headers.get(&span.start).map_or(&[], |own| &own[..])),
         };
-        Ok(body_structure(structure.root(), &inner))
+        Ok(BodyStructure::of_part(structure.root(), &inner))
     }
 
     fn section(
@@ -281,7 +283,7 @@ impl Loaded {
         partial: Option<Partial>,
         streamed: &mut Vec<Streamed>,
     ) -> StoreResult<Content> {
-        let wanted = mime_section(section);
+        let wanted = mime::Section::from(section);
         if let Octets::Header(header) = &self.octets {
             return Ok(Content::Octets(cut(
                 match section.text() {
@@ -364,25 +366,6 @@ impl Loaded {
         }
         Ok(Bytes::from(octets))
     }
-}
-
-pub(super) fn mime_section(section: &Section) -> mime::Section {
-    let names = |names: &[imap_proto::IString]| -> Vec<String> {
-        names
-            .iter()
-            .map(|name| name.to_text().into_owned())
-            .collect()
-    };
-    let part = section.part().iter().map(|step| step.get()).collect();
-    let text = match section.text() {
-        SectionText::Whole => mime::SectionText::All,
-        SectionText::Header => mime::SectionText::Header,
-        SectionText::HeaderFields(own) => mime::SectionText::HeaderFields(names(own)),
-        SectionText::HeaderFieldsNot(own) => mime::SectionText::HeaderFieldsNot(names(own)),
-        SectionText::Text => mime::SectionText::Text,
-        SectionText::Mime => mime::SectionText::Mime,
-    };
-    mime::Section::new(part, text)
 }
 
 /// What a partial fetch leaves of a text; behind its end that is nothing.

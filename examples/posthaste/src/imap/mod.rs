@@ -3,14 +3,12 @@
 //! A file per group of commands; this one is the loop and the states.
 
 mod append;
-mod envelope;
 mod fetch;
 mod indexed;
 mod loaded;
 mod mailboxes;
 mod search;
 mod selected;
-mod structure;
 mod transfer;
 
 use std::net::{IpAddr, SocketAddr};

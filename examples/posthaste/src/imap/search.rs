@@ -264,12 +264,7 @@ impl Candidate for Looked<'_> {
     fn sent_date(&self) -> Option<Option<Date>> {
         let header = self.fields("Date")?;
         let field = Headers::new(header).find("Date");
-        Some(field.and_then(|field| {
-            let civil = mime::Date::parse(field.raw_value())?.civil();
-            let year = u16::try_from(civil.year()).ok()?;
-            let month = u8::try_from(civil.month()).ok()?;
-            Date::new(year, month, u8::try_from(civil.day()).ok()?).ok()
-        }))
+        Some(field.and_then(|field| Date::of_field(field.raw_value())))
     }
 
     fn field_contains(&self, name: &[u8], needle: &Needle) -> Option<bool> {

@@ -1,8 +1,55 @@
 use std::num::NonZeroU32;
 
+use super::{Candidate, Program, SearchError, Verdict};
 use crate::{
-    ESearch, Mailbox, Message, MultiSearch, NumberSet, Search, SearchReturn, Sort, Tag, Untagged,
+    ESearch, Mailbox, Message, MultiSearch, NumberSet, Search, SearchReturn, SequenceSet, Sort,
+    Tag, Untagged, View,
 };
+
+impl View {
+    /// SEARCH whole, of messages that are at hand: what is found is answered
+    /// with, as [`Search::answer`] does, and saved where SAVE asks for it.
+    /// `now` is Unix time. A message that has no candidate is gone; one whose
+    /// verdict needs what its candidate has not does not match.
+    ///
+    /// # Errors
+    /// As [`Program::new`]; what was saved is lost where SAVE was asked for
+    /// (RFC 5182 §2.1).
+    pub fn search<C: Candidate>(
+        &mut self,
+        search: &Search,
+        tag: &Tag,
+        rev2: bool,
+        now: i64,
+        mut candidate: impl FnMut(Message) -> Option<C>,
+    ) -> Result<Option<Untagged>, SearchError> {
+        let charset = search.charset.as_ref();
+        let program = match Program::new(&search.key, charset, self, now) {
+            Ok(program) => program,
+            Err(error) => {
+                let options = search.return_options.as_ref();
+                if options.is_some_and(|options| options.save) {
+                    self.save(NumberSet::default());
+                }
+                return Err(error);
+            }
+        };
+        let (mut found, mut mod_seq) = (Vec::new(), None);
+        for message in self.resolve(&SequenceSet::all(), true)? {
+            let own = candidate(message);
+            let own = own.filter(|own| program.evaluate(own) == Verdict::Match);
+            if let Some(own) = own {
+                found.push(message);
+                mod_seq = mod_seq.max(Some(own.mod_seq()));
+            }
+        }
+        if let Some(saved) = search.saves(&found) {
+            self.save(saved);
+        }
+        let mod_seq = mod_seq.filter(|_| search.key.names_mod_seq());
+        Ok(search.answer(tag, &found, rev2, mod_seq))
+    }
+}
 
 impl Search {
     /// The response to a search that found these messages, ascending: SEARCH,

@@ -110,6 +110,13 @@ impl SearchError {
     }
 }
 
+/// [`SearchError::status`].
+impl From<SearchError> for StatusResponse {
+    fn from(error: SearchError) -> Self {
+        error.status()
+    }
+}
+
 /// What is looked for, made ready to be looked for often.
 #[derive(Debug, Clone)]
 pub struct Needle(Finder<'static>);

@@ -329,6 +329,19 @@ impl SearchKey {
         }
     }
 
+    /// Whether MODSEQ is in it: then the answer says the highest modification
+    /// sequence among what was found (RFC 7162 §3.1.5).
+    #[must_use]
+    pub fn names_mod_seq(&self) -> bool {
+        match self {
+            Self::ModSeq(_) => true,
+            Self::Not(key) | Self::Fuzzy(key) => key.names_mod_seq(),
+            Self::Or(keys) => keys.0.names_mod_seq() || keys.1.names_mod_seq(),
+            Self::And(keys) => keys.iter().any(Self::names_mod_seq),
+            _ => false,
+        }
+    }
+
     /// Whether a part of it is fuzzy, or a filter that may be.
     pub(in crate::command) fn may_be_fuzzy(&self) -> bool {
         match self {
