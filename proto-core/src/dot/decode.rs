@@ -158,9 +158,10 @@ impl DotDecoder {
                 [_, ..] if self.policy == BareNewline::Normalise => {
                     self.at_line_start = false;
                     read += found;
-                    if read == 0 {
-                        input.advance(1);
-                        self.taken += 1;
+                    // Nothing of the message stands before it; a dot that was taken away may.
+                    if kept == 0 && read == pending {
+                        input.advance(read + 1);
+                        self.taken += read as u64 + 1;
                         return DotStep::Chunk(Bytes::from_static(b"\r\n"));
                     }
                     break;

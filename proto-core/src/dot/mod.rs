@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn normalising_decoder() {
-        let wire = b"a\nb\rc\r\r\n.\n\n.\r\n\r\n.\r\n";
+        let wire = b".\na\nb\rc\r\r\n.\n\n.\r\n\r\n.\r\n";
         for piece in [1, 2, 3, 100] {
             let mut decoder = DotDecoder::new(BareNewline::Normalise);
             let (mut input, mut message) = (BytesMut::new(), Vec::new());
@@ -150,7 +150,7 @@ mod tests {
                 }
             }
             let message = String::from_utf8(message).unwrap();
-            assert_eq!(message, "a\r\nb\r\nc\r\n\r\n\r\n\r\n.\r\n\r\n");
+            assert_eq!(message, "\r\na\r\nb\r\nc\r\n\r\n\r\n\r\n.\r\n\r\n");
         }
     }
 
