@@ -14,10 +14,10 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use imap_proto::{
     Append, AppendData, AppendMessage, AppendOptions, CatenatePart, Client, ClientConfig,
-    ClientEvent, Command, Dialect, Error, Mailbox, Misuse, Output, Replaced, Response, Secret,
+    ClientEvent, Command, Dialect, Error, Mailbox, Misuse, Replaced, Response, Secret,
     SequenceNumber, Step, Ticket,
 };
-use proto_core::transcript::{Machine, Shown, Side, run, unescape};
+use proto_core::transcript::{self, Machine, Shown, Side, run, unescape};
 
 struct ClientMachine {
     client: Client,
@@ -86,25 +86,7 @@ impl Machine for ClientMachine {
         })
     }
 
-    fn output(&mut self) -> &mut Output {
-        self.client.output()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.client.poll_timeout()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.client.handle_timeout(now);
-    }
-
-    fn handle_eof(&mut self) {
-        self.client.handle_eof();
-    }
-
-    fn shutdown(&mut self) {
-        self.client.shutdown();
-    }
+    transcript::forward!(client);
 
     /// `NAME = COMMAND`, `NAME append MAILBOX SIZE`, `send OCTETS`,
     /// `NAME all MAILBOX MESSAGE [| MESSAGE …]`, where a message is a size, or

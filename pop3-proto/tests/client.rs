@@ -16,8 +16,8 @@ use pop3_proto::{
     MessageNumber, Opening, Reply, Server,
 };
 use proptest::prelude::*;
-use proto_core::transcript::{Machine, Shown, Side, run, unescape};
-use proto_core::{Misuse, Output, Secret, Step};
+use proto_core::transcript::{self, Machine, Shown, Side, run, unescape};
+use proto_core::{Misuse, Secret, Step};
 
 struct Host(Client);
 
@@ -78,21 +78,7 @@ impl Machine for Host {
             Err(error) => Err(error.to_string()),
         }
     }
-    fn output(&mut self) -> &mut Output {
-        self.0.output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn handle_eof(&mut self) {
-        self.0.handle_eof();
-    }
-    fn shutdown(&mut self) {
-        self.0.shutdown();
-    }
+    transcript::forward!(0);
     fn answer(&mut self, text: &str) -> Result<(), Misuse> {
         match text.split_once(' ').unwrap_or((text, "")) {
             ("tls", _) => self.0.tls_started(),

@@ -74,6 +74,33 @@ pub trait Machine {
     fn answer(&mut self, text: &str) -> Result<(), Misuse>;
 }
 
+/// The methods of [`Machine`] between `poll` and `answer`, for an adapter
+/// whose field of this name holds the machine: `forward!(server);`.
+#[doc(inline)]
+pub use crate::__forward as forward;
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __forward {
+    ($field:tt) => {
+        fn output(&mut self) -> &mut $crate::Output {
+            self.$field.output()
+        }
+        fn poll_timeout(&self) -> Option<::std::time::Instant> {
+            self.$field.poll_timeout()
+        }
+        fn handle_timeout(&mut self, now: ::std::time::Instant) {
+            self.$field.handle_timeout(now);
+        }
+        fn handle_eof(&mut self) {
+            self.$field.handle_eof();
+        }
+        fn shutdown(&mut self) {
+            self.$field.shutdown();
+        }
+    };
+}
+
 /// Plays `script` in every way of cutting; each time with a machine from `make`.
 ///
 /// # Panics

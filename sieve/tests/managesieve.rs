@@ -35,25 +35,7 @@ impl Machine for ServerSide {
         Ok(step.map(|event| Shown::Event(show(&event))))
     }
 
-    fn output(&mut self) -> &mut Output {
-        self.0.output()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-
-    fn handle_eof(&mut self) {
-        self.0.handle_eof();
-    }
-
-    fn shutdown(&mut self) {
-        self.0.shutdown();
-    }
+    transcript::forward!(0);
 
     fn answer(&mut self, text: &str) -> Result<(), Misuse> {
         let server = &mut self.0;
@@ -128,25 +110,7 @@ impl Machine for ClientSide {
         }))
     }
 
-    fn output(&mut self) -> &mut Output {
-        self.0.output()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-
-    fn handle_eof(&mut self) {
-        self.0.handle_eof();
-    }
-
-    fn shutdown(&mut self) {
-        self.0.shutdown();
-    }
+    transcript::forward!(0);
 
     fn answer(&mut self, text: &str) -> Result<(), Misuse> {
         let client = &mut self.0;

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use imap_proto::{
-    Annotation, CatenatePart, Config, Dialect, Event, FetchItem, IString, Misuse, Output, Response,
+    Annotation, CatenatePart, Config, Dialect, Event, FetchItem, IString, Misuse, Response,
     SequenceNumber, Server, StatusKind, StatusResponse, Step, Untagged,
 };
-use proto_core::transcript::{Machine, Shown, unescape};
+use proto_core::transcript::{self, Machine, Shown, unescape};
 
 pub struct ServerMachine(pub Server);
 
@@ -95,25 +95,7 @@ impl Machine for ServerMachine {
         Ok(step.map(show))
     }
 
-    fn output(&mut self) -> &mut Output {
-        self.0.output()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-
-    fn handle_eof(&mut self) {
-        self.0.handle_eof();
-    }
-
-    fn shutdown(&mut self) {
-        self.0.shutdown();
-    }
+    transcript::forward!(0);
 
     /// `ok TEXT`, `no TEXT`, `bad TEXT`, `* DATA`, `accept`, `challenge TEXT`,
     /// `tls`, `send OCTETS`. In `* DATA` a literal `{n-}` at the end of a

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use pop3_proto::{Event, Maildrop, Rejected, Reply, ResponseCode, Retrieve, Server};
-use proto_core::transcript::{Machine, Shown, unescape};
-use proto_core::{Misuse, Output, Step};
+use proto_core::transcript::{self, Machine, Shown, unescape};
+use proto_core::{Misuse, Step};
 
 /// The maildrop of RFC 1939's examples: 120 and 200 octets.
 pub(crate) fn maildrop() -> Maildrop {
@@ -59,21 +59,7 @@ impl Machine for Host {
             Err(error) => Err(error.to_string()),
         }
     }
-    fn output(&mut self) -> &mut Output {
-        self.0.output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn handle_eof(&mut self) {
-        self.0.handle_eof();
-    }
-    fn shutdown(&mut self) {
-        self.0.shutdown();
-    }
+    transcript::forward!(0);
     /// `open`, `+OK text`, `-ERR text`, `challenge text`, `tls`, `accept`,
     /// `payload text`, `end`, `message text` (accept, all of it, end), `abort`.
     fn answer(&mut self, text: &str) -> Result<(), Misuse> {

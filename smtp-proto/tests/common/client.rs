@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use proto_core::transcript::{Machine, Shown, Side, run, unescape};
-use smtp_proto::{Client, ClientConfig, ClientEvent, Command, Lenient, Misuse, Output, Step};
+use proto_core::transcript::{self, Machine, Shown, Side, run, unescape};
+use smtp_proto::{Client, ClientConfig, ClientEvent, Command, Lenient, Misuse, Step};
 
 struct Host {
     client: Client,
@@ -18,21 +18,7 @@ impl Machine for Host {
             Err(error) => Err(error.to_string()),
         }
     }
-    fn output(&mut self) -> &mut Output {
-        self.client.output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.client.poll_timeout()
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        self.client.handle_timeout(now);
-    }
-    fn handle_eof(&mut self) {
-        self.client.handle_eof();
-    }
-    fn shutdown(&mut self) {
-        self.client.shutdown();
-    }
+    transcript::forward!(client);
     fn answer(&mut self, text: &str) -> Result<(), Misuse> {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         match verb {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use proto_core::transcript::{Machine, Shown, Side, run};
-use smtp_proto::{BareNewline, Config, Event, FutureRelease, Misuse, Output, Reply, Server, Step};
+use proto_core::transcript::{self, Machine, Shown, Side, run};
+use smtp_proto::{BareNewline, Config, Event, FutureRelease, Misuse, Reply, Server, Step};
 
 pub(crate) struct Host {
     server: Server,
@@ -18,21 +18,7 @@ impl Machine for Host {
             Err(error) => Err(error.to_string()),
         }
     }
-    fn output(&mut self) -> &mut Output {
-        self.server.output()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.server.poll_timeout()
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        self.server.handle_timeout(now);
-    }
-    fn handle_eof(&mut self) {
-        self.server.handle_eof();
-    }
-    fn shutdown(&mut self) {
-        self.server.shutdown();
-    }
+    transcript::forward!(server);
     fn answer(&mut self, text: &str) -> Result<(), Misuse> {
         match text.split_once(' ').unwrap_or((text, "")) {
             ("accept", _) => self.server.accept_payload(),
