@@ -143,30 +143,3 @@ fn ask(client: &mut Client, commands: u8) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    fn replay(name: &str, target: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("corpus")
-            .join(name);
-        let mut count = 0;
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            target(&std::fs::read(entry.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "no corpus in {}", folder.display());
-    }
-
-    #[test]
-    fn server() {
-        replay("pop3_server", super::server);
-    }
-
-    #[test]
-    fn client() {
-        replay("pop3_client", super::client);
-    }
-}

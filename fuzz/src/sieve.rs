@@ -151,29 +151,3 @@ pub fn managesieve_client(data: &[u8]) {
 fn start() -> std::time::Instant {
     std::time::Instant::now()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn replay(name: &str, target: fn(&[u8])) {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("corpus")
-            .join(name);
-        let mut count = 0;
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            target(&std::fs::read(entry.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "no corpus in {}", folder.display());
-    }
-
-    #[test]
-    fn corpus() {
-        replay("sieve_script", script);
-        replay("sieve_evaluation", evaluation);
-        replay("sieve_compiled", compiled);
-        replay("managesieve_server", managesieve_server);
-        replay("managesieve_client", managesieve_client);
-    }
-}
