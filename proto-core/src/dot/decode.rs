@@ -1,7 +1,9 @@
+use std::ops::Range;
+
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 
-use super::scan::{BLOCK, plain_prefix};
+use super::scan::{AHEAD, BLOCK, dotted_prefix, plain_prefix};
 
 /// The smallest chunk limit that makes progress: `.` CR LF and one more.
 const MIN_CHUNK: usize = 4;
@@ -118,21 +120,29 @@ impl DotDecoder {
                 }
                 self.at_line_start = false;
             }
-            let mut window = input.get(read..limit).unwrap_or_default();
             if read >= by_line {
                 // A block is judged by what is behind it too, which may be behind the limit.
-                let ahead = input.len().min(limit + 2);
-                let plain = plain_prefix(input.get(read..ahead).unwrap_or_default());
-                if let Some(before) = plain.checked_sub(1) {
-                    self.at_line_start = window.get(before) == Some(&b'\n');
+                let ahead = |by: usize| input.len().min(limit + by);
+                let plain = plain_prefix(input.get(read..ahead(2)).unwrap_or_default());
+                if plain > 0 {
                     read += plain;
-                    window = window.get(plain..).unwrap_or_default();
+                    self.at_line_start = input.get(read - 1) == Some(&b'\n');
+                    if self.at_line_start {
+                        continue;
+                    }
                 }
-                by_line = read + BLOCK;
-                if self.at_line_start && window.first() == Some(&b'.') {
+                let dotted = dotted_prefix(input.get(read..ahead(AHEAD)).unwrap_or_default());
+                if dotted > 0 {
+                    kept = close_up(input, kept, pending, read);
+                    kept = unstuff(input, kept, read..read + dotted);
+                    read += dotted;
+                    pending = read;
+                    self.at_line_start = input.get(read - 1) == Some(&b'\n');
                     continue;
                 }
+                by_line = read + BLOCK;
             }
+            let window = input.get(read..limit).unwrap_or_default();
             let Some(found) = memchr2(b'\r', b'\n', window) else {
                 if !window.is_empty() {
                     self.at_line_start = false;
@@ -214,6 +224,72 @@ impl DotDecoder {
             self.fault = Some(DotFault { octet, at });
         }
     }
+}
+
+/// Moves `text` down to `kept` without the dots that its lines begin with, but
+/// for one that itself begins with; answers the new end of what is kept.
+///
+/// Its lines all end in CRLF, and none ends the data.
+fn unstuff(input: &mut [u8], mut kept: usize, text: Range<usize>) -> usize {
+    let mut before = 0;
+    let mut at = text.start;
+    while let Some(word) = input
+        .get(at..text.end)
+        .and_then(|rest| rest.first_chunk::<WORD>())
+    {
+        let word = *word;
+        // What is written was read: `kept` is never behind `at`.
+        let Some(target) = input
+            .get_mut(kept..)
+            .and_then(|rest| rest.first_chunk_mut())
+        else {
+            break;
+        };
+        kept += if before != b'\n' && !has_lf(word) {
+            // Nothing in it can follow a LF.
+            *target = word;
+            before = word[WORD - 1];
+            WORD
+        } else {
+            squeeze(target, word, &mut before)
+        };
+        at += WORD;
+    }
+    for at in at..text.end {
+        let octet = input.get(at).copied().unwrap_or_default();
+        if let Some(slot) = input.get_mut(kept) {
+            *slot = octet;
+        }
+        kept += usize::from((octet != b'.') | (before != b'\n'));
+        before = octet;
+    }
+    kept
+}
+
+/// Octets that are moved at once.
+const WORD: usize = 8;
+
+/// Writes `word` without the dots that follow a LF; answers how much that is.
+fn squeeze(target: &mut [u8; WORD], word: [u8; WORD], before: &mut u8) -> usize {
+    let mut kept = 0;
+    for octet in word {
+        // No branch, which could not be foreseen: a dot that is not kept is
+        // overwritten.
+        if let Some(slot) = target.get_mut(kept % WORD) {
+            *slot = octet;
+        }
+        kept += usize::from((octet != b'.') | (*before != b'\n'));
+        *before = octet;
+    }
+    kept
+}
+
+/// Whether one of the octets is a LF, by the carry of a subtraction.
+fn has_lf(word: [u8; WORD]) -> bool {
+    const LOW: u64 = u64::from_ne_bytes([1; WORD]);
+    const HIGH: u64 = u64::from_ne_bytes([128; WORD]);
+    let zero_for_lf = u64::from_ne_bytes(word) ^ (LOW * b'\n' as u64);
+    zero_for_lf.wrapping_sub(LOW) & !zero_for_lf & HIGH != 0
 }
 
 /// Moves `pending..read` down to `kept`; answers the new end of what is kept.

@@ -135,6 +135,55 @@ mod tests {
         }
     }
 
+    /// Nor where every line has a dot to be taken away, wherever it is cut.
+    #[test]
+    fn nothing_hides_among_dots() {
+        for line in [
+            "..a\r\n",
+            ".\u{1}\r\n",
+            "..\r\n",
+            "....\r\n",
+            ".123456789abcdef\r\n",
+        ] {
+            for special in [
+                "\r\n.\r\n",
+                "\r",
+                "\n",
+                "\0",
+                "\r\n.\n",
+                "\n.\r\n",
+                ".",
+                "\r\n.",
+            ] {
+                for at in (0..90).chain(120..150) {
+                    let mut wire = line.repeat(300 / line.len()).into_bytes();
+                    wire.splice(at..at, special.bytes());
+                    wire.extend_from_slice(b"\r\n.\r\nREST");
+                    let expected = reference(&wire);
+                    for (piece, max) in [(100_000, 65_536), (64 + at, 65_536), (70, 67), (3, 80)] {
+                        let got = decode(&wire, piece, max);
+                        assert_eq!(got, expected, "{line:?} {special:?} at {at}, {piece}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every place where the octets at hand, or a chunk, may end.
+    #[test]
+    fn cuts_among_dots_do_not_matter() {
+        let wire = format!("{}.\r\nREST", "..a\r\n..\r\nb\r\n".repeat(30)).into_bytes();
+        let expected = reference(&wire);
+        for cut in 1..wire.len() {
+            assert_eq!(decode(&wire, cut, 65_536), expected, "cut at {cut}");
+            assert_eq!(
+                decode(&wire, 100_000, cut.max(4)),
+                expected,
+                "chunks of {cut}"
+            );
+        }
+    }
+
     #[test]
     fn normalising_decoder() {
         let wire = b".\na\nb\rc\r\r\n.\n\n.\r\n\r\n.\r\n";
@@ -181,6 +230,7 @@ mod tests {
                 prop::sample::select(vec![
                     "0123456789012345678901234567890123456789012345678901234567890123",
                     "word", "\r\n", "\r\n.", "\r\n..", "\n", "\r", "\0", "\n.", "\r.", "x",
+                    "\r\n..\r\n..a\r\n.b\r\n..c\r\n..d\r\n..e\r\n..f\r\n..g\r\n..h\r\n..i\r\n..j\r\n..k\r\n..",
                 ]),
                 0..40,
             ),
