@@ -1,4 +1,7 @@
 //! The syntax tree: what was written, before any meaning (RFC 5228 §8.2).
+//!
+//! Commands, tests and arguments each lie in one list in the order of the source, so that a script of any size takes
+//! the same few lists; [`Command`], [`Test`] and the iterators over them are places in those lists.
 
 use std::borrow::Cow;
 
@@ -7,42 +10,72 @@ use crate::position::Span;
 /// A whole script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree<'s> {
-    /// Its commands in order.
-    pub commands: Vec<Command<'s>>,
+    /// Each before those of its block.
+    pub(crate) commands: Vec<CommandNode<'s>>,
+    /// Each before those inside of it.
+    pub(crate) tests: Vec<TestNode<'s>>,
+    pub(crate) arguments: Vec<Argument<'s>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandNode<'s> {
+    pub(crate) name: Identifier<'s>,
+    pub(crate) inner: Inner,
+    pub(crate) has_block: bool,
+    /// The command behind this one and its block.
+    pub(crate) next: usize,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TestNode<'s> {
+    pub(crate) name: Identifier<'s>,
+    pub(crate) inner: Inner,
+    pub(crate) span: Span,
+}
+
+/// What stands behind a name: places in the lists of arguments and of tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inner {
+    pub(crate) arguments: (usize, usize),
+    pub(crate) tests: (usize, usize),
 }
 
 /// A command with its arguments and, for control structures, its block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command<'s> {
-    /// The command's name as written; names are case-insensitive.
-    pub name: Identifier<'s>,
-    /// Tags and positional arguments in order.
-    pub arguments: Vec<Argument<'s>>,
-    /// The test or list of tests that follows the arguments.
-    pub tests: Vec<Test<'s>>,
-    /// The commands between braces.
-    pub block: Option<Vec<Command<'s>>>,
-    /// From the name to the semicolon or closing brace.
-    pub span: Span,
+#[derive(Clone, Copy, Debug)]
+pub struct Command<'t> {
+    tree: &'t Tree<'t>,
+    node: &'t CommandNode<'t>,
+    at: usize,
 }
 
 /// A test with its arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Test<'s> {
-    /// The test's name as written.
-    pub name: Identifier<'s>,
-    /// Tags and positional arguments in order.
-    pub arguments: Vec<Argument<'s>>,
-    /// The test or list of tests that follows the arguments.
-    pub tests: Vec<Test<'s>>,
-    /// From the name to the last argument.
-    pub span: Span,
+#[derive(Clone, Copy, Debug)]
+pub struct Test<'t> {
+    tree: &'t Tree<'t>,
+    node: &'t TestNode<'t>,
+}
+
+/// Commands of one block in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Commands<'t> {
+    tree: &'t Tree<'t>,
+    at: usize,
+    end: usize,
+}
+
+/// Tests of one list in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Tests<'t> {
+    tree: &'t Tree<'t>,
+    at: usize,
+    end: usize,
 }
 
 /// A name and its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identifier<'s> {
-    /// As written.
+    /// As written; names are case-insensitive.
     pub text: &'s str,
     /// Where.
     pub span: Span,
@@ -77,4 +110,134 @@ pub struct Text<'s> {
     pub octets: Cow<'s, [u8]>,
     /// Where.
     pub span: Span,
+}
+
+impl<'s> Tree<'s> {
+    /// With room for what a script of so many octets holds as a rule.
+    pub(crate) fn with_room(octets: usize) -> Self {
+        Self {
+            commands: Vec::with_capacity(octets / 32 + 4),
+            tests: Vec::with_capacity(octets / 48 + 4),
+            arguments: Vec::with_capacity(octets / 20 + 4),
+        }
+    }
+
+    /// Its commands in order.
+    #[must_use]
+    pub fn commands(&self) -> Commands<'_> {
+        Commands {
+            tree: self,
+            at: 0,
+            end: self.commands.len(),
+        }
+    }
+
+    fn arguments_at(&self, (start, end): (usize, usize)) -> &[Argument<'s>] {
+        self.arguments.get(start..end).unwrap_or_default()
+    }
+
+    fn tests_at(&self, (at, end): (usize, usize)) -> Tests<'_> {
+        Tests {
+            tree: self,
+            at,
+            end,
+        }
+    }
+}
+
+impl<'t> Command<'t> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Identifier<'t> {
+        self.node.name
+    }
+
+    /// Tags and positional arguments in order.
+    #[must_use]
+    pub fn arguments(&self) -> &'t [Argument<'t>] {
+        self.tree.arguments_at(self.node.inner.arguments)
+    }
+
+    /// The test or list of tests that follows the arguments.
+    #[must_use]
+    pub fn tests(&self) -> Tests<'t> {
+        self.tree.tests_at(self.node.inner.tests)
+    }
+
+    /// The commands between braces.
+    #[must_use]
+    pub fn block(&self) -> Option<Commands<'t>> {
+        self.node.has_block.then_some(Commands {
+            tree: self.tree,
+            at: self.at + 1,
+            end: self.node.next,
+        })
+    }
+
+    /// From the name to the semicolon or closing brace.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.node.span
+    }
+}
+
+impl<'t> Test<'t> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Identifier<'t> {
+        self.node.name
+    }
+
+    /// Tags and positional arguments in order.
+    #[must_use]
+    pub fn arguments(&self) -> &'t [Argument<'t>] {
+        self.tree.arguments_at(self.node.inner.arguments)
+    }
+
+    /// The test or list of tests that follows the arguments.
+    #[must_use]
+    pub fn tests(&self) -> Tests<'t> {
+        self.tree.tests_at(self.node.inner.tests)
+    }
+
+    /// From the name to the last argument.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.node.span
+    }
+}
+
+impl<'t> Iterator for Commands<'t> {
+    type Item = Command<'t>;
+
+    fn next(&mut self) -> Option<Command<'t>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let node = self.tree.commands.get(self.at)?;
+        let command = Command {
+            tree: self.tree,
+            node,
+            at: self.at,
+        };
+        self.at = node.next;
+        Some(command)
+    }
+}
+
+impl<'t> Iterator for Tests<'t> {
+    type Item = Test<'t>;
+
+    fn next(&mut self) -> Option<Test<'t>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let node = self.tree.tests.get(self.at)?;
+        // What is inside of it lies behind it.
+        self.at = node.inner.tests.1.max(self.at + 1);
+        Some(Test {
+            tree: self.tree,
+            node,
+        })
+    }
 }

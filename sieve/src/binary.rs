@@ -27,7 +27,7 @@ pub(crate) use code::{Code, Reader, choice, record};
 const MAGIC: &[u8; 4] = b"PSvb";
 
 /// Of the form; another crate's version is refused as well, since the meaning may differ.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Octets before what the checksum covers.
 const HEAD: usize = 13;

@@ -91,6 +91,7 @@ mod diagnostic;
 mod eval;
 mod few;
 mod format;
+mod items;
 mod lexer;
 mod limits;
 pub mod managesieve;

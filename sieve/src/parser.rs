@@ -1,12 +1,13 @@
 //! Tokens to the syntax tree (RFC 5228 §8.2), going on after faults.
 
-use crate::ast::{Argument, Command, Identifier, Test, Text, Tree, Value};
+use crate::ast::{Argument, CommandNode, Identifier, Inner, TestNode, Text, Tree, Value};
 use crate::diagnostic::{DiagnosticKind, Sink};
 use crate::lexer::{Lexer, Token, TokenKind};
 use crate::position::Span;
 
 struct Parser<'a, 's> {
     lexer: Lexer<'a, 's>,
+    tree: Tree<'s>,
     /// The token that is looked at.
     ahead: Token<'s>,
     /// Of the last token taken, for "expected … after".
@@ -21,18 +22,19 @@ struct Broken;
 type Parsed<T> = Result<T, Broken>;
 
 pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
+    let tree = Tree::with_room(sink.source.len());
     let mut lexer = Lexer::new(sink);
     let ahead = lexer.next();
     let mut parser = Parser {
         lexer,
+        tree,
         ahead,
         last: Span::default(),
         depth: 0,
         nesting,
     };
-    let mut commands = Vec::new();
     loop {
-        parser.commands(&mut commands);
+        parser.commands();
         if parser.ahead.kind != TokenKind::End {
             let span = parser.ahead.span;
             parser.lexer.sink.error_with(
@@ -46,7 +48,7 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
             break;
         }
     }
-    Tree { commands }
+    parser.tree
 }
 
 impl<'s> Parser<'_, 's> {
@@ -71,14 +73,7 @@ impl<'s> Parser<'_, 's> {
 
     /// Reports what stands where something else was expected.
     fn expected<T>(&mut self, what: &str) -> Parsed<T> {
-        let at_end = matches!(
-            Some(&self.ahead),
-            None | Some(Token {
-                kind: TokenKind::End,
-                ..
-            })
-        );
-        if at_end && self.lexer.unclosed {
+        if self.ahead.kind == TokenKind::End && self.lexer.unclosed {
             return Err(Broken);
         }
         let token = &self.ahead;
@@ -99,7 +94,7 @@ impl<'s> Parser<'_, 's> {
     }
 
     /// Up to the end or a closing brace, which is left.
-    fn commands(&mut self, out: &mut Vec<Command<'s>>) {
+    fn commands(&mut self) {
         loop {
             match &self.ahead.kind {
                 TokenKind::End | TokenKind::Mark(b'}') => return,
@@ -107,10 +102,13 @@ impl<'s> Parser<'_, 's> {
                     let _: Parsed<()> = self.expected("a command");
                     self.take();
                 }
-                TokenKind::Identifier(_) => match self.command() {
-                    Ok(command) => out.push(command),
-                    Err(Broken) => self.recover(),
-                },
+                TokenKind::Identifier(_) => {
+                    let at = self.tree.commands.len();
+                    if let Err(Broken) = self.command() {
+                        self.tree.commands.truncate(at);
+                        self.recover();
+                    }
+                }
                 _ => {
                     let _: Parsed<()> = self.expected("a command");
                     self.recover();
@@ -156,15 +154,24 @@ impl<'s> Parser<'_, 's> {
         Ok(Identifier { text, span })
     }
 
-    fn command(&mut self) -> Parsed<Command<'s>> {
+    fn command(&mut self) -> Parsed<()> {
         let name = self.identifier("a command")?;
-        let (arguments, tests) = self.arguments()?;
-        let block = if self.is_mark(b'{') {
+        let inner = self.arguments()?;
+        let at = self.tree.commands.len();
+        self.tree.commands.push(CommandNode {
+            name,
+            inner,
+            has_block: false,
+            next: at + 1,
+            span: name.span,
+        });
+        let mut has_block = false;
+        let mut last = None;
+        if self.is_mark(b'{') {
             let open = self.ahead.span;
             self.enter(open)?;
             self.take();
-            let mut block = Vec::new();
-            self.commands(&mut block);
+            self.commands();
             self.depth -= 1;
             if !self.take_mark(b'}') && !self.lexer.unclosed {
                 self.lexer.sink.error_with(
@@ -174,48 +181,38 @@ impl<'s> Parser<'_, 's> {
                     "add the missing }",
                 );
             }
-            Some(block)
-        } else if self.take_mark(b';') {
-            None
-        } else {
-            let after = self.last;
-            let _: Parsed<()> = self.expected("`;` or a block");
-            // A semicolon forgotten before the next line's command: that command is sound.
-            if let Some(Token {
-                kind: TokenKind::Identifier(_),
-                span,
-            }) = Some(&self.ahead)
-                && self.lexer.sink.lines.line(span.start) > self.lexer.sink.lines.line(after.end)
-            {
-                if let Some(fault) = self.lexer.sink.list.last_mut() {
-                    fault.span = after;
-                    fault.position = self
-                        .lexer
-                        .sink
-                        .lines
-                        .position(self.lexer.sink.source, after.start);
-                    fault.message = format!("expected `;` after this; {}", fault.message);
-                    fault.hint = Some("commands end with a semicolon".to_owned());
-                }
-                let span = name.span.to(after);
-                return Ok(Command {
-                    name,
-                    arguments,
-                    tests,
-                    block: None,
-                    span,
-                });
-            }
+            has_block = true;
+        } else if !self.take_mark(b';') {
+            last = Some(self.last);
+            self.no_end()?;
+        }
+        let next = self.tree.commands.len();
+        let end = last.unwrap_or(self.last);
+        if let Some(node) = self.tree.commands.get_mut(at) {
+            node.has_block = has_block;
+            node.next = next;
+            node.span = name.span.to(end);
+        }
+        Ok(())
+    }
+
+    /// Neither a semicolon nor a block: forgiven before the next line's command, which is sound.
+    fn no_end(&mut self) -> Parsed<()> {
+        let after = self.last;
+        let _: Parsed<()> = self.expected("`;` or a block");
+        let sink = &mut *self.lexer.sink;
+        let next = matches!(self.ahead.kind, TokenKind::Identifier(_))
+            && sink.lines.line(self.ahead.span.start) > sink.lines.line(after.end);
+        if !next {
             return Err(Broken);
-        };
-        let span = name.span.to(self.last);
-        Ok(Command {
-            name,
-            arguments,
-            tests,
-            block,
-            span,
-        })
+        }
+        if let Some(fault) = sink.list.last_mut() {
+            fault.span = after;
+            fault.position = sink.lines.position(sink.source, after.start);
+            fault.message = format!("expected `;` after this; {}", fault.message);
+            fault.hint = Some("commands end with a semicolon".to_owned());
+        }
+        Ok(())
     }
 
     fn enter(&mut self, span: Span) -> Parsed<()> {
@@ -231,24 +228,28 @@ impl<'s> Parser<'_, 's> {
         Ok(())
     }
 
-    fn test(&mut self) -> Parsed<Test<'s>> {
+    fn test(&mut self) -> Parsed<()> {
         let name = self.identifier("a test")?;
         self.enter(name.span)?;
+        let at = self.tree.tests.len();
+        self.tree.tests.push(TestNode {
+            name,
+            inner: Inner::default(),
+            span: name.span,
+        });
         let inner = self.arguments();
         self.depth -= 1;
-        let (arguments, tests) = inner?;
-        let span = name.span.to(self.last);
-        Ok(Test {
-            name,
-            arguments,
-            tests,
-            span,
-        })
+        let inner = inner?;
+        if let Some(node) = self.tree.tests.get_mut(at) {
+            node.inner = inner;
+            node.span = name.span.to(self.last);
+        }
+        Ok(())
     }
 
-    fn arguments(&mut self) -> Parsed<(Vec<Argument<'s>>, Vec<Test<'s>>)> {
-        let mut arguments = Vec::new();
-        let mut tests = Vec::new();
+    fn arguments(&mut self) -> Parsed<Inner> {
+        let first = self.tree.arguments.len();
+        let mut tests = false;
         loop {
             match &self.ahead.kind {
                 TokenKind::Tag(_) | TokenKind::Number(_) | TokenKind::Text(_) => {
@@ -261,44 +262,56 @@ impl<'s> Parser<'_, 's> {
                             continue;
                         }
                     };
-                    arguments.push(Argument { value, span });
+                    self.tree.arguments.push(Argument { value, span });
                 }
-                TokenKind::Mark(b'[') => arguments.push(self.list()?),
+                TokenKind::Mark(b'[') => {
+                    let list = self.list()?;
+                    self.tree.arguments.push(list);
+                }
                 TokenKind::Mark(b'(') => {
-                    self.take();
-                    loop {
-                        tests.push(self.test()?);
-                        if self.take_mark(b')') {
-                            return Ok((arguments, tests));
-                        }
-                        if !self.take_mark(b',') {
-                            return self.expected("`,` or `)` in this list of tests");
-                        }
-                    }
+                    tests = true;
+                    break;
                 }
-                TokenKind::Identifier(_) => {
-                    // A forgotten semicolon looks like a test on the next line.
-                    if self.looks_like_next_command() {
-                        return Ok((arguments, tests));
-                    }
-                    tests.push(self.test()?);
-                    return Ok((arguments, tests));
+                // A forgotten semicolon looks like a test on the next line.
+                TokenKind::Identifier(_) if !self.looks_like_next_command() => {
+                    tests = true;
+                    break;
                 }
-                _ => return Ok((arguments, tests)),
+                _ => break,
+            }
+        }
+        let arguments = (first, self.tree.arguments.len());
+        let first = self.tree.tests.len();
+        if tests {
+            self.tests()?;
+        }
+        let tests = (first, self.tree.tests.len());
+        Ok(Inner { arguments, tests })
+    }
+
+    /// One test, or a list of them in parentheses.
+    fn tests(&mut self) -> Parsed<()> {
+        if !self.take_mark(b'(') {
+            return self.test();
+        }
+        loop {
+            self.test()?;
+            if self.take_mark(b')') {
+                return Ok(());
+            }
+            if !self.take_mark(b',') {
+                return self.expected("`,` or `)` in this list of tests");
             }
         }
     }
 
     /// Whether the identifier ahead is a well-known command on a new line, which no test is called.
-    fn looks_like_next_command(&mut self) -> bool {
+    fn looks_like_next_command(&self) -> bool {
         let after = self.last.end;
-        let Some(Token {
-            kind: TokenKind::Identifier(name),
-            span,
-        }) = Some(&self.ahead)
-        else {
+        let TokenKind::Identifier(name) = self.ahead.kind else {
             return false;
         };
+        let span = self.ahead.span;
         const COMMANDS: [&str; 12] = [
             "if", "elsif", "else", "keep", "fileinto", "discard", "redirect", "stop", "reject",
             "vacation", "set", "require",
@@ -350,16 +363,21 @@ mod tests {
         let (tree, faults) =
             run("if anyof (not true, header \"a\" [\"b\", \"c\"]) { keep; stop; }");
         assert_eq!(faults, [""; 0]);
-        assert_eq!(tree.commands.len(), 1);
-        assert_eq!(tree.commands[0].tests[0].tests.len(), 2);
-        assert_eq!(tree.commands[0].block.as_ref().unwrap().len(), 2);
+        let commands: Vec<_> = tree.commands().collect();
+        assert_eq!(commands.len(), 1);
+        let anyof = commands[0].tests().next().unwrap();
+        assert_eq!(anyof.name().text, "anyof");
+        let names: Vec<_> = anyof.tests().map(|test| test.name().text).collect();
+        assert_eq!(names, ["not", "header"]);
+        assert_eq!(commands[0].tests().count(), 1);
+        assert_eq!(commands[0].block().unwrap().count(), 2);
     }
 
     #[test]
     fn every_fault_is_found_in_one_pass() {
         let (tree, faults) = run("keep\nfileinto [\"a\" \"b\"];\nif true { stop; } }\ndiscard;");
         assert_eq!(faults.len(), 3, "{faults:?}");
-        assert_eq!(tree.commands.len(), 3);
+        assert_eq!(tree.commands().count(), 3);
     }
 
     #[test]

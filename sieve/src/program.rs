@@ -1,5 +1,6 @@
 //! The compiled form: a flat list of instructions over checked arguments.
 
+use crate::items::Items;
 use crate::matching::{Keys, Matching};
 use crate::octets::Octets;
 
@@ -23,7 +24,7 @@ pub(crate) enum Piece {
     Environment(String),
 }
 
-pub(crate) type List = Box<[Text]>;
+pub(crate) type List = Items<Text>;
 
 /// Where `set` and its like store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -180,26 +180,16 @@ impl<T: Code> Code for Vec<T> {
     }
 }
 
-macro_rules! boxed_list {
-    ($($type:ty),* $(,)?) => {$(
-        impl Code for Box<[$type]> {
-            fn put(&self, out: &mut Vec<u8>) {
-                self.len().put(out);
-                self.iter().for_each(|item| item.put(out));
-            }
+impl<T: Code> Code for Box<[T]> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.len().put(out);
+        self.iter().for_each(|item| item.put(out));
+    }
 
-            fn get(from: &mut Reader<'_>) -> Result<Self, LoadError> {
-                Ok(Vec::<$type>::get(from)?.into())
-            }
-        }
-    )*};
+    fn get(from: &mut Reader<'_>) -> Result<Self, LoadError> {
+        Ok(Vec::get(from)?.into())
+    }
 }
-
-boxed_list!(
-    crate::program::Text,
-    crate::program::Piece,
-    crate::matching::Pattern,
-);
 
 impl<T: Code> Code for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {

@@ -4,6 +4,7 @@ use super::bind::Bound;
 use super::{Checker, literals};
 use crate::ast;
 use crate::diagnostic::DiagnosticKind;
+use crate::items::Items;
 use crate::matching::{Comparator, Keys, MatchType, Matching, Pattern, Relation};
 use crate::position::Span;
 use crate::program::{AddressPart, DatePart, Index, List, Mime, MimeOf, Text, Zone};
@@ -122,11 +123,9 @@ impl Checker<'_, '_> {
         // Without variables, which most keys are, none of them is copied twice.
         let constant = literals(argument).all(|(octets, _)| memchr::memchr(b'$', octets).is_none());
         if constant {
-            let mut patterns = Vec::with_capacity(literals(argument).count());
-            for (octets, span) in literals(argument) {
-                patterns.extend(self.pattern(matching, octets, span));
-            }
-            return Keys::Fixed(patterns.into());
+            let patterns =
+                literals(argument).filter_map(|(octets, span)| self.pattern(matching, octets, span));
+            return Keys::Fixed(patterns.collect());
         }
         let list = self.list(argument);
         let mut patterns = Vec::with_capacity(list.len());
@@ -136,7 +135,7 @@ impl Checker<'_, '_> {
             };
             patterns.extend(self.pattern(matching, octets, span));
         }
-        Keys::Fixed(patterns.into())
+        Keys::Fixed(Items::Many(patterns))
     }
 
     fn pattern(&mut self, matching: Matching, octets: &[u8], span: Span) -> Option<Pattern> {

@@ -2,7 +2,7 @@
 
 use super::signature::{Kind, Signature, Tag, Tests};
 use super::{Checker, nearest};
-use crate::ast::{Argument, Identifier, Test, Value};
+use crate::ast::{self, Argument, Command, Identifier, Test, Value};
 use crate::diagnostic::DiagnosticKind;
 use crate::few::Few;
 use crate::position::Span;
@@ -15,7 +15,37 @@ pub(super) struct Bound<'t> {
     /// With the place of each among the arguments; its value stands behind it.
     tags: Few<(&'static Tag, usize), TAGS>,
     positional: [Option<&'t Argument<'t>>; POSITIONAL],
-    pub(super) tests: &'t [Test<'t>],
+    pub(super) tests: ast::Tests<'t>,
+}
+
+/// What a signature is laid upon: a command or a test.
+pub(super) struct Given<'t> {
+    name: Identifier<'t>,
+    arguments: &'t [Argument<'t>],
+    tests: ast::Tests<'t>,
+    span: Span,
+}
+
+impl<'t> From<Command<'t>> for Given<'t> {
+    fn from(command: Command<'t>) -> Self {
+        Self {
+            name: command.name(),
+            arguments: command.arguments(),
+            tests: command.tests(),
+            span: command.span(),
+        }
+    }
+}
+
+impl<'t> From<Test<'t>> for Given<'t> {
+    fn from(test: Test<'t>) -> Self {
+        Self {
+            name: test.name(),
+            arguments: test.arguments(),
+            tests: test.tests(),
+            span: test.span(),
+        }
+    }
 }
 
 /// More tags than any command or test has, so that some of them exclude each other.
@@ -102,11 +132,14 @@ impl Checker<'_, '_> {
     pub(super) fn bind<'t>(
         &mut self,
         signature: &'static Signature,
-        name: &Identifier<'_>,
-        arguments: &'t [Argument<'t>],
-        tests: &'t [Test<'t>],
-        span: Span,
+        of: Given<'t>,
     ) -> Option<Bound<'t>> {
+        let Given {
+            name,
+            arguments,
+            tests,
+            span,
+        } = of;
         let before = self.sink.list.len();
         let mut bound = Bound {
             name: signature.name,
@@ -212,7 +245,7 @@ impl Checker<'_, '_> {
     fn bind_positional<'t>(
         &mut self,
         signature: &'static Signature,
-        name: &Identifier<'_>,
+        name: Identifier<'_>,
         arguments: &Few<&'t Argument<'t>, { POSITIONAL + 1 }>,
         given: usize,
         bound: &mut Bound<'t>,
@@ -276,26 +309,28 @@ impl Checker<'_, '_> {
     fn check_tests(
         &mut self,
         signature: &'static Signature,
-        name: &Identifier<'_>,
-        tests: &[Test<'_>],
+        name: Identifier<'_>,
+        mut tests: ast::Tests<'_>,
     ) {
-        let message = match (signature.tests, tests) {
-            (Tests::None, [first, ..]) => {
+        let message = match (signature.tests, tests.next(), tests.next()) {
+            (Tests::None, Some(first), _) => {
                 let message = format!("`{}` takes no test", name.text);
                 self.sink.error_with(
                     DiagnosticKind::Argument,
-                    first.span,
+                    first.span(),
                     message,
                     "is a semicolon missing before this word?",
                 );
                 return;
             }
-            (Tests::One, []) => format!("`{}` needs a test", name.text),
-            (Tests::Many, []) => format!("`{}` needs a list of tests in parentheses", name.text),
-            (Tests::One, [_, second, ..]) => {
+            (Tests::One, None, _) => format!("`{}` needs a test", name.text),
+            (Tests::Many, None, _) => {
+                format!("`{}` needs a list of tests in parentheses", name.text)
+            }
+            (Tests::One, _, Some(second)) => {
                 self.sink.error_with(
                     DiagnosticKind::Argument,
-                    second.span,
+                    second.span(),
                     format!("`{}` takes one test only", name.text),
                     "join them with allof (…) or anyof (…)",
                 );

@@ -10,13 +10,14 @@ use crate::program::{
 };
 
 impl Checker<'_, '_> {
-    pub(super) fn command(&mut self, command: &ast::Command) {
-        let Some(signature) = self.lookup(&signature::COMMANDS, &command.name, "command") else {
+    pub(super) fn command(&mut self, command: ast::Command<'_>) {
+        let name = command.name();
+        let Some(signature) = self.lookup(&signature::COMMANDS, name, "command") else {
             // The tests and the block may hold faults of their own.
-            for test in &command.tests {
+            for test in command.tests() {
                 self.test(test);
             }
-            if let Some(block) = &command.block {
+            if let Some(block) = command.block() {
                 self.block(block);
             }
             return;
@@ -25,7 +26,7 @@ impl Checker<'_, '_> {
             "require" => {
                 self.sink.error_with(
                     DiagnosticKind::Structure,
-                    command.name.span,
+                    name.span,
                     "`require` may only stand at the top",
                     "move it before all other commands",
                 );
@@ -34,7 +35,7 @@ impl Checker<'_, '_> {
             "elsif" | "else" => {
                 self.sink.error(
                     DiagnosticKind::Structure,
-                    command.name.span,
+                    name.span,
                     format!("`{}` must follow `if` or `elsif` at once", signature.name),
                 );
                 return;
@@ -43,30 +44,24 @@ impl Checker<'_, '_> {
         }
         if !signature.block {
             self.no_block(command);
-        } else if command.block.is_none() {
+        } else if command.block().is_none() {
             self.sink.error_with(
                 DiagnosticKind::Structure,
-                command.name.span,
+                name.span,
                 format!("`{}` needs a block", signature.name),
                 "write the commands between { and }",
             );
         }
-        let Some(bound) = self.bind(
-            signature,
-            &command.name,
-            &command.arguments,
-            &command.tests,
-            command.span,
-        ) else {
+        let Some(bound) = self.bind(signature, command.into()) else {
             return;
         };
-        let block = command.block.as_deref().unwrap_or_default();
+        let block = command.block();
         match bound.name {
             "stop" => {
-                self.emit(command.span, Op::Stop);
+                self.emit(command.span(), Op::Stop);
             }
             "return" => {
-                self.emit(command.span, Op::Return);
+                self.emit(command.span(), Op::Return);
             }
             "global" => self.global(&bound),
             "foreverypart" => self.every_part(&bound, block),
@@ -74,7 +69,7 @@ impl Checker<'_, '_> {
             "test" => self.case(&bound, block),
             _ => {
                 if let Some(lowered) = self.lower_command(&bound) {
-                    self.emit(command.span, Op::Run(Box::new(lowered)));
+                    self.emit(command.span(), Op::Run(Box::new(lowered)));
                 }
             }
         }
@@ -112,7 +107,7 @@ impl Checker<'_, '_> {
         self.constant(argument, "a loop's name")
     }
 
-    fn every_part(&mut self, bound: &Bound<'_>, block: &[ast::Command]) {
+    fn every_part(&mut self, bound: &Bound<'_>, block: Option<ast::Commands<'_>>) {
         let name = self.loop_name(bound);
         if self.loops.len() >= self.limits.part_loops {
             self.sink.error(
@@ -128,7 +123,7 @@ impl Checker<'_, '_> {
             name,
             breaks: Vec::new(),
         });
-        self.block(block);
+        block.into_iter().for_each(|block| self.block(block));
         self.emit(bound.span, Op::Jump(top));
         self.patch(top);
         if let Some(ended) = self.loops.pop() {
@@ -162,7 +157,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn case(&mut self, bound: &Bound<'_>, block: &[ast::Command]) {
+    fn case(&mut self, bound: &Bound<'_>, block: Option<ast::Commands<'_>>) {
         if self.in_case {
             self.sink.error(
                 DiagnosticKind::Structure,
@@ -176,7 +171,7 @@ impl Checker<'_, '_> {
         };
         self.in_case = true;
         let begin = self.emit(bound.span, Op::BeginCase(Box::new(name), 0));
-        self.block(block);
+        block.into_iter().for_each(|block| self.block(block));
         self.patch(begin);
         self.emit(bound.span, Op::EndCase);
         self.in_case = false;

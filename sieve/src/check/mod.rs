@@ -9,7 +9,7 @@ mod suite;
 mod test;
 mod text;
 
-use crate::ast::{self, Tree, Value};
+use crate::ast::{Argument, Command, Commands, Identifier, Tree, Value};
 use crate::capability::{self, Capabilities};
 use crate::diagnostic::{DiagnosticKind, Sink};
 use crate::limits::Limits;
@@ -66,15 +66,15 @@ pub(crate) fn check(
         xmpp,
         locals: Vec::new(),
         globals: Vec::new(),
-        // A rule makes some four instructions.
-        code: Vec::with_capacity(4 * tree.commands.len() + 4),
+        // A rule is two commands and a test, and makes some four instructions.
+        code: Vec::with_capacity(2 * (tree.commands.len() + tree.tests.len()) + 4),
         loops: Vec::new(),
         regex_octets: 0,
         in_case: false,
     };
-    let rest = checker.requires(&tree.commands);
+    let rest = checker.requires(tree.commands());
     checker.block(rest);
-    checker.unused(&tree.commands);
+    checker.unused(tree.commands());
     let captures = checker.enabled.contains("variables");
     Program {
         locals: checker.locals.len(),
@@ -138,30 +138,24 @@ impl Checker<'_, '_> {
     }
 
     /// The leading `require` commands; gives the rest.
-    fn requires<'t, 'c>(&mut self, commands: &'t [ast::Command<'c>]) -> &'t [ast::Command<'c>] {
-        let count = commands
-            .iter()
-            .take_while(|command| command.name.text.eq_ignore_ascii_case("require"))
-            .count();
-        let (requires, rest) = commands.split_at_checked(count).unwrap_or((commands, &[]));
-        for command in requires {
-            self.require(command);
+    fn requires<'t>(&mut self, mut commands: Commands<'t>) -> Commands<'t> {
+        loop {
+            let rest = commands;
+            match commands.next() {
+                Some(command) if command.name().text.eq_ignore_ascii_case("require") => {
+                    self.require(command);
+                }
+                _ => return rest,
+            }
         }
-        rest
     }
 
-    fn require(&mut self, command: &ast::Command) {
+    fn require(&mut self, command: Command<'_>) {
         let Some(signature) = signature::find(&signature::COMMANDS, "require") else {
             return;
         };
         self.no_block(command);
-        let Some(bound) = self.bind(
-            signature,
-            &command.name,
-            &command.arguments,
-            &command.tests,
-            command.span,
-        ) else {
+        let Some(bound) = self.bind(signature, command.into()) else {
             return;
         };
         let Some(argument) = bound.at(0) else { return };
@@ -189,7 +183,7 @@ impl Checker<'_, '_> {
     }
 
     /// Warns of capabilities required for nothing.
-    fn unused(&mut self, commands: &[ast::Command]) {
+    fn unused(&mut self, commands: Commands<'_>) {
         // These change no syntax, so that their use cannot be seen, or only name a comparator that is always there.
         const UNSEEN: [&str; 6] = [
             "comparator-i;octet",
@@ -200,10 +194,10 @@ impl Checker<'_, '_> {
             "vnd.dovecot.testsuite",
         ];
         for command in commands {
-            if !command.name.text.eq_ignore_ascii_case("require") {
+            if !command.name().text.eq_ignore_ascii_case("require") {
                 continue;
             }
-            for (name, span) in command.arguments.iter().flat_map(literals) {
+            for (name, span) in command.arguments().iter().flat_map(literals) {
                 let name = String::from_utf8_lossy(name);
                 if self.enabled.contains(&name)
                     && !self.used.contains(&name)
@@ -219,70 +213,72 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn no_block(&mut self, command: &ast::Command) {
-        if command.block.is_some() {
+    fn no_block(&mut self, command: Command<'_>) {
+        if command.block().is_some() {
             self.sink.error_with(
                 DiagnosticKind::Structure,
-                command.name.span,
-                format!("`{}` takes no block", command.name.text),
+                command.name().span,
+                format!("`{}` takes no block", command.name().text),
                 "end it with a semicolon",
             );
         }
     }
 
-    fn block(&mut self, commands: &[ast::Command]) {
+    fn block(&mut self, mut commands: Commands<'_>) {
         let mut ended = false;
         let mut warned = false;
-        let mut rest = commands;
-        while let Some((command, after)) = rest.split_first() {
+        while let Some(command) = commands.next() {
+            let name = command.name();
             if ended && !warned {
                 warned = true;
                 self.sink
-                    .warn(command.name.span, "this command is never reached", None);
+                    .warn(name.span, "this command is never reached", None);
             }
-            if command.name.text.eq_ignore_ascii_case("if") {
-                let count = after.iter().take_while(|next| is_branch(next)).count();
-                let (branches, next) = after.split_at_checked(count).unwrap_or((after, &[]));
-                rest = next;
-                if self.conditional(command, branches) {
+            if name.text.eq_ignore_ascii_case("if") {
+                if self.conditional(command, &mut commands) {
                     return;
                 }
                 continue;
             }
-            rest = after;
             self.command(command);
             ended |= ["stop", "return", "break", "error"]
                 .iter()
-                .any(|name| command.name.text.eq_ignore_ascii_case(name));
+                .any(|ending| name.text.eq_ignore_ascii_case(ending));
         }
     }
 
-    /// An `if` with its `elsif` and `else`. True if `ihave` shows that what follows is never reached.
-    fn conditional(&mut self, first: &ast::Command, branches: &[ast::Command]) -> bool {
+    /// An `if` with its `elsif` and `else`, which are taken off `after`. True if `ihave` shows that what follows is
+    /// never reached.
+    fn conditional(&mut self, first: Command<'_>, after: &mut Commands<'_>) -> bool {
         let mut ends = Vec::new();
         let mut else_seen = false;
         // A branch that `ihave` decided: the others may use what is not there.
         let mut decided = false;
         let mut dead_end = false;
-        let last = branches.len();
-        for (at, branch) in std::iter::once(first).chain(branches).enumerate() {
-            let is_else = branch.name.text.eq_ignore_ascii_case("else");
+        let mut next = Some(first);
+        while let Some(branch) = next {
+            let ahead = *after;
+            next = after.next().filter(is_branch);
+            if next.is_none() {
+                *after = ahead;
+            }
+            let is_else = branch.name().text.eq_ignore_ascii_case("else");
             if else_seen {
                 self.sink.error(
                     DiagnosticKind::Structure,
-                    branch.name.span,
-                    format!("`{}` may not follow `else`", branch.name.text),
+                    branch.name().span,
+                    format!("`{}` may not follow `else`", branch.name().text),
                 );
             }
             else_seen |= is_else;
-            let Some(signature) = signature::find(&signature::COMMANDS, branch.name.text) else {
+            let Some(signature) = signature::find(&signature::COMMANDS, branch.name().text) else {
                 continue;
             };
-            let Some(block) = &branch.block else {
+            let Some(block) = branch.block() else {
                 self.sink.error_with(
                     DiagnosticKind::Structure,
-                    branch.name.span,
-                    format!("`{}` needs a block", branch.name.text),
+                    branch.name().span,
+                    format!("`{}` needs a block", branch.name().text),
                     "write the commands between { and }",
                 );
                 continue;
@@ -290,19 +286,13 @@ impl Checker<'_, '_> {
             if decided {
                 continue;
             }
-            let bound = self.bind(
-                signature,
-                &branch.name,
-                &branch.arguments,
-                &branch.tests,
-                branch.span,
-            );
+            let bound = self.bind(signature, branch.into());
             let mut known = Known {
                 value: None,
                 by_ihave: false,
             };
             let mut skip = None;
-            if let Some(test) = bound.as_ref().and_then(|bound| bound.tests.first()) {
+            if let Some(test) = bound.and_then(|mut bound| bound.tests.next()) {
                 known = self.test(test);
                 if known.value.is_some() && !known.by_ihave {
                     let always = if known.value == Some(true) {
@@ -311,9 +301,9 @@ impl Checker<'_, '_> {
                         "false"
                     };
                     self.sink
-                        .warn(test.span, format!("this test is always {always}"), None);
+                        .warn(test.span(), format!("this test is always {always}"), None);
                 }
-                skip = Some(self.emit(test.span, Op::JumpIfFalse(0)));
+                skip = Some(self.emit(test.span(), Op::JumpIfFalse(0)));
             }
             if known.by_ihave && known.value == Some(false) {
                 if let Some(skip) = skip {
@@ -327,11 +317,11 @@ impl Checker<'_, '_> {
                 dead_end = block.last().is_some_and(|command| {
                     ["stop", "error", "return"]
                         .iter()
-                        .any(|name| command.name.text.eq_ignore_ascii_case(name))
+                        .any(|name| command.name().text.eq_ignore_ascii_case(name))
                 });
             }
-            if at < last {
-                ends.push(self.emit(branch.span, Op::Jump(0)));
+            if next.is_some() {
+                ends.push(self.emit(branch.span(), Op::Jump(0)));
             }
             if let Some(skip) = skip {
                 self.patch(skip);
@@ -347,7 +337,7 @@ impl Checker<'_, '_> {
     fn lookup(
         &mut self,
         table: &'static signature::Table,
-        name: &ast::Identifier,
+        name: Identifier<'_>,
         what: &str,
     ) -> Option<&'static signature::Signature> {
         let Some(found) = signature::find(table, name.text) else {
@@ -400,13 +390,13 @@ impl Checker<'_, '_> {
     }
 }
 
-fn is_branch(command: &ast::Command) -> bool {
-    command.name.text.eq_ignore_ascii_case("elsif")
-        || command.name.text.eq_ignore_ascii_case("else")
+fn is_branch(command: &Command<'_>) -> bool {
+    let name = command.name().text;
+    name.eq_ignore_ascii_case("elsif") || name.eq_ignore_ascii_case("else")
 }
 
 /// The strings of an argument with their places.
-fn literals<'t>(argument: &'t ast::Argument<'_>) -> impl Iterator<Item = (&'t [u8], Span)> {
+fn literals<'t>(argument: &'t Argument<'_>) -> impl Iterator<Item = (&'t [u8], Span)> {
     let (single, list) = match &argument.value {
         Value::Text(octets) => (Some((&**octets, argument.span)), [].as_slice()),
         Value::List(texts) => (None, texts.as_slice()),

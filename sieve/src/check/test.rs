@@ -15,27 +15,21 @@ const UNKNOWN: Known = Known {
 
 impl Checker<'_, '_> {
     /// Emits instructions that set the result.
-    pub(super) fn test(&mut self, test: &ast::Test) -> Known {
-        let Some(signature) = self.lookup(&signature::TESTS, &test.name, "test") else {
+    pub(super) fn test(&mut self, test: ast::Test<'_>) -> Known {
+        let Some(signature) = self.lookup(&signature::TESTS, test.name(), "test") else {
             // The arguments may hold faults of their own.
-            for inner in &test.tests {
+            for inner in test.tests() {
                 self.test(inner);
             }
             return UNKNOWN;
         };
-        let Some(bound) = self.bind(
-            signature,
-            &test.name,
-            &test.arguments,
-            &test.tests,
-            test.span,
-        ) else {
+        let Some(mut bound) = self.bind(signature, test.into()) else {
             return UNKNOWN;
         };
         match bound.name {
             "true" | "false" => {
                 let value = bound.name == "true";
-                self.emit(test.span, Op::Constant(value));
+                self.emit(test.span(), Op::Constant(value));
                 Known {
                     value: Some(value),
                     by_ihave: false,
@@ -44,9 +38,9 @@ impl Checker<'_, '_> {
             "not" => {
                 let mut known = bound
                     .tests
-                    .first()
+                    .next()
                     .map_or(UNKNOWN, |inner| self.test(inner));
-                self.emit(test.span, Op::Not);
+                self.emit(test.span(), Op::Not);
                 known.value = known.value.map(|value| !value);
                 known
             }
@@ -55,7 +49,7 @@ impl Checker<'_, '_> {
             "ihave" => self.ihave(&bound),
             _ => {
                 if let Some(lowered) = self.lower_test(&bound) {
-                    self.emit(test.span, Op::Test(Box::new(lowered)));
+                    self.emit(test.span(), Op::Test(Box::new(lowered)));
                 }
                 UNKNOWN
             }
@@ -63,13 +57,15 @@ impl Checker<'_, '_> {
     }
 
     /// `allof` and `anyof`, left to right, ending at the first `stop` value.
-    fn junction(&mut self, tests: &[ast::Test], stop: bool) -> Known {
+    fn junction(&mut self, mut tests: ast::Tests<'_>, stop: bool) -> Known {
         let mut ends = Vec::new();
         let mut known = Known {
             value: Some(!stop),
             by_ihave: false,
         };
-        for (at, test) in tests.iter().enumerate() {
+        let mut next = tests.next();
+        while let Some(test) = next {
+            next = tests.next();
             let one = self.test(test);
             known.by_ihave |= one.by_ihave;
             match one.value {
@@ -84,13 +80,13 @@ impl Checker<'_, '_> {
                 None if known.value == Some(!stop) => known.value = None,
                 None => {}
             }
-            if at + 1 < tests.len() {
+            if next.is_some() {
                 let jump = if stop {
                     Op::JumpIfTrue(0)
                 } else {
                     Op::JumpIfFalse(0)
                 };
-                ends.push(self.emit(test.span, jump));
+                ends.push(self.emit(test.span(), jump));
             }
         }
         for end in ends {

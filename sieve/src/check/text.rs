@@ -234,7 +234,7 @@ impl Checker<'_, '_> {
 
     pub(super) fn list(&mut self, argument: &Argument) -> List {
         match &argument.value {
-            Value::Text(octets) => [self.octets(octets, argument.span)].into(),
+            Value::Text(octets) => List::One(self.octets(octets, argument.span)),
             Value::List(texts) => texts
                 .iter()
                 .map(|text| self.octets(&text.octets, text.span))

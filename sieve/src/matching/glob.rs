@@ -9,12 +9,6 @@ use super::{CAPTURES, Ranges};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Glob {
-    /// Pieces between stars; `n` stars make `n + 1` pieces.
-    pieces: Vec<Piece>,
-}
-
-#[derive(Clone, Debug)]
-struct Piece {
     atoms: Vec<Atom>,
 }
 
@@ -23,6 +17,14 @@ enum Atom {
     Text(Needle),
     /// `?`.
     Any,
+    /// `*`.
+    Star,
+}
+
+/// What stands between two stars.
+#[derive(Clone, Copy)]
+struct Piece<'g> {
+    atoms: &'g [Atom],
 }
 
 /// What one character is: an octet, or all that a Unicode character was folded to.
@@ -42,36 +44,42 @@ impl Subject<'_> {
 
 impl Glob {
     pub(crate) fn new(comparator: Comparator, pattern: &[u8]) -> Self {
-        let stars = memchr::memchr_iter(b'*', pattern).count();
-        let mut pieces = Vec::with_capacity(stars + 1);
-        let mut atoms = Vec::new();
-        let mut text = Vec::with_capacity(pattern.len());
-        let flush = |text: &mut Vec<u8>, atoms: &mut Vec<Atom>| {
-            if !text.is_empty() {
-                atoms.push(Atom::Text(Needle::new(comparator, text)));
-                text.clear();
+        let wildcards = memchr::memchr2_iter(b'*', b'?', pattern).count();
+        let mut atoms = Vec::with_capacity(2 * wildcards + 1);
+        // What stood before a backslash.
+        let mut escaped = Vec::new();
+        let text = |escaped: &mut Vec<u8>, plain: &[u8], atoms: &mut Vec<Atom>| {
+            if !escaped.is_empty() {
+                escaped.extend_from_slice(plain);
+                atoms.push(Atom::Text(Needle::new(comparator, escaped)));
+                escaped.clear();
+            } else if !plain.is_empty() {
+                atoms.push(Atom::Text(Needle::new(comparator, plain)));
             }
         };
-        let mut octets = pattern.iter().copied();
-        while let Some(octet) = octets.next() {
-            match octet {
-                b'*' => {
-                    flush(&mut text, &mut atoms);
-                    pieces.push(Piece {
-                        atoms: std::mem::take(&mut atoms),
-                    });
+        let mut rest = pattern;
+        while let Some(at) = memchr::memchr3(b'*', b'?', b'\\', rest) {
+            let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+            let Some((mark, tail)) = tail.split_first() else {
+                break;
+            };
+            rest = tail;
+            match mark {
+                b'\\' => {
+                    escaped.extend_from_slice(plain);
+                    let (octet, tail) = rest.split_first().unwrap_or((&b'\\', &[]));
+                    escaped.push(*octet);
+                    rest = tail;
+                    continue;
                 }
-                b'?' => {
-                    flush(&mut text, &mut atoms);
-                    atoms.push(Atom::Any);
+                mark => {
+                    text(&mut escaped, plain, &mut atoms);
+                    atoms.push(if *mark == b'*' { Atom::Star } else { Atom::Any });
                 }
-                b'\\' => text.push(octets.next().unwrap_or(b'\\')),
-                other => text.push(other),
             }
         }
-        flush(&mut text, &mut atoms);
-        pieces.push(Piece { atoms });
-        Self { pieces }
+        text(&mut escaped, rest, &mut atoms);
+        Self { atoms }
     }
 
     pub(crate) fn matches(&self, value: &[u8], ranges: Option<&mut Ranges>) -> bool {
@@ -112,15 +120,19 @@ impl Glob {
     /// Whether all of the value matches; the range of each wildcard.
     fn run(&self, subject: &Subject<'_>, marks: &mut Marks) -> Option<()> {
         let end = subject.text.len();
-        let (first, rest) = self.pieces.split_first()?;
-        let mut at = first.at(subject, 0, marks)?;
-        let Some((last, middle)) = rest.split_last() else {
+        let mut pieces = self
+            .atoms
+            .split(|atom| matches!(atom, Atom::Star))
+            .map(|atoms| Piece { atoms });
+        let mut at = pieces.next()?.at(subject, 0, marks)?;
+        let Some(mut piece) = pieces.next() else {
             return (at == end).then_some(());
         };
-        for piece in middle {
+        for next in pieces {
             at = piece.find(subject, at, marks)?;
+            piece = next;
         }
-        last.find_end(subject, at, marks)
+        piece.find_end(subject, at, marks)
     }
 }
 
@@ -145,10 +157,10 @@ impl Marks {
     }
 }
 
-impl Piece {
+impl Piece<'_> {
     /// Matches at exactly `at`; gives the end.
     fn at(&self, subject: &Subject<'_>, mut at: usize, marks: &mut Marks) -> Option<usize> {
-        for atom in &self.atoms {
+        for atom in self.atoms {
             match atom {
                 Atom::Text(needle) => {
                     if !needle.is_at(subject.text, at) {
@@ -156,7 +168,7 @@ impl Piece {
                     }
                     at += needle.text().len();
                 }
-                Atom::Any => {
+                Atom::Any | Atom::Star => {
                     let unit = subject.unit(at)?;
                     marks.push((at, at + unit));
                     at += unit;
@@ -192,7 +204,7 @@ impl Piece {
             .iter()
             .map(|atom| match atom {
                 Atom::Text(needle) => needle.text().len(),
-                Atom::Any => 1,
+                Atom::Any | Atom::Star => 1,
             })
             .sum();
         let mut start = match subject.folded {
@@ -211,9 +223,8 @@ impl Piece {
     }
 }
 
-crate::binary::record!(Glob { pieces });
-crate::binary::record!(Piece { atoms });
-crate::binary::choice!(Atom { 0 => Text(needle), 1 => Any });
+crate::binary::record!(Glob { atoms });
+crate::binary::choice!(Atom { 0 => Text(needle), 1 => Any, 2 => Star });
 
 #[cfg(test)]
 mod tests {

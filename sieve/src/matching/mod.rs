@@ -13,6 +13,7 @@ use glob::Glob;
 pub(crate) use regex::Regex;
 
 use crate::binary::{choice, record};
+use crate::items::Items;
 use crate::octets::Octets;
 use crate::program::List;
 
@@ -82,7 +83,7 @@ impl Default for Matching {
 /// The keys of one test: made ready when the script is compiled, unless they hold variables.
 #[derive(Clone, Debug)]
 pub(crate) enum Keys {
-    Fixed(Box<[Pattern]>),
+    Fixed(Items<Pattern>),
     Dynamic(List),
 }
 
