@@ -159,6 +159,34 @@ impl Capabilities {
         index(name).is_some()
     }
 
+    /// Those named, all of which are known.
+    pub(crate) const fn of(mut names: &[&str]) -> Self {
+        let mut set = 0_u64;
+        while let Some((name, rest)) = names.split_first() {
+            let mut bit = 1_u64;
+            let mut known = NAMES;
+            while let Some((candidate, others)) = known.split_first() {
+                if same(candidate.as_bytes(), name.as_bytes()) {
+                    set |= bit;
+                }
+                bit = bit.wrapping_shl(1);
+                known = others;
+            }
+            names = rest;
+        }
+        Self(set)
+    }
+
+    /// What is in either set.
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the sets have something in common.
+    pub(crate) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Adds what `name` brings with it.
     pub(crate) fn with_implied(self, name: &str) -> Self {
         let set = self.with(name);
@@ -199,6 +227,19 @@ impl std::fmt::Display for Capabilities {
     }
 }
 
+const fn same(mut left: &[u8], mut right: &[u8]) -> bool {
+    loop {
+        match (left.split_first(), right.split_first()) {
+            (None, None) => return true,
+            (Some((a, rest)), Some((b, other))) if *a == *b => {
+                left = rest;
+                right = other;
+            }
+            _ => return false,
+        }
+    }
+}
+
 fn index(name: &str) -> Option<usize> {
     static INDEX: LazyLock<NameIndex> = LazyLock::new(|| NameIndex::new(NAMES.iter().copied()));
     INDEX.find(name, |at| NAMES.get(at) == Some(&name))
@@ -220,5 +261,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), NAMES.len());
+        assert_eq!(Capabilities::of(NAMES), Capabilities::all());
     }
 }

@@ -41,6 +41,7 @@ pub(crate) struct NameIndex {
 const SLOTS: usize = 256;
 
 /// Without regard to ASCII case.
+#[inline]
 fn hash(name: &str) -> usize {
     let octets = name.as_bytes();
     let at = |place: usize| octets.get(place).map_or(0, |c| usize::from(c | 0x20));
@@ -68,14 +69,21 @@ impl NameIndex {
     }
 
     /// The place of the first name that `is` says it is.
+    #[inline]
     pub(crate) fn find(&self, name: &str, is: impl Fn(usize) -> bool) -> Option<usize> {
-        let start = hash(name);
-        (0..SLOTS)
-            .map_while(|step| match self.slots.get((start + step) % SLOTS) {
-                Some(0) | None => None,
-                Some(number) => Some(usize::from(*number) - 1),
-            })
-            .find(|&place| is(place))
+        let mut slot = hash(name) % SLOTS;
+        loop {
+            match self.slots.get(slot) {
+                Some(0) | None => return None,
+                Some(number) => {
+                    let place = usize::from(*number) - 1;
+                    if is(place) {
+                        return Some(place);
+                    }
+                }
+            }
+            slot = (slot + 1) % SLOTS;
+        }
     }
 }
 

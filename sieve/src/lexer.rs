@@ -44,6 +44,46 @@ pub(crate) struct Lexer<'a, 's> {
     pub(crate) unclosed: bool,
 }
 
+/// Octets between tokens.
+const BLANK: u8 = 1;
+/// Octets of identifiers and tags.
+const WORD: u8 = 2;
+/// Octets that stand for themselves in a quoted string and do not end it.
+const PLAIN: u8 = 4;
+
+/// What each octet can be.
+const CLASSES: [u8; 256] = {
+    let mut classes = [PLAIN; 256];
+    let mut octet = 0_u8;
+    let mut place = classes.as_mut_slice();
+    while let Some((class, rest)) = place.split_first_mut() {
+        *class = match octet {
+            b' ' | b'\t' => BLANK | PLAIN,
+            b'\r' | b'\n' => BLANK,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => WORD | PLAIN,
+            b'"' | b'\\' | 0 => 0,
+            _ => PLAIN,
+        };
+        octet = octet.wrapping_add(1);
+        place = rest;
+    }
+    classes
+};
+
+fn is(octet: u8, class: u8) -> bool {
+    CLASSES
+        .get(usize::from(octet))
+        .is_some_and(|classes| classes & class != 0)
+}
+
+/// How many octets at the front are of the class.
+fn run(octets: &[u8], class: u8) -> usize {
+    octets
+        .iter()
+        .position(|&octet| !is(octet, class))
+        .unwrap_or(octets.len())
+}
+
 /// All tokens at once.
 pub(crate) fn lex<'s>(sink: &mut Sink<'s>) -> Lexed<'s> {
     let mut lexer = Lexer::new(sink);
@@ -93,14 +133,56 @@ impl<'a, 's> Lexer<'a, 's> {
 
     /// The next token; at the end of the source [`TokenKind::End`] again and again.
     pub(crate) fn next(&mut self) -> Token<'s> {
-        while self.at < self.source.len() {
-            if let Some(token) = self.token() {
-                return token;
+        loop {
+            self.at += run(self.rest(), BLANK);
+            let start = self.at;
+            let Some(octet) = self.peek() else {
+                return self.cut(TokenKind::End, start);
+            };
+            match octet {
+                b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+                    let name = self.word();
+                    return if self.peek() == Some(b':') && name.eq_ignore_ascii_case("text") {
+                        self.multi_line(start)
+                    } else {
+                        self.cut(TokenKind::Identifier(name), start)
+                    };
+                }
+                b'"' => return self.quoted(),
+                b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';' => {
+                    self.at += 1;
+                    return self.cut(TokenKind::Mark(octet), start);
+                }
+                b':' => {
+                    self.at += 1;
+                    // Identifiers do not begin with a digit.
+                    if self
+                        .peek()
+                        .is_some_and(|c| is(c, WORD) && !c.is_ascii_digit())
+                    {
+                        let name = self.word();
+                        return self.cut(TokenKind::Tag(name), start);
+                    }
+                    self.sink.error_with(
+                        DiagnosticKind::Lexical,
+                        Span::new(start, self.at),
+                        "a colon without a tag name",
+                        "tags are written like :contains, without a space",
+                    );
+                }
+                b'0'..=b'9' => return self.number(),
+                b'#' => {
+                    let end =
+                        memchr::memchr(b'\n', self.rest()).map_or(self.source.len(), |n| start + n);
+                    self.at = end;
+                    let trimmed = self.source.get(start..end).map_or(end, |text| {
+                        start + text.strip_suffix(b"\r").unwrap_or(text).len()
+                    });
+                    self.comments.push(Span::new(start, trimmed));
+                }
+                b'/' if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
+                _ => self.stray(),
             }
-        }
-        Token {
-            kind: TokenKind::End,
-            span: Span::new(self.source.len(), self.source.len()),
         }
     }
 
@@ -113,61 +195,9 @@ impl<'a, 's> Lexer<'a, 's> {
     }
 
     /// What was cut from `start` up to here.
-    fn cut(&self, kind: TokenKind<'s>, start: usize) -> Option<Token<'s>> {
+    fn cut(&self, kind: TokenKind<'s>, start: usize) -> Token<'s> {
         let span = Span::new(start, self.at);
-        Some(Token { kind, span })
-    }
-
-    /// What begins here, if it is a token; blanks, comments and faults are none.
-    fn token(&mut self) -> Option<Token<'s>> {
-        let start = self.at;
-        match self.peek()? {
-            b' ' | b'\t' | b'\r' | b'\n' => {
-                let rest = self.rest();
-                let blank = |c: &u8| !matches!(c, b' ' | b'\t' | b'\r' | b'\n');
-                self.at += rest.iter().position(blank).unwrap_or(rest.len());
-            }
-            b'#' => {
-                let end =
-                    memchr::memchr(b'\n', self.rest()).map_or(self.source.len(), |n| start + n);
-                self.at = end;
-                let trimmed = self.source.get(start..end).map_or(end, |text| {
-                    start + text.strip_suffix(b"\r").unwrap_or(text).len()
-                });
-                self.comments.push(Span::new(start, trimmed));
-            }
-            b'/' if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
-            b'"' => return self.quoted(),
-            b'0'..=b'9' => return self.number(),
-            b':' => {
-                self.at += 1;
-                let name = self.word();
-                if name.is_empty() {
-                    self.sink.error_with(
-                        DiagnosticKind::Lexical,
-                        Span::new(start, self.at),
-                        "a colon without a tag name",
-                        "tags are written like :contains, without a space",
-                    );
-                } else {
-                    return self.cut(TokenKind::Tag(name), start);
-                }
-            }
-            mark @ (b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';') => {
-                self.at += 1;
-                return self.cut(TokenKind::Mark(mark), start);
-            }
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
-                let name = self.word();
-                return if name.eq_ignore_ascii_case("text") && self.peek() == Some(b':') {
-                    self.multi_line(start)
-                } else {
-                    self.cut(TokenKind::Identifier(name), start)
-                };
-            }
-            _ => self.stray(),
-        }
-        None
+        Token { kind, span }
     }
 
     fn rest(&self) -> &'s [u8] {
@@ -175,21 +205,12 @@ impl<'a, 's> Lexer<'a, 's> {
     }
 
     fn word(&mut self) -> &'s str {
-        let rest = self.rest();
-        // Identifiers do not begin with a digit.
-        if rest.first().is_some_and(u8::is_ascii_digit) {
-            return "";
-        }
-        let length = rest
-            .iter()
-            .position(|c| !(c.is_ascii_alphanumeric() || *c == b'_'))
-            .unwrap_or(rest.len());
         let start = self.at;
-        self.at += length;
+        self.at += run(self.rest(), WORD);
         match self.text {
             Some(text) => text.get(start..self.at).unwrap_or_default(),
             None => {
-                let word = rest.get(..length).unwrap_or_default();
+                let word = self.source.get(start..self.at).unwrap_or_default();
                 std::str::from_utf8(word).unwrap_or_default()
             }
         }
@@ -213,16 +234,13 @@ impl<'a, 's> Lexer<'a, 's> {
         }
     }
 
-    fn quoted(&mut self) -> Option<Token<'s>> {
+    fn quoted(&mut self) -> Token<'s> {
         let start = self.at;
         self.at += 1;
         // Most strings hold nothing special up to their closing quote.
-        let plain = self
-            .rest()
-            .iter()
-            .position(|c| matches!(c, b'"' | b'\\' | b'\r' | b'\n' | 0))
-            .unwrap_or(0);
-        let text = self.rest().get(..plain).unwrap_or_default();
+        let rest = self.rest();
+        let plain = run(rest, PLAIN);
+        let text = rest.get(..plain).unwrap_or_default();
         self.at += plain;
         if self.peek() == Some(b'"') {
             self.at += 1;
@@ -270,7 +288,7 @@ impl<'a, 's> Lexer<'a, 's> {
         );
     }
 
-    fn number(&mut self) -> Option<Token<'s>> {
+    fn number(&mut self) -> Token<'s> {
         let start = self.at;
         let mut value = Some(0_u64);
         while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
@@ -316,7 +334,7 @@ impl<'a, 's> Lexer<'a, 's> {
     }
 
     /// After `text`, at the colon.
-    fn multi_line(&mut self, start: usize) -> Option<Token<'s>> {
+    fn multi_line(&mut self, start: usize) -> Token<'s> {
         self.at += 1;
         while self.peek().is_some_and(|c| c == b' ' || c == b'\t') {
             self.at += 1;

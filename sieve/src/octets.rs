@@ -21,7 +21,10 @@ const _: () = assert!(size_of::<Octets>() == 24, "a list of them is compact");
 impl Octets {
     pub(crate) fn make_ascii_lowercase(&mut self) {
         match self {
-            Self::Short { text, .. } => text.make_ascii_lowercase(),
+            Self::Short { length, text } => text
+                .iter_mut()
+                .take(usize::from(*length))
+                .for_each(u8::make_ascii_lowercase),
             Self::Long(octets) => octets.make_ascii_lowercase(),
         }
     }

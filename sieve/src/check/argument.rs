@@ -1,6 +1,7 @@
 //! Arguments that many tests share: match types, keys, address parts, indexes, zones, names.
 
 use super::bind::Bound;
+use super::signature::Group;
 use super::{Checker, literals};
 use crate::ast;
 use crate::diagnostic::DiagnosticKind;
@@ -69,7 +70,7 @@ impl Checker<'_, '_> {
                 ),
             }
         }
-        let Some((name, span)) = bound.of_group("match type") else {
+        let Some((name, span)) = bound.of_group(Group::MatchType) else {
             return matching;
         };
         matching.kind = match name {
@@ -123,8 +124,8 @@ impl Checker<'_, '_> {
         // Without variables, which most keys are, none of them is copied twice.
         let constant = literals(argument).all(|(octets, _)| memchr::memchr(b'$', octets).is_none());
         if constant {
-            let patterns =
-                literals(argument).filter_map(|(octets, span)| self.pattern(matching, octets, span));
+            let patterns = literals(argument)
+                .filter_map(|(octets, span)| self.pattern(matching, octets, span));
             return Keys::Fixed(patterns.collect());
         }
         let list = self.list(argument);
@@ -165,7 +166,7 @@ impl Checker<'_, '_> {
     }
 
     pub(super) fn address_part(&mut self, bound: &Bound<'_>) -> AddressPart {
-        match bound.of_group("address part").map(|(name, _)| name) {
+        match bound.of_group(Group::AddressPart).map(|(name, _)| name) {
             Some("localpart") => AddressPart::LocalPart,
             Some("domain") => AddressPart::Domain,
             Some("user") => {
@@ -204,7 +205,7 @@ impl Checker<'_, '_> {
     }
 
     pub(super) fn mime(&mut self, bound: &Bound<'_>) -> Option<Mime> {
-        let option = bound.of_group("mime option");
+        let option = bound.of_group(Group::MimeOption);
         if !bound.has("mime") {
             if let Some((name, span)) =
                 option.or(bound.tag_span("anychild").map(|span| ("anychild", span)))
@@ -309,7 +310,7 @@ impl Checker<'_, '_> {
 
     pub(super) fn envelope_parts(&mut self, argument: &ast::Argument, bound: &Bound<'_>) -> List {
         let list = self.list(argument);
-        let address_part = bound.of_group("address part");
+        let address_part = bound.of_group(Group::AddressPart);
         for (text, (_, span)) in list.iter().zip(literals(argument)) {
             let Text::Literal(name) = text else { continue };
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();

@@ -1,6 +1,6 @@
 //! Arguments sorted by a signature.
 
-use super::signature::{Kind, Signature, Tag, Tests};
+use super::signature::{Group, Kind, Signature, Tag, Tests};
 use super::{Checker, nearest};
 use crate::ast::{self, Argument, Command, Identifier, Test, Value};
 use crate::diagnostic::DiagnosticKind;
@@ -11,12 +11,20 @@ use crate::position::Span;
 pub(super) struct Bound<'t> {
     pub(super) name: &'static str,
     pub(super) span: Span,
+    signature: &'static Signature,
     arguments: &'t [Argument<'t>],
-    /// With the place of each among the arguments; its value stands behind it.
-    tags: Few<(&'static Tag, usize), TAGS>,
+    /// [Marks](mark) of the tags given and, by number, their groups: most of what is asked for is not there.
+    marks: u64,
+    groups: u32,
     positional: [Option<&'t Argument<'t>>; POSITIONAL],
     pub(super) tests: ast::Tests<'t>,
 }
+
+/// More tags than any command or test has, so that some of them exclude each other.
+const TAGS: usize = 16;
+
+/// The most that a signature has.
+const POSITIONAL: usize = 3;
 
 /// What a signature is laid upon: a command or a test.
 pub(super) struct Given<'t> {
@@ -48,53 +56,79 @@ impl<'t> From<Test<'t>> for Given<'t> {
     }
 }
 
-/// More tags than any command or test has, so that some of them exclude each other.
-const TAGS: usize = 16;
-
-/// The most that a signature has.
-const POSITIONAL: usize = 3;
+/// A bit for some names of tags, without regard to case.
+#[inline]
+const fn mark(tag: &str) -> u64 {
+    let octets = tag.as_bytes();
+    match (octets.first(), octets.last()) {
+        (Some(first), Some(last)) => {
+            1 << ((octets.len() as u64 * 5 + (*first | 0x20) as u64 * 3 + (*last | 0x20) as u64)
+                & 63)
+        }
+        _ => 1,
+    }
+}
 
 impl<'t> Bound<'t> {
+    /// The tags given, each with what stands behind it.
+    fn tags(&self) -> impl Iterator<Item = (&'t str, Span, Option<&'t Argument<'t>>)> {
+        let behind = self.arguments.iter().skip(1).map(Some).chain([None]);
+        self.arguments
+            .iter()
+            .zip(behind)
+            .filter_map(|(argument, next)| match argument.value {
+                Value::Tag(tag) => Some((tag, argument.span, next)),
+                _ => None,
+            })
+    }
+
+    #[inline]
+    fn given(&self, tag: &str) -> Option<(Span, Option<&'t Argument<'t>>)> {
+        if self.marks & mark(tag) == 0 {
+            return None;
+        }
+        self.tags()
+            .find(|(given, ..)| given.eq_ignore_ascii_case(tag))
+            .map(|(_, span, next)| (span, next))
+    }
+
+    #[inline]
     pub(super) fn has(&self, tag: &str) -> bool {
-        self.tags.iter().any(|(known, ..)| known.name == tag)
+        self.given(tag).is_some()
     }
 
+    #[inline]
     pub(super) fn tag_span(&self, tag: &str) -> Option<Span> {
-        self.tags
-            .iter()
-            .find(|(known, _)| known.name == tag)
-            .map(|given| self.span_of(given))
+        self.given(tag).map(|(span, _)| span)
     }
 
+    /// The value of a tag that takes one.
+    #[inline]
     pub(super) fn tag(&self, tag: &str) -> Option<&'t Argument<'t>> {
-        self.tags
-            .iter()
-            .find(|(known, _)| known.name == tag && known.value.is_some())
-            .and_then(|(_, place)| self.arguments.get(place + 1))
+        let (_, value) = self.given(tag)?;
+        let kind = self.signature.tag(tag)?.value?;
+        value.filter(|value| fits(kind, &value.value))
     }
 
+    #[inline]
     pub(super) fn number(&self, tag: &str) -> Option<(u64, Span)> {
         self.tag(tag).and_then(number)
     }
 
     /// The tag given out of an exclusive group.
-    pub(super) fn of_group(&self, group: &str) -> Option<(&'static str, Span)> {
-        self.tags
-            .iter()
-            .find(|(known, ..)| known.group == group)
-            .map(|given| (given.0.name, self.span_of(given)))
+    pub(super) fn of_group(&self, group: Group) -> Option<(&'static str, Span)> {
+        if self.groups & 1 << group as u32 == 0 {
+            return None;
+        }
+        self.tags().find_map(|(given, span, _)| {
+            let known = self.signature.tag(given)?;
+            (known.group == group).then_some((known.name, span))
+        })
     }
 
     pub(super) fn all_tags(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        self.tags
-            .iter()
-            .map(|given| (given.0.name, self.span_of(given)))
-    }
-
-    fn span_of(&self, (_, place): (&'static Tag, usize)) -> Span {
-        self.arguments
-            .get(place)
-            .map_or(self.span, |argument| argument.span)
+        self.tags()
+            .filter_map(|(given, span, _)| Some((self.signature.tag(given)?.name, span)))
     }
 
     pub(super) fn at(&self, index: usize) -> Option<&'t Argument<'t>> {
@@ -144,35 +178,30 @@ impl Checker<'_, '_> {
         let mut bound = Bound {
             name: signature.name,
             span,
+            signature,
             arguments,
-            tags: Few::new(),
+            marks: 0,
+            groups: 0,
             positional: [None; POSITIONAL],
             tests,
         };
         let mut positional = Few::<&'t Argument<'t>, { POSITIONAL + 1 }>::new();
+        let mut tags = Few::<&'static Tag, TAGS>::new();
         let mut given = 0_usize;
-        let mut rest = arguments.iter().enumerate().peekable();
-        while let Some((place, argument)) = rest.next() {
+        let mut rest = arguments.iter().peekable();
+        while let Some(argument) = rest.next() {
             let Value::Tag(tag) = &argument.value else {
                 given += 1;
                 // One more than any signature takes is enough to tell that there are too many.
                 let _ = positional.push(argument);
                 continue;
             };
-            let known = signature
-                .tags
-                .iter()
-                .flat_map(|group| group.iter())
-                .find(|known| known.name.eq_ignore_ascii_case(tag));
-            let Some(known) = known else {
+            let Some(known) = signature.tag(tag) else {
                 self.unknown_tag(signature, tag, argument.span);
                 // Its value, if it has one, is not to be counted as positional.
                 if given == 0
                     && rest.len() > signature.positional.len()
-                    && !matches!(
-                        rest.peek().map(|(_, next)| &next.value),
-                        Some(Value::Tag(_))
-                    )
+                    && !matches!(rest.peek().map(|next| &next.value), Some(Value::Tag(_)))
                 {
                     rest.next();
                 }
@@ -197,22 +226,25 @@ impl Checker<'_, '_> {
                     format!("add require \"{}\"; at the top", known.capability),
                 );
             }
-            if let Some((other, ..)) = bound.tags.iter().find(|(other, ..)| {
-                other.name == known.name || (!known.group.is_empty() && other.group == known.group)
+            if let Some(other) = tags.iter().find(|other| {
+                other.name == known.name
+                    || (known.group != Group::None && other.group == known.group)
             }) {
                 let message = if other.name == known.name {
                     format!("`:{}` is given twice", known.name)
                 } else {
                     format!(
                         "`:{}` and `:{}` exclude each other: one {} only",
-                        other.name, known.name, known.group
+                        other.name,
+                        known.name,
+                        known.group.name()
                     )
                 };
                 self.sink
                     .error(DiagnosticKind::Argument, argument.span, message);
             }
             if let Some(kind) = known.value {
-                match rest.peek().map(|(_, next)| *next) {
+                match rest.peek().copied() {
                     Some(next) if fits(kind, &next.value) => {
                         rest.next();
                     }
@@ -232,13 +264,19 @@ impl Checker<'_, '_> {
                     }
                 }
             }
+            bound.marks |= mark(known.name);
+            bound.groups |= 1 << known.group as u32;
             // What has no room repeats or excludes another, which was told.
-            let _ = bound.tags.push((known, place));
+            let _ = tags.push(known);
         }
         let complete = self.bind_positional(signature, name, &positional, given, &mut bound);
         self.check_tests(signature, name, tests);
         // Tags that only lack their capability are bound all the same; any fault spoils the script anyway.
-        (self.sink.list.len() == before || complete).then_some(bound)
+        if self.sink.list.len() == before || complete {
+            Some(bound)
+        } else {
+            None
+        }
     }
 
     /// Sorts the positional arguments; false if one is missing or of the wrong type.

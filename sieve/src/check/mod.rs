@@ -98,13 +98,7 @@ pub(crate) fn may_run(name: &str, required: Capabilities) -> bool {
 
 fn may(table: &'static signature::Table, name: &str, required: Capabilities) -> bool {
     match signature::find(table, name) {
-        Some(found) => {
-            found.capabilities.is_empty()
-                || found
-                    .capabilities
-                    .iter()
-                    .any(|name| required.contains(name))
-        }
+        Some(found) => found.capabilities.is_empty() || found.needs.meets(required),
         // Those of test suites go by one name.
         None => required.contains("vnd.dovecot.testsuite"),
     }
@@ -271,9 +265,6 @@ impl Checker<'_, '_> {
                 );
             }
             else_seen |= is_else;
-            let Some(signature) = signature::find(&signature::COMMANDS, branch.name().text) else {
-                continue;
-            };
             let Some(block) = branch.block() else {
                 self.sink.error_with(
                     DiagnosticKind::Structure,
@@ -286,6 +277,7 @@ impl Checker<'_, '_> {
             if decided {
                 continue;
             }
+            let signature = signature::of_branch(branch.name().text);
             let bound = self.bind(signature, branch.into());
             let mut known = Known {
                 value: None,
@@ -371,13 +363,8 @@ impl Checker<'_, '_> {
             }
             return None;
         };
-        for capability in found.capabilities {
-            self.uses(capability);
-        }
-        let enabled = found
-            .capabilities
-            .iter()
-            .any(|name| self.enabled.contains(name));
+        self.used = self.used.or(found.needs);
+        let enabled = found.needs.meets(self.enabled);
         if let Some(first) = found.capabilities.first().filter(|_| !enabled) {
             self.sink.error_with(
                 DiagnosticKind::NotRequired,

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::Capabilities;
 use crate::few::NameIndex;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,59 @@ pub(super) struct Tag {
     pub(super) value: Option<Kind>,
     /// Required capability; empty for none of its own.
     pub(super) capability: &'static str,
-    /// Tags of one group exclude each other; empty excludes only itself.
-    pub(super) group: &'static str,
+    pub(super) group: Group,
+}
+
+/// Tags of one group exclude each other; without a group a tag excludes only itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    None,
+    MatchType,
+    AddressPart,
+    MimeOption,
+    BodyTransform,
+    TimeZone,
+    SizeRelation,
+    MailboxChoice,
+    LetterCaseModifier,
+    FirstLetterModifier,
+    QuotingModifier,
+    UrlModifier,
+    LengthModifier,
+    ProgramInput,
+    MessageSource,
+    ByTime,
+    VacationInterval,
+    Location,
+    CalendarChoice,
+    UniqueId,
+}
+
+impl Group {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "tag",
+            Self::MatchType => "match type",
+            Self::AddressPart => "address part",
+            Self::MimeOption => "mime option",
+            Self::BodyTransform => "body transform",
+            Self::TimeZone => "time zone",
+            Self::SizeRelation => "size relation",
+            Self::MailboxChoice => "mailbox choice",
+            Self::LetterCaseModifier => "letter case modifier",
+            Self::FirstLetterModifier => "first letter modifier",
+            Self::QuotingModifier => "quoting modifier",
+            Self::UrlModifier => "URL modifier",
+            Self::LengthModifier => "length modifier",
+            Self::ProgramInput => "program input",
+            Self::MessageSource => "message source",
+            Self::ByTime => "by-time",
+            Self::VacationInterval => "vacation interval",
+            Self::Location => "location",
+            Self::CalendarChoice => "calendar choice",
+            Self::UniqueId => "unique id",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +94,8 @@ pub(super) struct Signature {
     pub(super) name: &'static str,
     /// Any one of these must be required; empty for the base language.
     pub(super) capabilities: &'static [&'static str],
+    /// The same as a set.
+    pub(super) needs: Capabilities,
     pub(super) tags: &'static [&'static [Tag]],
     pub(super) positional: &'static [Kind],
     /// How many of the positional arguments, from the front, may be left out.
@@ -52,19 +106,29 @@ pub(super) struct Signature {
     pub(super) block: bool,
 }
 
+impl Signature {
+    /// What it knows of a tag.
+    pub(super) fn tag(&self, name: &str) -> Option<&'static Tag> {
+        self.tags
+            .iter()
+            .flat_map(|group| group.iter())
+            .find(|known| known.name.eq_ignore_ascii_case(name))
+    }
+}
+
 const fn flag(name: &'static str, capability: &'static str) -> Tag {
-    grouped(name, None, capability, "")
+    grouped(name, None, capability, Group::None)
 }
 
 const fn valued(name: &'static str, value: Kind, capability: &'static str) -> Tag {
-    grouped(name, Some(value), capability, "")
+    grouped(name, Some(value), capability, Group::None)
 }
 
 const fn grouped(
     name: &'static str,
     value: Option<Kind>,
     capability: &'static str,
-    group: &'static str,
+    group: Group,
 ) -> Tag {
     Tag {
         name,
@@ -77,22 +141,22 @@ const fn grouped(
 use Kind::{List, Number, Text};
 
 const MATCH: &[Tag] = &[
-    grouped("is", None, "", "match type"),
-    grouped("contains", None, "", "match type"),
-    grouped("matches", None, "", "match type"),
-    grouped("count", Some(Text), "relational", "match type"),
-    grouped("value", Some(Text), "relational", "match type"),
-    grouped("regex", None, "regex", "match type"),
-    grouped("list", None, "extlists", "match type"),
+    grouped("is", None, "", Group::MatchType),
+    grouped("contains", None, "", Group::MatchType),
+    grouped("matches", None, "", Group::MatchType),
+    grouped("count", Some(Text), "relational", Group::MatchType),
+    grouped("value", Some(Text), "relational", Group::MatchType),
+    grouped("regex", None, "regex", Group::MatchType),
+    grouped("list", None, "extlists", Group::MatchType),
     valued("comparator", Text, ""),
 ];
 
 const ADDRESS: &[Tag] = &[
-    grouped("all", None, "", "address part"),
-    grouped("localpart", None, "", "address part"),
-    grouped("domain", None, "", "address part"),
-    grouped("user", None, "subaddress", "address part"),
-    grouped("detail", None, "subaddress", "address part"),
+    grouped("all", None, "", Group::AddressPart),
+    grouped("localpart", None, "", Group::AddressPart),
+    grouped("domain", None, "", Group::AddressPart),
+    grouped("user", None, "subaddress", Group::AddressPart),
+    grouped("detail", None, "subaddress", Group::AddressPart),
 ];
 
 const INDEX: &[Tag] = &[valued("index", Number, "index"), flag("last", "index")];
@@ -100,35 +164,40 @@ const INDEX: &[Tag] = &[valued("index", Number, "index"), flag("last", "index")]
 const MIME: &[Tag] = &[flag("mime", "mime"), flag("anychild", "mime")];
 
 const MIME_OPTIONS: &[Tag] = &[
-    grouped("type", None, "mime", "mime option"),
-    grouped("subtype", None, "mime", "mime option"),
-    grouped("contenttype", None, "mime", "mime option"),
-    grouped("param", Some(List), "mime", "mime option"),
+    grouped("type", None, "mime", Group::MimeOption),
+    grouped("subtype", None, "mime", Group::MimeOption),
+    grouped("contenttype", None, "mime", Group::MimeOption),
+    grouped("param", Some(List), "mime", Group::MimeOption),
 ];
 
 const BODY: &[Tag] = &[
-    grouped("raw", None, "", "body transform"),
-    grouped("content", Some(List), "", "body transform"),
-    grouped("text", None, "", "body transform"),
+    grouped("raw", None, "", Group::BodyTransform),
+    grouped("content", Some(List), "", Group::BodyTransform),
+    grouped("text", None, "", Group::BodyTransform),
 ];
 
 const ZONE: &[Tag] = &[
-    grouped("zone", Some(Text), "", "time zone"),
-    grouped("originalzone", None, "", "time zone"),
+    grouped("zone", Some(Text), "", Group::TimeZone),
+    grouped("originalzone", None, "", Group::TimeZone),
 ];
 
 const CURRENT_ZONE: &[Tag] = &[valued("zone", Text, "")];
 
 const SIZE: &[Tag] = &[
-    grouped("over", None, "", "size relation"),
-    grouped("under", None, "", "size relation"),
+    grouped("over", None, "", Group::SizeRelation),
+    grouped("under", None, "", Group::SizeRelation),
 ];
 
 const TARGET: &[Tag] = &[
     valued("flags", List, "imap4flags"),
     flag("create", "mailbox"),
-    grouped("mailboxid", Some(Text), "mailboxid", "mailbox choice"),
-    grouped("specialuse", Some(Text), "special-use", "mailbox choice"),
+    grouped("mailboxid", Some(Text), "mailboxid", Group::MailboxChoice),
+    grouped(
+        "specialuse",
+        Some(Text),
+        "special-use",
+        Group::MailboxChoice,
+    ),
 ];
 
 const FCC: &[Tag] = &[valued("fcc", Text, "fcc")];
@@ -136,19 +205,19 @@ const FCC: &[Tag] = &[valued("fcc", Text, "fcc")];
 const COPY: &[Tag] = &[flag("copy", "copy")];
 
 const MODIFIERS: &[Tag] = &[
-    grouped("lower", None, "variables", "letter case modifier"),
-    grouped("upper", None, "variables", "letter case modifier"),
-    grouped("lowerfirst", None, "variables", "first letter modifier"),
-    grouped("upperfirst", None, "variables", "first letter modifier"),
-    grouped("quotewildcard", None, "variables", "quoting modifier"),
-    grouped("quoteregex", None, "regex", "quoting modifier"),
-    grouped("encodeurl", None, "enotify", "URL modifier"),
-    grouped("length", None, "variables", "length modifier"),
+    grouped("lower", None, "variables", Group::LetterCaseModifier),
+    grouped("upper", None, "variables", Group::LetterCaseModifier),
+    grouped("lowerfirst", None, "variables", Group::FirstLetterModifier),
+    grouped("upperfirst", None, "variables", Group::FirstLetterModifier),
+    grouped("quotewildcard", None, "variables", Group::QuotingModifier),
+    grouped("quoteregex", None, "regex", Group::QuotingModifier),
+    grouped("encodeurl", None, "enotify", Group::UrlModifier),
+    grouped("length", None, "variables", Group::LengthModifier),
 ];
 
 const PROGRAM_INPUT: &[Tag] = &[
-    grouped("input", Some(Text), "", "program input"),
-    grouped("pipe", None, "", "program input"),
+    grouped("input", Some(Text), "", Group::ProgramInput),
+    grouped("pipe", None, "", Group::ProgramInput),
     valued("output", Text, "variables"),
 ];
 
@@ -162,6 +231,7 @@ const fn plain(
     Signature {
         name,
         capabilities,
+        needs: Capabilities::of(capabilities),
         tags,
         positional,
         optional: 0,
@@ -195,6 +265,7 @@ const fn control(
     Signature {
         name,
         capabilities,
+        needs: Capabilities::of(capabilities),
         tags: &[],
         positional: &[],
         optional: 0,
@@ -212,19 +283,34 @@ const TEST_MESSAGE: Signature = plain(
     "test_message",
     SUITE,
     &[&[
-        grouped("smtp", None, "", "message source"),
-        grouped("folder", Some(Text), "", "message source"),
+        grouped("smtp", None, "", Group::MessageSource),
+        grouped("folder", Some(Text), "", Group::MessageSource),
     ]],
     &[Number],
 );
 
 const SUITE: &[&str] = &["vnd.dovecot.testsuite"];
 
+const IF: Signature = control("if", &[], Tests::One, true);
+const ELSIF: Signature = control("elsif", &[], Tests::One, true);
+const ELSE: Signature = control("else", &[], Tests::None, true);
+
+/// Of `if`, `elsif` and `else`, each of which is the most frequent command of its scripts.
+pub(super) fn of_branch(name: &str) -> &'static Signature {
+    const BRANCHES: &[Signature; 3] = &[IF, ELSIF, ELSE];
+    let [first, elsif, last] = BRANCHES;
+    match name.len() {
+        2 => first,
+        4 => last,
+        _ => elsif,
+    }
+}
+
 const COMMAND_ROWS: &[Signature] = &[
     plain("require", &[], &[], &[List]),
-    control("if", &[], Tests::One, true),
-    control("elsif", &[], Tests::One, true),
-    control("else", &[], Tests::None, true),
+    IF,
+    ELSIF,
+    ELSE,
     plain("stop", &[], &[], &[]),
     plain("keep", &[], &[&[valued("flags", List, "imap4flags")]], &[]),
     plain("discard", &[], &[], &[]),
@@ -242,13 +328,13 @@ const COMMAND_ROWS: &[Signature] = &[
                     "bytimerelative",
                     Some(Number),
                     "redirect-deliverby",
-                    "by-time",
+                    Group::ByTime,
                 ),
                 grouped(
                     "bytimeabsolute",
                     Some(Text),
                     "redirect-deliverby",
-                    "by-time",
+                    Group::ByTime,
                 ),
                 valued("bymode", Text, "redirect-deliverby"),
                 flag("bytrace", "redirect-deliverby"),
@@ -263,12 +349,12 @@ const COMMAND_ROWS: &[Signature] = &[
         &["vacation"],
         &[
             &[
-                grouped("days", Some(Number), "", "vacation interval"),
+                grouped("days", Some(Number), "", Group::VacationInterval),
                 grouped(
                     "seconds",
                     Some(Number),
                     "vacation-seconds",
-                    "vacation interval",
+                    Group::VacationInterval,
                 ),
                 valued("subject", Text, ""),
                 valued("from", Text, ""),
@@ -319,8 +405,8 @@ const COMMAND_ROWS: &[Signature] = &[
         "include",
         &["include"],
         &[&[
-            grouped("personal", None, "", "location"),
-            grouped("global", None, "", "location"),
+            grouped("personal", None, "", Group::Location),
+            grouped("global", None, "", Group::Location),
             flag("once", ""),
             flag("optional", ""),
         ]],
@@ -367,8 +453,8 @@ const COMMAND_ROWS: &[Signature] = &[
         &[&[
             flag("allowpublic", ""),
             valued("addresses", List, ""),
-            grouped("updatesonly", None, "", "calendar choice"),
-            grouped("calendarid", Some(Text), "", "calendar choice"),
+            grouped("updatesonly", None, "", Group::CalendarChoice),
+            grouped("calendarid", Some(Text), "", Group::CalendarChoice),
             flag("deletecancelled", ""),
             valued("organizers", Text, "extlists"),
             valued("outcome", Text, "variables"),
@@ -513,8 +599,8 @@ const TEST_ROWS: &[Signature] = &[
         &["duplicate"],
         &[&[
             valued("handle", Text, ""),
-            grouped("header", Some(Text), "", "unique id"),
-            grouped("uniqueid", Some(Text), "", "unique id"),
+            grouped("header", Some(Text), "", Group::UniqueId),
+            grouped("uniqueid", Some(Text), "", Group::UniqueId),
             valued("seconds", Number, ""),
             flag("last", ""),
         ]],
@@ -592,7 +678,7 @@ pub(super) fn find(table: &'static Table, name: &str) -> Option<&'static Signatu
         table
             .rows
             .get(at)
-            .is_some_and(|row| row.name.eq_ignore_ascii_case(name))
+            .is_some_and(|row| row.name == name || row.name.eq_ignore_ascii_case(name))
     };
     table.rows.get(table.index.find(name, is)?)
 }

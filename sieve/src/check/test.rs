@@ -1,7 +1,8 @@
 //! Tests to instructions.
 
 use super::bind::{Bound, number};
-use super::{Checker, Known, literals, signature};
+use super::signature::{self, Group};
+use super::{Checker, Known, literals};
 use crate::ProgramKind;
 use crate::ast;
 use crate::diagnostic::DiagnosticKind;
@@ -36,10 +37,7 @@ impl Checker<'_, '_> {
                 }
             }
             "not" => {
-                let mut known = bound
-                    .tests
-                    .next()
-                    .map_or(UNKNOWN, |inner| self.test(inner));
+                let mut known = bound.tests.next().map_or(UNKNOWN, |inner| self.test(inner));
                 self.emit(test.span(), Op::Not);
                 known.value = known.value.map(|value| !value);
                 known
@@ -160,7 +158,7 @@ impl Checker<'_, '_> {
                 mime: self.mime(bound),
             },
             "size" => {
-                if bound.of_group("size relation").is_none() {
+                if bound.of_group(Group::SizeRelation).is_none() {
                     self.sink.error(
                         DiagnosticKind::Argument,
                         bound.span,
@@ -174,7 +172,7 @@ impl Checker<'_, '_> {
             }
             "body" => {
                 let matching = self.matching(bound);
-                let transform = match bound.of_group("body transform").map(|(name, _)| name) {
+                let transform = match bound.of_group(Group::BodyTransform).map(|(name, _)| name) {
                     Some("raw") => Transform::Raw,
                     Some("content") => Transform::Content(self.tag_list(bound, "content")),
                     _ => Transform::Text,
@@ -285,7 +283,7 @@ impl Checker<'_, '_> {
                 }
             }
             "duplicate" => {
-                let id = match bound.of_group("unique id").map(|(name, _)| name) {
+                let id = match bound.of_group(Group::UniqueId).map(|(name, _)| name) {
                     Some("header") => UniqueId::Header(self.tag_text(bound, "header")?),
                     Some(_) => UniqueId::Value(self.tag_text(bound, "uniqueid")?),
                     None => UniqueId::MessageId,
@@ -333,7 +331,7 @@ impl Checker<'_, '_> {
                 .at(1)
                 .map(|argument| self.list(argument))
                 .unwrap_or_default(),
-            input: match bound.of_group("program input").map(|(name, _)| name) {
+            input: match bound.of_group(Group::ProgramInput).map(|(name, _)| name) {
                 Some("input") => ProgramInput::Text(self.tag_text(bound, "input")?),
                 Some(_) => ProgramInput::Message,
                 None if kind == ProgramKind::Execute => ProgramInput::None,

@@ -42,14 +42,37 @@ pub(crate) struct Simple<'a> {
     all: &'a [u8],
 }
 
+/// Where a [`Simple`] address begins and ends in a field, and where its `@` is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    start: usize,
+    at: usize,
+    end: usize,
+}
+
+impl Places {
+    pub(crate) fn of<'a>(&self, raw: &'a [u8]) -> Option<Simple<'a>> {
+        Some(Simple {
+            local: raw.get(self.start..self.at)?,
+            domain: raw.get(self.at + 1..self.end)?,
+            all: raw.get(self.start..self.end)?,
+        })
+    }
+}
+
 /// Reads the most common form without taking memory; any other is for the parser.
 pub(crate) fn simple(raw: &[u8]) -> Option<Simple<'_>> {
+    places(raw)?.of(raw)
+}
+
+pub(crate) fn places(raw: &[u8]) -> Option<Places> {
     let atom = |c: &u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(c);
     let dots = |text: &[u8]| {
         text.split(|c| *c == b'.')
             .all(|part| !part.is_empty() && part.iter().all(atom))
     };
     let text = raw.trim_ascii();
+    let mut start = raw.len() - raw.trim_ascii_start().len();
     let all = match text.strip_suffix(b">") {
         None => text,
         Some(text) => {
@@ -60,12 +83,17 @@ pub(crate) fn simple(raw: &[u8]) -> Option<Simple<'_>> {
             {
                 return None;
             }
+            start += open + 1;
             address.get(1..)?
         }
     };
     let at = memchr::memchr(b'@', all)?;
     let (local, domain) = (all.get(..at)?, all.get(at + 1..)?);
-    (dots(local) && dots(domain)).then_some(Simple { local, domain, all })
+    (dots(local) && dots(domain)).then_some(Places {
+        start,
+        at: start + at,
+        end: start + all.len(),
+    })
 }
 
 impl<'a> Simple<'a> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use super::address;
 use crate::action::{Body, Edited};
 
 pub(crate) struct Message<'m> {
@@ -31,6 +32,8 @@ pub(crate) struct Entry {
     source: Source,
     /// Where the text is: many rules look at the same few fields.
     text: OnceLock<Decoded>,
+    /// Where its one address is, if that has the most common form.
+    address: OnceLock<Option<address::Places>>,
 }
 
 #[derive(Debug)]
@@ -75,6 +78,7 @@ impl Entry {
                 value: value.into(),
             },
             text: OnceLock::new(),
+            address: OnceLock::new(),
         }
     }
 
@@ -107,6 +111,13 @@ impl Entry {
         }
     }
 
+    /// Its one address, if that has the most common form.
+    pub(crate) fn simple_address<'a>(&'a self, octets: &'a [u8]) -> Option<address::Simple<'a>> {
+        let raw = self.raw(octets);
+        let places = self.address.get_or_init(|| address::places(raw));
+        places.as_ref()?.of(raw)
+    }
+
     /// As written, folds included.
     pub(crate) fn raw<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
         match &self.source {
@@ -137,6 +148,7 @@ fn index(octets: &[u8]) -> (Vec<Entry>, usize) {
                 all: field.range(),
             },
             text: OnceLock::new(),
+            address: OnceLock::new(),
         });
     }
     // All fields are read: only the blank line is left to look at.

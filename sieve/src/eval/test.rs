@@ -343,8 +343,8 @@ impl Evaluation<'_> {
         values: &mut Values<'_>,
     ) {
         let config = std::sync::Arc::clone(&self.config);
-        let mut feed = |raw: &[u8]| {
-            if let Some(simple) = address::simple(raw) {
+        let mut feed = |raw: &[u8], simple: Option<address::Simple<'_>>| {
+            if let Some(simple) = simple {
                 return values.is_count() && values.feed(b"")
                     || !values.is_count()
                         && simple
@@ -361,11 +361,14 @@ impl Evaluation<'_> {
             })
         };
         let Some(mime) = mime else {
-            return self.named_fields(names, index, |entry, octets| feed(entry.raw(octets)));
+            return self.named_fields(names, index, |entry, octets| {
+                feed(entry.raw(octets), entry.simple_address(octets))
+            });
         };
         for name in names {
             let name = self.expand(name).into_owned();
-            if self.part_values(mime, &name).iter().any(|raw| feed(raw)) {
+            let values = self.part_values(mime, &name);
+            if values.iter().any(|raw| feed(raw, address::simple(raw))) {
                 return;
             }
         }

@@ -44,7 +44,7 @@ impl Subject<'_> {
 
 impl Glob {
     pub(crate) fn new(comparator: Comparator, pattern: &[u8]) -> Self {
-        let wildcards = memchr::memchr2_iter(b'*', b'?', pattern).count();
+        let wildcards = pattern.iter().filter(|c| matches!(c, b'*' | b'?')).count();
         let mut atoms = Vec::with_capacity(2 * wildcards + 1);
         // What stood before a backslash.
         let mut escaped = Vec::new();
@@ -58,23 +58,22 @@ impl Glob {
             }
         };
         let mut rest = pattern;
-        while let Some(at) = memchr::memchr3(b'*', b'?', b'\\', rest) {
+        while let Some(at) = rest.iter().position(|c| matches!(c, b'*' | b'?' | b'\\')) {
             let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-            let Some((mark, tail)) = tail.split_first() else {
-                break;
-            };
-            rest = tail;
-            match mark {
-                b'\\' => {
+            rest = tail.get(1..).unwrap_or_default();
+            match tail.first() {
+                Some(b'\\') => {
                     escaped.extend_from_slice(plain);
-                    let (octet, tail) = rest.split_first().unwrap_or((&b'\\', &[]));
-                    escaped.push(*octet);
-                    rest = tail;
-                    continue;
+                    escaped.push(rest.first().copied().unwrap_or(b'\\'));
+                    rest = rest.get(1..).unwrap_or_default();
                 }
                 mark => {
                     text(&mut escaped, plain, &mut atoms);
-                    atoms.push(if *mark == b'*' { Atom::Star } else { Atom::Any });
+                    atoms.push(if mark == Some(&b'*') {
+                        Atom::Star
+                    } else {
+                        Atom::Any
+                    });
                 }
             }
         }
