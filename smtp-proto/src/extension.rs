@@ -2,9 +2,10 @@
 
 use memchr::memchr;
 
+use crate::error::{ParseError, ParseErrorKind};
 use crate::octets::{self, keyword};
 use crate::parameter::decimal;
-use crate::reply::Reply;
+use crate::reply::{Line as ReplyLine, Reply, lossy};
 
 /// The service extensions in a reply to EHLO or LHLO.
 ///
@@ -23,7 +24,7 @@ use crate::reply::Reply;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// The reply's lines.
+    /// The reply as it came.
     text: String,
     /// SIZE (RFC 1870), with the limit; none or 0 when it tells none.
     pub size: Option<Option<u64>>,
@@ -86,23 +87,20 @@ pub struct Capabilities {
     pub xforward: bool,
 }
 
-/// Understands the reply. A line that is malformed counts as unknown.
+/// Understands the reply, whatever its code.
 impl From<Reply> for Capabilities {
     fn from(reply: Reply) -> Self {
-        let text = reply.into_text();
-        let mut capabilities = Self::default();
-        let mut rest = text.as_bytes();
-        let mut is_first = true;
-        while !rest.is_empty() {
-            let end = memchr(b'\n', rest).unwrap_or(rest.len());
-            let (line, behind) = rest.split_at_checked(end).unwrap_or_default();
-            // A line that cannot be read stays among the others.
-            let _known = (!is_first).then(|| capabilities.add(line));
-            rest = behind.get(1..).unwrap_or_default();
-            is_first = false;
+        let mut wire = String::with_capacity(reply.text().len() + 64);
+        let mut lines = reply.lines().peekable();
+        while let Some(line) = lines.next() {
+            let mark = if lines.peek().is_some() { '-' } else { ' ' };
+            wire.push_str("250");
+            wire.push(mark);
+            wire.push_str(line);
+            wire.push_str("\r\n");
         }
-        capabilities.text = text;
-        capabilities
+        let read = Self::parse(wire.as_bytes());
+        read.ok().flatten().unwrap_or_default().0
     }
 }
 
@@ -141,10 +139,65 @@ impl<'a> Line<'a> {
 }
 
 impl Capabilities {
+    /// Reads a whole reply of 250 off the front of `wire`; answers how many
+    /// octets it takes there, or nothing if its last line is still to come.
+    ///
+    /// A keyword's line that is malformed is among the
+    /// [`others`](Self::others).
+    ///
+    /// ```
+    /// use smtp_proto::Capabilities;
+    ///
+    /// let wire = b"250-mx.example.org\r\n250-SIZE 1000\r\n250 DSN\r\n";
+    /// let (capabilities, taken) = Capabilities::parse(wire)?.unwrap();
+    /// assert_eq!((capabilities.size, taken), (Some(Some(1000)), wire.len()));
+    /// assert_eq!(Capabilities::parse(&wire[..taken - 1])?, None);
+    /// # Ok::<(), smtp_proto::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a line does not begin with 250 and a space, a hyphen or nothing.
+    pub fn parse(wire: &[u8]) -> Result<Option<(Self, usize)>, ParseError> {
+        let mut capabilities = Self::default();
+        let mut rest = wire;
+        loop {
+            let end = octets::until_lf(rest);
+            let Some((line, behind)) = rest.split_at_checked(end + 1) else {
+                return Ok(None);
+            };
+            let at = wire.len() - rest.len();
+            let fault = |by| ParseError::new(ParseErrorKind::ReplyCode, at + by);
+            let line = ReplyLine::read(unended(line)).map_err(|error| fault(error.at))?;
+            if line.code != 250 {
+                return Err(fault(0));
+            }
+            if at > 0 {
+                // A line that cannot be read stays among the others.
+                let _known = capabilities.add(line.text);
+            }
+            rest = behind;
+            if line.last {
+                let taken = wire.len() - rest.len();
+                let text = wire.get(..taken).unwrap_or_default();
+                capabilities.text = lossy(text.to_vec());
+                return Ok(Some((capabilities, taken)));
+            }
+        }
+    }
+
+    /// The reply's lines without their codes.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split_terminator('\n').map(|line| {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let text = ReplyLine::read(line.as_bytes()).map_or(0, |read| read.text.len());
+            line.get(line.len() - text..).unwrap_or_default()
+        })
+    }
+
     /// The server's name for itself.
     #[must_use]
     pub fn domain(&self) -> &str {
-        let first = self.text.lines().next().unwrap_or_default();
+        let first = self.lines().next().unwrap_or_default();
         first.split(' ').next().unwrap_or_default()
     }
 
@@ -197,13 +250,13 @@ impl Capabilities {
     /// Lines with keywords that this crate does not know, or cannot read.
     pub fn others(&self) -> impl Iterator<Item = &str> {
         let mut known = Self::default();
-        let lines = self.text.split('\n').skip(1);
+        let lines = self.lines().skip(1);
         lines.filter(move |line| known.add(line.as_bytes()).is_none())
     }
 
     /// What stands behind a keyword, on each of its lines.
     fn values(&self, keyword: &'static str) -> impl Iterator<Item = &str> {
-        self.text.split('\n').skip(1).filter_map(move |line| {
+        self.lines().skip(1).filter_map(move |line| {
             let line = line.trim_ascii();
             let (start, value) = line.split_at_checked(keyword.len())?;
             let ends = value.is_empty() || value.starts_with([' ', '=']);
@@ -310,13 +363,23 @@ impl Capabilities {
     }
 }
 
+/// A line without its LF, and the CR before it if there is one.
+#[inline]
+fn unended(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split(' ').filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::reply::ReplyParser;
 
     #[test]
     fn a_real_one() {
@@ -410,6 +473,59 @@ mod tests {
             }
             // A name is no offer.
             assert!(!told(&offer(line.to_owned())), "{line}");
+        }
+    }
+
+    proptest! {
+        /// In one piece, line by line, and from the reply.
+        #[test]
+        fn however_it_is_read(
+            lines in prop::collection::vec(
+                prop::sample::select(vec![
+                    "mx", "2.0.0 mx hello", "SIZE 1000", "size", " DSN", "AUTH PLAIN", "auth=LOGIN",
+                    "X", "", "CHUNKING", "LIMITS MAILMAX=3", "NO-SOLICITING a:b", "Starttls ", "ü",
+                    "2.0.0", "a\rb", "PIPELINING x",
+                ]),
+                1..12,
+            ),
+            crlf in any::<bool>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let end = if crlf { "\r\n" } else { "\n" };
+            let last = lines.len() - 1;
+            let wire: String = lines.iter().enumerate()
+                .map(|(at, line)| format!("250{}{line}{end}", if at < last { '-' } else { ' ' }))
+                .collect();
+            let behind = format!("{wire}354 go{end}");
+            let (whole, taken) = Capabilities::parse(behind.as_bytes()).unwrap().unwrap();
+            prop_assert_eq!(taken, wire.len());
+            let part = &wire.as_bytes()[..cut.index(wire.len())];
+            prop_assert_eq!(Capabilities::parse(part), Ok(None));
+            let mut parser = ReplyParser::default();
+            let mut reply = None;
+            for line in wire.split_terminator('\n') {
+                let line = line.strip_suffix('\r').unwrap_or(line);
+                reply = parser.line(line.as_bytes()).unwrap();
+            }
+            let mut read = Capabilities::from(reply.unwrap());
+            prop_assert!(whole.others().eq(read.others()));
+            prop_assert!(whole.auth().eq(read.auth()));
+            prop_assert_eq!(whole.domain(), read.domain());
+            read.text.clone_from(&whole.text);
+            prop_assert_eq!(whole, read);
+        }
+    }
+
+    #[test]
+    fn no_offer() {
+        for (wire, at) in [
+            ("250-a\r\n251 b\r\n", 7),
+            ("550 a\r\n", 0),
+            ("250-a\r\n250+b\r\n", 10),
+            ("250-a\r\n\r\n", 7),
+        ] {
+            let error = ParseError::new(ParseErrorKind::ReplyCode, at);
+            assert_eq!(Capabilities::parse(wire.as_bytes()), Err(error), "{wire:?}");
         }
     }
 }

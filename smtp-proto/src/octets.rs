@@ -179,6 +179,12 @@ pub(crate) fn until_space(text: &[u8]) -> usize {
     until(text, |word| zero(word ^ (LOW * 0x20)))
 }
 
+/// The offset of the first LF, or the length: for short lines.
+#[inline]
+pub(crate) fn until_lf(text: &[u8]) -> usize {
+    until(text, |word| zero(word ^ (LOW * 0x0a)))
+}
+
 /// The length of what no LF, space or `=` is in.
 #[inline]
 pub(crate) fn until_delimiter(text: &[u8]) -> usize {
@@ -251,6 +257,8 @@ mod tests {
             prop_assert_eq!(seen.ascii, line.is_ascii());
             let space = line.iter().position(|&o| o == b' ').unwrap_or(line.len());
             prop_assert_eq!(until_space(&line), space);
+            let lf = line.iter().position(|&o| o == b'\n').unwrap_or(line.len());
+            prop_assert_eq!(until_lf(&line), lf);
             let end = line.iter().position(|o| b"\n =".contains(o)).unwrap_or(line.len());
             prop_assert_eq!(until_delimiter(&line), end);
             let (len, sound) = run(DOMAIN, &line);

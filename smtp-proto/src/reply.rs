@@ -165,11 +165,6 @@ impl Reply {
         self.text.split('\n')
     }
 
-    /// The text by itself.
-    pub(crate) fn into_text(self) -> String {
-        self.text.into_owned()
-    }
-
     /// What the code's first digit says; nothing for a code that is none.
     #[must_use]
     pub fn severity(&self) -> Option<Severity> {
@@ -344,6 +339,56 @@ fn fold(line: &str, room: usize) -> (&str, &str) {
     }
 }
 
+/// One line of a reply, without its CRLF.
+pub(crate) struct Line<'a> {
+    pub(crate) code: u16,
+    /// Whether the reply ends with it.
+    pub(crate) last: bool,
+    enhanced: Option<EnhancedCode>,
+    /// What stands behind the codes.
+    pub(crate) text: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    #[inline]
+    pub(crate) fn read(line: &'a [u8]) -> Result<Self, ParseError> {
+        let fault = |at| ParseError::new(ParseErrorKind::ReplyCode, at);
+        let (code, rest) = match line {
+            [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+                let value = |digit: &u8| u16::from(digit - b'0');
+                (value(a) * 100 + value(b) * 10 + value(c), rest)
+            }
+            _ => return Err(fault(0)),
+        };
+        let (last, text) = match rest.split_first() {
+            None => (true, rest),
+            Some((b' ', text)) => (true, text),
+            Some((b'-', text)) => (false, text),
+            Some(_) => return Err(fault(3)),
+        };
+        // RFC 2034 §4: the class is the code's first digit.
+        let (enhanced, text) = match text {
+            [class, b'.', ..] if Some(class) == line.first() => match EnhancedCode::read(text) {
+                Some((enhanced, text)) => (Some(enhanced), text),
+                None => (None, text),
+            },
+            _ => (None, text),
+        };
+        Ok(Self {
+            code,
+            last,
+            enhanced,
+            text,
+        })
+    }
+}
+
+/// Octets that are no UTF-8 are shown as U+FFFD.
+pub(crate) fn lossy(text: Vec<u8>) -> String {
+    String::from_utf8(text)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
 /// Puts a reply together from the lines that a server sends.
 ///
 /// Tolerates what real servers do: a code with nothing behind it, other
@@ -372,28 +417,12 @@ impl ReplyParser {
     /// When the line does not begin with a code from 200 to 599 and a space,
     /// a hyphen or nothing, or with another code than the lines before.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, ParseError> {
-        let fault = |at| ParseError::new(ParseErrorKind::ReplyCode, at);
-        let (code, rest) = match line {
-            [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
-                let value = |digit: &u8| u16::from(digit - b'0');
-                (value(a) * 100 + value(b) * 10 + value(c), rest)
-            }
-            _ => return Err(fault(0)),
-        };
-        let (last, text) = match rest.split_first() {
-            None => (true, rest),
-            Some((b' ', text)) => (true, text),
-            Some((b'-', text)) => (false, text),
-            Some(_) => return Err(fault(3)),
-        };
-        // RFC 2034 §4: the class is the code's first digit.
-        let (enhanced, text) = match text {
-            [class, b'.', ..] if Some(class) == line.first() => match EnhancedCode::read(text) {
-                Some((enhanced, text)) => (Some(enhanced), text),
-                None => (None, text),
-            },
-            _ => (None, text),
-        };
+        let Line {
+            code,
+            last,
+            enhanced,
+            text,
+        } = Line::read(line)?;
         match &mut self.begun {
             None => {
                 self.begun = Some((code, enhanced));
@@ -402,7 +431,9 @@ impl ReplyParser {
                     self.text.reserve(256);
                 }
             }
-            Some((begun, _)) if *begun != code => return Err(fault(0)),
+            Some((begun, _)) if *begun != code => {
+                return Err(ParseError::new(ParseErrorKind::ReplyCode, 0));
+            }
             Some((_, first)) => {
                 *first = first.or(enhanced);
                 self.text.push(b'\n');
@@ -413,12 +444,10 @@ impl ReplyParser {
             return Ok(None);
         }
         let enhanced = self.begun.take().and_then(|(_, enhanced)| enhanced);
-        let text = String::from_utf8(std::mem::take(&mut self.text))
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         Ok(Some(Reply {
             code,
             enhanced,
-            text: text.into(),
+            text: lossy(std::mem::take(&mut self.text)).into(),
         }))
     }
 

@@ -243,6 +243,9 @@ impl Client {
                     return None;
                 }
             };
+            if self.parser.is_empty() && self.offered(input) {
+                return None;
+            }
             let parsed = self.parser.line(input.get(..len).unwrap_or_default());
             input.advance(consumed);
             match parsed {
@@ -270,6 +273,36 @@ impl Client {
             }
         }
         None
+    }
+
+    /// Takes the whole of an offer, which has mostly come in one piece. Tried
+    /// once, when its first line is there: what comes in pieces is not read
+    /// again and again.
+    fn offered(&mut self, input: &mut BytesMut) -> bool {
+        let greeted = matches!(
+            self.expected.front(),
+            Some(Expect::Hello(HelloVerb::Ehlo | HelloVerb::Lhlo))
+        );
+        if !greeted || !input.starts_with(b"250") {
+            return false;
+        }
+        let most = self.config.reply.min(self.config.reply_line);
+        match Capabilities::parse(input) {
+            Ok(Some((capabilities, taken))) if taken <= most => {
+                input.advance(taken);
+                self.deadlines.clear(Timer::Reply);
+                self.expected.pop_front();
+                self.welcomed(capabilities);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn welcomed(&mut self, capabilities: Capabilities) {
+        self.capabilities = capabilities;
+        self.ready();
+        self.events.push_back(ClientEvent::Ready);
     }
 
     fn received(&mut self, reply: Reply, input: &BytesMut) {
@@ -321,11 +354,10 @@ impl Client {
 
     fn hello_reply(&mut self, verb: HelloVerb, reply: Reply) {
         if reply.is_positive() {
-            if verb != HelloVerb::Helo {
-                self.capabilities = Capabilities::from(reply);
-            }
-            self.ready();
-            self.events.push_back(ClientEvent::Ready);
+            self.welcomed(match verb {
+                HelloVerb::Helo => Capabilities::default(),
+                _ => Capabilities::from(reply),
+            });
         } else if verb == HelloVerb::Ehlo && reply.is_permanent() {
             // RFC 5321 §3.2
             self.send_hello(HelloVerb::Helo);
