@@ -1,92 +1,19 @@
 //! Replies (RFC 5321 §4.2, RFC 2034, RFC 3463).
 
+mod enhanced;
+mod parse;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use bytes::BytesMut;
 
-use crate::error::{ParseError, ParseErrorKind};
+pub use self::enhanced::EnhancedCode;
+pub use self::parse::ReplyParser;
+pub(crate) use self::parse::{Line, lossy};
 
 /// Octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5).
 const LINE_MAX: usize = 512;
-
-/// An enhanced status code, `class.subject.detail` (RFC 3463).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EnhancedCode {
-    /// 2 success, 4 persistent transient failure, 5 permanent failure.
-    pub class: u8,
-    /// What it is about: 1 address, 2 mailbox, 3 system, 4 network,
-    /// 5 protocol, 6 content, 7 security.
-    pub subject: u16,
-    /// What of it.
-    pub detail: u16,
-}
-
-impl EnhancedCode {
-    /// `class.subject.detail`
-    #[must_use]
-    pub const fn new(class: u8, subject: u16, detail: u16) -> Self {
-        Self {
-            class,
-            subject,
-            detail,
-        }
-    }
-
-    /// Reads the code at the front of `text`; answers what follows its space.
-    #[must_use]
-    pub fn parse_prefix(text: &str) -> Option<(Self, &str)> {
-        let (code, rest) = Self::read(text.as_bytes())?;
-        // What is left begins behind ASCII.
-        Some((code, text.get(text.len() - rest.len()..)?))
-    }
-
-    fn read(text: &[u8]) -> Option<(Self, &[u8])> {
-        let (class, rest) = match text {
-            [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] => (class - b'0', rest),
-            _ => return None,
-        };
-        let (subject, rest) = Self::number(rest);
-        let [b'.', rest @ ..] = rest else {
-            return None;
-        };
-        let (detail, rest) = Self::number(rest);
-        let rest = match rest {
-            [] => rest,
-            [b' ', behind @ ..] => behind,
-            _ => return None,
-        };
-        Some((Self::new(class, subject?, detail?), rest))
-    }
-
-    /// `1*3DIGIT`
-    fn number(text: &[u8]) -> (Option<u16>, &[u8]) {
-        let mut value = None;
-        let mut rest = text;
-        for _ in 0..3 {
-            match rest {
-                [digit @ b'0'..=b'9', behind @ ..] => {
-                    value = Some(value.unwrap_or(0) * 10 + u16::from(digit - b'0'));
-                    rest = behind;
-                }
-                _ => break,
-            }
-        }
-        (value, rest)
-    }
-}
-
-impl From<[u16; 3]> for EnhancedCode {
-    fn from([class, subject, detail]: [u16; 3]) -> Self {
-        Self::new(u8::try_from(class).unwrap_or(u8::MAX), subject, detail)
-    }
-}
-
-impl fmt::Display for EnhancedCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
-    }
-}
 
 /// What a reply's first digit says (RFC 5321 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -339,134 +266,10 @@ fn fold(line: &str, room: usize) -> (&str, &str) {
     }
 }
 
-/// One line of a reply, without its CRLF.
-pub(crate) struct Line<'a> {
-    pub(crate) code: u16,
-    /// Whether the reply ends with it.
-    pub(crate) last: bool,
-    enhanced: Option<EnhancedCode>,
-    /// What stands behind the codes.
-    pub(crate) text: &'a [u8],
-}
-
-impl<'a> Line<'a> {
-    #[inline]
-    pub(crate) fn read(line: &'a [u8]) -> Result<Self, ParseError> {
-        let fault = |at| ParseError::new(ParseErrorKind::ReplyCode, at);
-        let (code, rest) = match line {
-            [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
-                let value = |digit: &u8| u16::from(digit - b'0');
-                (value(a) * 100 + value(b) * 10 + value(c), rest)
-            }
-            _ => return Err(fault(0)),
-        };
-        let (last, text) = match rest.split_first() {
-            None => (true, rest),
-            Some((b' ', text)) => (true, text),
-            Some((b'-', text)) => (false, text),
-            Some(_) => return Err(fault(3)),
-        };
-        // RFC 2034 §4: the class is the code's first digit.
-        let (enhanced, text) = match text {
-            [class, b'.', ..] if Some(class) == line.first() => match EnhancedCode::read(text) {
-                Some((enhanced, text)) => (Some(enhanced), text),
-                None => (None, text),
-            },
-            _ => (None, text),
-        };
-        Ok(Self {
-            code,
-            last,
-            enhanced,
-            text,
-        })
-    }
-}
-
-/// Octets that are no UTF-8 are shown as U+FFFD.
-pub(crate) fn lossy(text: Vec<u8>) -> String {
-    String::from_utf8(text)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-/// Puts a reply together from the lines that a server sends.
-///
-/// Tolerates what real servers do: a code with nothing behind it, other
-/// enhanced codes on later lines, octets that are no UTF-8 (shown as U+FFFD).
-/// Lines with differing codes are refused (RFC 5321 §4.2.1).
-///
-/// ```
-/// use smtp_proto::ReplyParser;
-///
-/// let mut parser = ReplyParser::default();
-/// assert_eq!(parser.line(b"250-2.1.0 one")?, None);
-/// let reply = parser.line(b"250 2.1.0 two")?.unwrap();
-/// assert_eq!((reply.code(), reply.text()), (250, "one\ntwo"));
-/// # Ok::<(), smtp_proto::ParseError>(())
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct ReplyParser {
-    begun: Option<(u16, Option<EnhancedCode>)>,
-    text: Vec<u8>,
-}
-
-impl ReplyParser {
-    /// Takes a line without its CRLF; answers the reply at its last line.
-    ///
-    /// # Errors
-    /// When the line does not begin with a code from 200 to 599 and a space,
-    /// a hyphen or nothing, or with another code than the lines before.
-    pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, ParseError> {
-        let Line {
-            code,
-            last,
-            enhanced,
-            text,
-        } = Line::read(line)?;
-        match &mut self.begun {
-            None => {
-                self.begun = Some((code, enhanced));
-                if !last {
-                    // The offer of a well-equipped server.
-                    self.text.reserve(256);
-                }
-            }
-            Some((begun, _)) if *begun != code => {
-                return Err(ParseError::new(ParseErrorKind::ReplyCode, 0));
-            }
-            Some((_, first)) => {
-                *first = first.or(enhanced);
-                self.text.push(b'\n');
-            }
-        }
-        self.text.extend_from_slice(text);
-        if !last {
-            return Ok(None);
-        }
-        let enhanced = self.begun.take().and_then(|(_, enhanced)| enhanced);
-        Ok(Some(Reply {
-            code,
-            enhanced,
-            text: lossy(std::mem::take(&mut self.text)).into(),
-        }))
-    }
-
-    /// Octets of text held so far: what a client's limit is checked against.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Whether no line of a reply was taken in yet.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.begun.is_none()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ParseError;
 
     fn wire(reply: &Reply) -> String {
         let mut out = BytesMut::new();
