@@ -53,7 +53,8 @@ pub enum Effect {
         /// The kind its name asks for; none: a directory if one is there, otherwise an mbox.
         wanted: Option<FolderKind>,
     },
-    /// Deliver to a folder. Answer: [`Reply::Delivered`] or [`Reply::Failed`].
+    /// Deliver to a folder. Answer: [`Reply::Delivered`], [`Reply::CutShort`] if the writing broke
+    /// off, [`Reply::Failed`] if it could not begin.
     Deliver(Delivery),
     /// Link a delivered file into another directory. Answer: [`Reply::Delivered`] or
     /// [`Reply::Failed`].
@@ -154,6 +155,31 @@ pub struct Delivery {
     pub prefix: Vec<u8>,
     /// Give up after this long.
     pub timeout: Option<Duration>,
+    /// What can be written counts as delivered, and stays (flag `i`).
+    pub partial: bool,
+}
+
+/// How the writing to a folder broke off. Of a new file nothing stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutShort {
+    /// The file: the folder itself for an mbox, else the one that was being made.
+    pub file: Vec<u8>,
+    /// Why.
+    pub fault: WriteFault,
+    /// An mbox is as long again as it was.
+    pub restored: bool,
+}
+
+/// Why a folder could not be written to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WriteFault {
+    /// The disk is full.
+    NoSpace,
+    /// The user has no more room on it.
+    QuotaExceeded,
+    /// Anything else.
+    Other,
 }
 
 /// What a program is run for.
@@ -192,7 +218,8 @@ pub struct Run {
     pub wait: bool,
     /// Its environment, complete.
     pub environment: Arc<Environment>,
-    /// End it after this long; none: never.
+    /// End it after this long; none: never. One that is not waited for, and has its input, is
+    /// procmail's no more: it is told that the time is over, and the output is read to its end.
     pub timeout: Option<Duration>,
 }
 
@@ -308,6 +335,8 @@ pub enum Reply {
         /// The folder itself for an mbox, else the new file with its directory.
         file: Vec<u8>,
     },
+    /// The writing to the folder broke off.
+    CutShort(CutShort),
     /// The program has run.
     Ran(Ran),
     /// The lockfile was tried.
@@ -344,7 +373,10 @@ impl Expected {
             Self::Done => matches!(reply, Reply::Done | Reply::Failed),
             Self::Rc => matches!(reply, Reply::Rc(_)),
             Self::Folder => matches!(reply, Reply::Folder(_) | Reply::Failed),
-            Self::Delivered => matches!(reply, Reply::Delivered { .. } | Reply::Failed),
+            Self::Delivered => matches!(
+                reply,
+                Reply::Delivered { .. } | Reply::CutShort(_) | Reply::Failed
+            ),
             Self::Ran => matches!(reply, Reply::Ran(_)),
             Self::Lock => matches!(reply, Reply::Lock(_)),
         }

@@ -47,6 +47,7 @@
 //! | some expressions hang or crash the compiler, `+\/` can make MATCH too long | neither |
 //! | rcfiles that include or switch to themselves never end | [`Limits`] |
 //! | `i` on a folder that cannot be opened loses the mail | the action fails |
+//! | a message that could not be written whole to an MH folder or a plain directory stays there | it is removed |
 //! | the log abstract of a message that begins with `Subject:` shows memory before it | it shows the subject |
 //! | clones run beside their parent | in turn, each to its end: with `w` that is the same |
 //! | NORESRETRY: forks and files are tried again when the system is short of them | the action fails, and the mail goes on to the next statement, at last to DEFAULT |
@@ -79,8 +80,8 @@ pub use ast::Script;
 pub use config::{Config, RcFile};
 pub use diagnostic::{Diagnostic, Fix, Kind, Severity};
 pub use effect::{
-    Command, Delivery, Effect, End, FolderKind, LockTry, Log, Outcome, Output, Purpose, Ran, Reply,
-    Run, Status, Step,
+    Command, CutShort, Delivery, Effect, End, FolderKind, LockTry, Log, Outcome, Output, Purpose,
+    Ran, Reply, Run, Status, Step, WriteFault,
 };
 pub use error::{Error, Limit, Misuse};
 pub use eval::Evaluator;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::expand::Mode;
-use super::program::{Program, exit_status};
+use super::program::{Program, UNAVAILABLE, WRITE_ERROR, exit_status};
 use super::recipe::{LocalLock, Recipe};
 use super::source::{Source, is_blank, is_name, is_name_start};
 use super::{Machine, Progress};
-use crate::effect::{Command, Effect, Output, Purpose, Ran, Reply};
+use crate::effect::{Command, Effect, Output, Purpose, Ran, Reply, Status};
 use crate::error::{Error, Limit};
 use crate::format::{self, Part};
 use crate::message::Message;
@@ -44,6 +44,9 @@ impl Machine {
             self.skipping -= 1;
         }
         let line = line?;
+        if matched {
+            self.joined = false;
+        }
         let span = start..self.position();
         self.note(span, Fact::Action { done: matched }).await?;
         if !matched {
@@ -326,7 +329,8 @@ impl Machine {
         let delivered = if names.len() == 1 && first.starts_with(b"|") {
             self.print(&first, part, raw).await?
         } else {
-            self.deliver(&names, part, raw).await?
+            self.deliver(&names, part, raw, recipe.flags.ignore_errors)
+                .await?
         };
         self.delivered(&recipe, delivered).await
     }
@@ -468,16 +472,21 @@ impl Machine {
                 self.part(part).len()
             };
         }
-        let success = self.judge(&recipe, &program, &ran, wait, loud)?;
+        let success = match used {
+            Use::Deliver => self.judge(&recipe, &program, &ran, wait, loud)?,
+            _ => self.judge_capture(&recipe, &program, &ran, wait, loud)?,
+        };
         match used {
             Use::Deliver => {
                 self.set_last_folder(&program.text)?;
                 self.delivered(&recipe, success).await
             }
             Use::Filter => {
-                if success {
+                // Where nothing was given to the program, nothing can be rescued.
+                if success || self.part(part).is_empty() {
                     self.replace(part, &ran.output);
-                } else {
+                }
+                if !success {
                     self.rescued(&recipe)?;
                 }
                 self.last_success = success;
@@ -489,8 +498,15 @@ impl Machine {
                 if success {
                     return self.take_capture(&name, ran.output).await;
                 }
-                if self.value(&name).is_some() {
-                    self.rescued(&recipe)?;
+                let Some(old) = self.value(&name) else {
+                    return Ok(());
+                };
+                let was_empty = old.is_empty();
+                self.rescued(&recipe)?;
+                // Where the old value is empty, nothing can be rescued: what the program wrote is
+                // there instead.
+                if was_empty {
+                    self.set_value(&name, &ran.output)?;
                 }
                 Ok(())
             }
@@ -519,6 +535,35 @@ impl Machine {
         Ok(success)
     }
 
+    /// The same where the output is wanted: the first fault is the only one told, and a program
+    /// that was stopped is a fault only if it was waited for.
+    fn judge_capture(
+        &mut self,
+        recipe: &Recipe,
+        program: &Program,
+        ran: &Ran,
+        wait: bool,
+        loud: bool,
+    ) -> Result<bool, Error> {
+        if !ran.input_written && !recipe.flags.ignore_errors {
+            self.status = if ran.status == Status::TimedOut {
+                UNAVAILABLE
+            } else {
+                self.log_quoted(b"Error while writing to", &program.name())?;
+                WRITE_ERROR
+            };
+            return Ok(false);
+        }
+        let code = exit_status(ran.status);
+        if !wait || code == 0 {
+            return Ok(true);
+        }
+        if ran.status != Status::TimedOut {
+            self.report_failure(code, loud, &program.name())?;
+        }
+        Ok(false)
+    }
+
     /// A filter's output takes the place of what it was given.
     fn replace(&mut self, part: Part, output: &[u8]) {
         let text = match part {
@@ -537,11 +582,14 @@ impl Machine {
         self.log_line(&[b"Rescue of unfiltered data succeeded"])
     }
 
-    async fn take_capture(&mut self, name: &[u8], mut output: Vec<u8>) -> Result<(), Error> {
-        if output.last() == Some(&b'\n') {
-            output.pop();
-        }
-        self.set_value(name, &output)?;
-        self.take_effect(name, Some(&output)).await
+    async fn take_capture(&mut self, name: &[u8], output: Vec<u8>) -> Result<(), Error> {
+        let output = without_newline(&output);
+        self.set_value(name, output)?;
+        self.take_effect(name, Some(output)).await
     }
+}
+
+/// Less exactly one newline at the end.
+fn without_newline(text: &[u8]) -> &[u8] {
+    text.strip_suffix(b"\n").unwrap_or(text)
 }

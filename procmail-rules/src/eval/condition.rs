@@ -108,6 +108,9 @@ impl Machine {
             prefixes.take(&text);
             text.drain(..prefixes.length);
         }
+        if matches!(prefixes.area, Area::Header | Area::Both) {
+            self.joined = true;
+        }
         let test = Test {
             flags,
             area: prefixes.area,
@@ -144,6 +147,9 @@ impl Machine {
         expression: &Expression,
         tally: &mut Tally,
     ) -> Result<bool, Error> {
+        if matches!(prefixes.area, Area::Header | Area::Both) {
+            self.joined = true;
+        }
         let test = Test {
             flags,
             area: prefixes.area.clone(),
@@ -344,10 +350,14 @@ impl Machine {
         let message = Arc::clone(&self.message);
         let own = self.area_text(test);
         let mut input = test.haystack(&message, own.as_deref()).text().to_vec();
+        let given = input.len();
         crate::format::terminate(&mut input);
+        let size = input.len();
         let ran = self
             .run_program(&program, Purpose::Condition, input, Output::Discard, true)
             .await?;
+        // The newline added at the end is written last, if at all.
+        self.last_size = if ran.input_written { size } else { given };
         let code = exit_status(ran.status);
         if code != 0 {
             self.report_quietly(code, &program.name())?;

@@ -48,6 +48,7 @@ impl Machine {
     }
 
     async fn last_resort(&mut self) -> Result<(), Error> {
+        self.joined = false;
         let default = self.settings.default.clone();
         let mut delivered = false;
         if !default.is_empty() {
@@ -73,8 +74,13 @@ impl Machine {
         if name.starts_with(b"|") {
             return self.print(name, Part::Whole, false).await;
         }
-        self.deliver(std::slice::from_ref(&name.to_vec()), Part::Whole, false)
-            .await
+        self.deliver(
+            std::slice::from_ref(&name.to_vec()),
+            Part::Whole,
+            false,
+            false,
+        )
+        .await
     }
 
     /// The abstract of a delivery.
@@ -85,8 +91,12 @@ impl Machine {
 
     fn write_abstract(&mut self, folder: &[u8], size: usize) -> Result<(), Error> {
         let message = Arc::clone(&self.message);
-        let lines = format::abstract_lines(message.text(), message.header().len(), folder, size);
-        self.log_raw(&lines)
+        let header = if self.joined {
+            message.header_area().text()
+        } else {
+            message.header()
+        };
+        self.log_raw(&format::abstract_lines(header, header.len(), folder, size))
     }
 
     fn final_abstract(&mut self, end: End) -> Result<(), Error> {

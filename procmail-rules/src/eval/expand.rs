@@ -2,7 +2,7 @@
 
 use super::Machine;
 use super::source::{Source, is_name, is_name_start, is_space};
-use crate::effect::{Output, Purpose};
+use crate::effect::{Output, Purpose, Status};
 use crate::error::{Error, Limit};
 
 /// How text is made into words.
@@ -227,7 +227,7 @@ impl Machine {
                         break;
                     }
                 }
-                b'\n' if mode.is_text() => state.push(byte),
+                // An open quote apart, a newline ends the text, whatever follows.
                 b'\n' => {
                     if matches!(mode, Mode::Single | Mode::Arguments) {
                         source.rewind(source.position() - 1);
@@ -479,6 +479,7 @@ impl Machine {
         let Some(command) = command else {
             return Ok(Vec::new());
         };
+        self.joined = false;
         let mut input = self.message.text().to_vec();
         crate::format::terminate(&mut input);
         let limit = self.config.limits.value_size;
@@ -491,6 +492,9 @@ impl Machine {
                 true,
             )
             .await?;
+        if ran.status == Status::TimedOut {
+            self.log_line(&[b"Rescue of unfiltered data succeeded"])?;
+        }
         let mut output = ran.output;
         while output.last() == Some(&b'\n') {
             output.pop();

@@ -1,7 +1,7 @@
 //! Delivery to folders.
 
 use super::Machine;
-use crate::effect::{Delivery, Effect, FolderKind, Reply};
+use crate::effect::{CutShort, Delivery, Effect, FolderKind, Reply, WriteFault};
 use crate::error::Error;
 use crate::format::{self, Part};
 
@@ -71,6 +71,7 @@ impl Machine {
         names: &[Vec<u8>],
         part: Part,
         raw: bool,
+        partial: bool,
     ) -> Result<bool, Error> {
         let Some((first, more)) = names.split_first() else {
             return self.deliver_nowhere();
@@ -94,9 +95,9 @@ impl Machine {
         if target.kind == FolderKind::Mbox {
             let rest = more.join(&b' ');
             self.skipped(&rest)?;
-            return self.append(target.path, part, raw).await;
+            return self.append(target.path, part, raw, partial).await;
         }
-        self.deliver_file(target, more, part, raw).await
+        self.deliver_file(target, more, part, raw, partial).await
     }
 
     fn deliver_nowhere(&mut self) -> Result<bool, Error> {
@@ -127,7 +128,13 @@ impl Machine {
     }
 
     /// Appends to an mbox.
-    async fn append(&mut self, path: Vec<u8>, part: Part, raw: bool) -> Result<bool, Error> {
+    async fn append(
+        &mut self,
+        path: Vec<u8>,
+        part: Part,
+        raw: bool,
+        partial: bool,
+    ) -> Result<bool, Error> {
         let content = if raw {
             self.part(part).to_vec()
         } else {
@@ -143,13 +150,32 @@ impl Machine {
             content,
             prefix: Vec::new(),
             timeout: self.timeout(),
+            partial,
         };
-        if let Reply::Delivered { .. } = self.ask(Effect::Deliver(delivery)).await? {
-            self.last_size = size;
-            return Ok(true);
+        match self.ask(Effect::Deliver(delivery)).await? {
+            Reply::Delivered { .. } => {
+                self.last_size = size;
+                return Ok(true);
+            }
+            Reply::CutShort(cut) => {
+                self.cut_short(&cut, self.part(part).len())?;
+                if cut.restored && (self.logging || self.is_verbose()) {
+                    self.log_line(&[b"Truncated file to former size"])?;
+                }
+            }
+            _ => self.log_quoted(b"Error while writing to", &path)?,
         }
-        self.log_quoted(b"Error while writing to", &path)?;
         Ok(false)
+    }
+
+    fn cut_short(&mut self, cut: &CutShort, size: usize) -> Result<(), Error> {
+        self.last_size = size;
+        let what: &[u8] = match cut.fault {
+            WriteFault::NoSpace => b"No space left to finish writing",
+            WriteFault::QuotaExceeded => b"Quota exceeded while writing",
+            WriteFault::Other => b"Error while writing to",
+        };
+        self.log_quoted(what, &cut.file)
     }
 
     fn mbox_content(&self, part: Part) -> Vec<u8> {
@@ -185,6 +211,7 @@ impl Machine {
         more: &[Vec<u8>],
         part: Part,
         raw: bool,
+        partial: bool,
     ) -> Result<bool, Error> {
         let content = self.file_content(target.kind, part, raw);
         let size = content.len();
@@ -194,13 +221,25 @@ impl Machine {
             content,
             prefix: self.settings.message_prefix.clone(),
             timeout: self.timeout(),
+            partial,
         };
-        let Reply::Delivered { file } = self.ask(Effect::Deliver(delivery)).await? else {
-            self.log_quoted(b"Error while writing to", &target.path)?;
-            return Ok(false);
+        let file = match self.ask(Effect::Deliver(delivery)).await? {
+            Reply::Delivered { file } => file,
+            Reply::CutShort(cut) => {
+                self.cut_short(&cut, self.part(part).len())?;
+                return Ok(false);
+            }
+            _ => {
+                self.log_quoted(b"Couldn't create or rename temp file", &target.path)?;
+                return Ok(false);
+            }
         };
         self.last_size = size;
         self.set_last_folder(&file)?;
+        if target.kind != FolderKind::Maildir {
+            self.trace_quoted(b"Opening", &file)?;
+            self.trace_line(&[b"Acquiring kernel-lock"])?;
+        }
         let mut files = vec![file.clone()];
         for name in more {
             if let Some(linked) = self.link(&file, name).await? {

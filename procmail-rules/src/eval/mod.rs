@@ -150,6 +150,9 @@ struct Machine {
     last_folder: Vec<u8>,
     /// Octets written last.
     last_size: usize,
+    /// The header's folded fields are joined, as the last search wanted them: a log abstract
+    /// written now shows them so.
+    joined: bool,
     local_lock: Option<Vec<u8>>,
     global_lock: Option<Vec<u8>>,
     /// `DELIVERED=yes`
@@ -190,6 +193,7 @@ impl Machine {
             status: 0,
             last_folder: Vec::new(),
             last_size: 0,
+            joined: false,
             local_lock: None,
             global_lock: None,
             detached: false,

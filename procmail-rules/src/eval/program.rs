@@ -9,6 +9,12 @@ use super::source::{Source, is_blank, is_space};
 use crate::effect::{Command, Effect, Output, Purpose, Ran, Reply, Run, Status};
 use crate::error::Error;
 
+/// There is no exit code of the program's own.
+pub(super) const UNAVAILABLE: i32 = 69;
+
+/// The input of a program whose output is wanted could not be written.
+pub(super) const WRITE_ERROR: i32 = 74;
+
 /// A program to run, and how the log calls it.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
@@ -127,9 +133,21 @@ impl Machine {
             Status::Exited(_) | Status::Signalled(_) => {}
         }
         if wait {
-            self.status = exit_status(ran.status);
+            self.status = match output {
+                Output::Capture(_) => captured_status(ran.status),
+                _ => exit_status(ran.status),
+            };
         }
         Ok(ran)
+    }
+}
+
+/// How the process ends that feeds a program and takes its output in: the exit code is the
+/// program's, as an octet. If it is stopped itself, it has none to pass on.
+pub(super) fn captured_status(status: Status) -> i32 {
+    match status {
+        Status::TimedOut => UNAVAILABLE,
+        status => exit_status(status) & 0xff,
     }
 }
 
@@ -139,6 +157,6 @@ pub(super) fn exit_status(status: Status) -> i32 {
         Status::Exited(code) => code,
         Status::Signalled(signal) => -signal,
         Status::TimedOut => -15,
-        Status::NotStarted | Status::Refused => 69,
+        Status::NotStarted | Status::Refused => UNAVAILABLE,
     }
 }

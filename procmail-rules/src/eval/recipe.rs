@@ -225,6 +225,9 @@ impl Machine {
 
     /// The tests of the flags A, a, E and e.
     fn gate(&mut self, flags: &mut Flags) -> Result<Gate, Error> {
+        if self.skipping == 0 && (flags.search_header || !flags.search_body) {
+            self.joined = true;
+        }
         if flags.on_error && flags.otherwise {
             flags.otherwise = false;
             self.log_line(&[b"Conflicting else-if-flag suppressed"])?;

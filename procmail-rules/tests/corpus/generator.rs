@@ -398,6 +398,11 @@ impl Writer {
         } else {
             ":0"
         };
+        // With another number of conditions the action is one of them, and a folder may follow.
+        let flags = match start {
+            ":0" => flags,
+            _ => flags.replace('i', ""),
+        };
         let mut text = format!("{start} {flags}{lock}\n");
         for _ in 0..self.0.below(4) {
             text.push_str(&self.condition());

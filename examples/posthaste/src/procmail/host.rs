@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use procmail_rules::{
-    Delivery, Effect, Error, Evaluator, FolderKind, LockTry, Log, Outcome, Ran, Reply, Step, format,
+    CutShort, Delivery, Effect, Error, Evaluator, FolderKind, LockTry, Log, Outcome, Ran, Reply,
+    Step, WriteFault, format,
 };
 use rustix::fs::{FlockOperation, Mode, fcntl_lock};
 
@@ -167,10 +168,7 @@ impl Host {
             Effect::ReadRc { path } => Reply::Rc(read_regular(&self.at(&path)).ok()),
             Effect::ChangeDirectory { path } => self.change_directory(&path),
             Effect::Folder { path, wanted } => self.folder(&self.at(&path), wanted),
-            Effect::Deliver(delivery) => match self.deliver(&delivery) {
-                Ok(file) => Reply::Delivered { file },
-                Err(_) => Reply::Failed,
-            },
+            Effect::Deliver(delivery) => self.deliver(&delivery),
             Effect::Link {
                 file,
                 folder,
@@ -318,52 +316,78 @@ impl Host {
         format::maildir_name(now(), std::process::id(), serial, &self.name)
     }
 
-    fn deliver(&self, delivery: &Delivery) -> io::Result<Vec<u8>> {
-        let folder = self.at(&delivery.folder);
-        if delivery.kind == FolderKind::Mbox {
-            self.append(&folder, &delivery.content)?;
-            return Ok(delivery.folder.clone());
-        }
-        let temporary = match delivery.kind {
-            FolderKind::Maildir => folder.join("tmp").join(self.unique()),
-            _ => folder.join(format!("_{}", self.unique())),
+    fn deliver(&self, delivery: &Delivery) -> Reply {
+        let delivered = if delivery.kind == FolderKind::Mbox {
+            self.append(delivery)
+        } else {
+            self.file(delivery)
         };
+        match delivered {
+            Ok(reply) => reply,
+            Err(_) => Reply::Failed,
+        }
+    }
+
+    /// Makes a file of its own in a directory. An error is one before the writing.
+    fn file(&self, delivery: &Delivery) -> io::Result<Reply> {
+        let (between, name) = match delivery.kind {
+            FolderKind::Maildir => ("/tmp/", self.unique()),
+            _ => ("/", format!("_{}", self.unique())),
+        };
+        let name = [&delivery.folder, between.as_bytes(), name.as_bytes()].concat();
+        let temporary = self.at(&name);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(self.mode(0o667))
             .open(&temporary)?;
-        let entered = file
+        let written = file
             .write_all(&delivery.content)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| {
-                self.enter(
-                    &temporary,
-                    &delivery.folder,
-                    delivery.kind,
-                    &delivery.prefix,
-                )
-            });
+            .and_then(|()| file.sync_all());
+        if let Err(error) = written
+            && !delivery.partial
+        {
+            let _ = fs::remove_file(&temporary);
+            return Ok(cut_short(name, &error, false));
+        }
+        let entered = self.enter(
+            &temporary,
+            &delivery.folder,
+            delivery.kind,
+            &delivery.prefix,
+        );
         let removed = fs::remove_file(&temporary);
-        let name = entered?;
+        let file = entered?;
         removed?;
-        Ok(name)
+        Ok(Reply::Delivered { file })
     }
 
     /// Appends under a kernel lock; what is left of a failed write is cut off again.
-    fn append(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn append(&self, delivery: &Delivery) -> io::Result<Reply> {
+        let folder = &delivery.folder;
         let mut file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(self.mode(0o667))
-            .open(path)?;
+            .open(self.at(folder))?;
         fcntl_lock(&file, FlockOperation::LockExclusive)?;
-        let length = file.metadata()?.len();
-        let written = file.write_all(content).and_then(|()| file.sync_data());
-        if written.is_err() && file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            file.set_len(length)?;
+        let metadata = file.metadata()?;
+        let written = file.write_all(&delivery.content).and_then(|()| {
+            file.sync_data().or_else(|error| match error.kind() {
+                // It is no file: a pipe, a device.
+                io::ErrorKind::InvalidInput => Ok(()),
+                _ => Err(error),
+            })
+        });
+        match written {
+            Err(error) if !delivery.partial => {
+                let restored = metadata.is_file() && file.set_len(metadata.len()).is_ok();
+                Ok(cut_short(folder.clone(), &error, restored))
+            }
+            _ => Ok(Reply::Delivered {
+                file: folder.clone(),
+            }),
         }
-        written
     }
 
     /// Links a file into a folder under the name it gets there.
@@ -460,6 +484,19 @@ impl Host {
             let _ = socket.send_to(text.as_bytes(), (host, port));
         }
     }
+}
+
+fn cut_short(file: Vec<u8>, error: &io::Error, restored: bool) -> Reply {
+    let fault = match error.kind() {
+        io::ErrorKind::StorageFull => WriteFault::NoSpace,
+        io::ErrorKind::QuotaExceeded => WriteFault::QuotaExceeded,
+        _ => WriteFault::Other,
+    };
+    Reply::CutShort(CutShort {
+        file,
+        fault,
+        restored,
+    })
 }
 
 /// Reads a regular file; anything else is refused.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -13,6 +13,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use procmail_rules::{Command as Wanted, Output, Ran, Run, Status};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How long a server's program has to end once it is told to.
@@ -61,18 +62,56 @@ pub(crate) fn run(run: &Run, directory: &Path, log: Option<&File>, manner: Manne
         Wanted::Direct(argv) => argv.clone(),
         Wanted::Shell { shell, flags, text } => vec![shell.clone(), flags.clone(), text.clone()],
     };
-    let started = spawn(run, &argv, directory, log, &manner).or_else(|| {
-        let argv = [vec![b"/bin/sh".to_vec()], argv].concat();
-        spawn(run, &argv, directory, log, &manner)
-    });
-    match started {
-        Some(child) => attend(run, child, &manner),
-        None => Ran {
-            status: Status::NotStarted,
-            output: Vec::new(),
-            input_written: false,
-        },
+    started(run, &argv, directory, log, &manner).unwrap_or(Ran {
+        status: Status::NotStarted,
+        output: Vec::new(),
+        input_written: false,
+    })
+}
+
+fn started(
+    run: &Run,
+    argv: &[Vec<u8>],
+    directory: &Path,
+    log: Option<&File>,
+    manner: &Manner,
+) -> Option<Ran> {
+    let (stdin, mut feed, written) = filled_pipe(&run.input).ok()?;
+    let child =
+        spawn(run, argv, directory, log, manner, stdin.try_clone().ok()?).or_else(|| {
+            let argv = [[b"/bin/sh".to_vec()].as_slice(), argv].concat();
+            spawn(run, &argv, directory, log, manner, stdin.try_clone().ok()?)
+        })?;
+    drop(stdin);
+    let rest = run.input.get(written..).unwrap_or(&[]);
+    let rest = if rest.is_empty() {
+        None
+    } else {
+        fcntl_setfl(&feed, OFlags::empty()).ok()?;
+        Some(rest)
+    };
+    Some(attend(run, child, manner, move || {
+        let fed = rest.is_none_or(|rest| feed.write_all(rest).is_ok());
+        drop(feed);
+        fed
+    }))
+}
+
+/// A pipe with as much of a program's input in it as it takes, before the program can end: one
+/// that does not read what fits in there is no error, however soon it ends.
+fn filled_pipe(input: &[u8]) -> io::Result<(PipeReader, PipeWriter, usize)> {
+    let (reader, mut writer) = io::pipe()?;
+    fcntl_setfl(&writer, OFlags::NONBLOCK)?;
+    let mut written = 0;
+    while let Some(rest) = input.get(written..).filter(|rest| !rest.is_empty()) {
+        match writer.write(rest) {
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok((reader, writer, written))
 }
 
 fn spawn(
@@ -81,6 +120,7 @@ fn spawn(
     directory: &Path,
     log: Option<&File>,
     manner: &Manner,
+    stdin: PipeReader,
 ) -> Option<Child> {
     let (program, arguments) = argv.split_first()?;
     let to_log = || match log {
@@ -100,7 +140,7 @@ fn spawn(
         .args(arguments.iter().map(|word| OsStr::from_bytes(word)))
         .env_clear()
         .envs(variables)
-        .stdin(Stdio::piped())
+        .stdin(stdin)
         .stdout(match run.output {
             Output::Capture(_) => Stdio::piped(),
             Output::Log => to_log(),
@@ -117,27 +157,31 @@ fn spawn(
 }
 
 /// Feeds a program, reads what it writes, and waits for it if that is wanted.
-fn attend(run: &Run, mut child: Child, manner: &Manner) -> Ran {
+fn attend(run: &Run, mut child: Child, manner: &Manner, feed: impl FnOnce() -> bool + Send) -> Ran {
     let (most, abandoned) = match manner {
         Manner::Server { output, abandoned } => (*output, Some(Arc::clone(abandoned))),
         Manner::Person => (usize::MAX, None),
     };
     let most = u64::try_from(most).unwrap_or(u64::MAX);
+    let on_its_own = Arc::new(AtomicBool::new(false));
     let watch = run
         .timeout
-        .map(|timeout| Watch::new(child.id(), timeout, abandoned));
+        .map(|timeout| Watch::new(child.id(), timeout, abandoned, Arc::clone(&on_its_own)));
+    let fed = |fed: bool| {
+        on_its_own.store(fed && !run.wait, Ordering::Relaxed);
+        fed
+    };
     let mut output = Vec::new();
     let mut too_much = false;
-    let mut input_written = match (child.stdin.take(), child.stdout.take()) {
-        (Some(mut stdin), Some(mut stdout)) => {
-            let input = run.input.clone();
-            let writer = std::thread::spawn(move || stdin.write_all(&input).is_ok());
+    let mut input_written = match child.stdout.take() {
+        Some(mut stdout) => std::thread::scope(|scope| {
+            let writer = scope.spawn(|| fed(feed()));
             let _ = stdout.by_ref().take(most).read_to_end(&mut output);
             too_much = io::copy(&mut stdout, &mut io::sink()).is_ok_and(|more| more > 0);
+            // A program that writes no more but reads on, or not, may still keep the writer.
             writer.join().unwrap_or(false)
-        }
-        (Some(mut stdin), None) => stdin.write_all(&run.input).is_ok(),
-        _ => false,
+        }),
+        None => fed(feed()),
     };
     let mut status = Status::Exited(0);
     if run.wait {
@@ -172,7 +216,13 @@ struct Watch {
 
 impl Watch {
     /// With `abandoned`, the whole process group is ended, and as soon as that turns true.
-    fn new(id: u32, timeout: Duration, abandoned: Option<Arc<AtomicBool>>) -> Self {
+    /// Otherwise a program is left alone once it is `on_its_own`.
+    fn new(
+        id: u32,
+        timeout: Duration,
+        abandoned: Option<Arc<AtomicBool>>,
+        on_its_own: Arc<AtomicBool>,
+    ) -> Self {
         let (stop, stopped) = channel();
         let runs_on = move |time| stopped.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
         let thread = std::thread::spawn(move || {
@@ -192,6 +242,9 @@ impl Watch {
                 return false;
             };
             if abandoned.is_none() {
+                if on_its_own.load(Ordering::Relaxed) {
+                    return true;
+                }
                 return kill_process(pid, Signal::TERM).is_ok();
             }
             let told = kill_process_group(pid, Signal::TERM).is_ok();

@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use procmail_rules::format;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The mail is to be tried again, bounces, or is gone, as the signal asks for.
@@ -62,7 +64,8 @@ impl Held {
         self.things().log = log;
     }
 
-    /// Ends the process on SIGTERM, SIGHUP, SIGINT and SIGQUIT, as procmail does.
+    /// Ends the process on SIGTERM, SIGHUP, SIGINT and SIGQUIT, as procmail does. A file that may
+    /// not grow is then an error of the write alone.
     pub(super) fn watch(&self, message: &[u8]) {
         {
             let mut things = self.things();
@@ -72,17 +75,20 @@ impl Held {
             things.size = message.len();
         }
         let held = self.clone();
+        let (watching, watches) = channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
                 .build();
             // Without it the signals end the process as they always do.
             if let Ok(runtime) = runtime
-                && let Ok(end) = runtime.block_on(first())
+                && let Ok(end) = runtime.block_on(first(watching))
             {
                 held.end(end);
             }
         });
+        // An error is that nothing watches.
+        let _ = watches.recv();
     }
 
     fn end(&self, (code, folder): (u8, &[u8])) -> ! {
@@ -108,11 +114,13 @@ impl Held {
 }
 
 /// Waits for a signal, and tells what it asks for.
-async fn first() -> io::Result<(u8, &'static [u8])> {
+async fn first(watching: Sender<()>) -> io::Result<(u8, &'static [u8])> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
+    let _file_size = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
+    let _ = watching.send(());
     Ok(tokio::select! {
         _ = terminate.recv() => REQUEUED,
         _ = hang_up.recv() => BOUNCED,

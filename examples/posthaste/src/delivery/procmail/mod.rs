@@ -280,6 +280,7 @@ impl Plan<'_> {
                     content: self.last.to_vec(),
                     prefix,
                     timeout: None,
+                    partial: false,
                 };
                 self.deliver(delivery).await?
             }
