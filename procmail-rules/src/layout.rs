@@ -34,6 +34,13 @@ impl Script {
             comments: self.comments.as_slice(),
         };
         layout.statements(&self.statements, 0, 0, self.text.len());
+        // Behind a backslash or a brace that ends the file a newline would mean something.
+        if !self.text.ends_with(b"\n")
+            && layout.out.ends_with(b"\n")
+            && Self::parse(&layout.out).format().as_ref() != Ok(&layout.out)
+        {
+            layout.out.pop();
+        }
         Ok(layout.out)
     }
 }
