@@ -139,6 +139,21 @@ impl Checker<'_, '_> {
         Keys::Fixed(Items::Many(patterns))
     }
 
+    /// Flags as keys: spaces within a string separate them (RFC 5232 §2, §4).
+    pub(super) fn flag_keys(&mut self, argument: &ast::Argument<'_>, matching: Matching) -> Keys {
+        let list = self.list(argument);
+        let mut patterns = Vec::with_capacity(list.len());
+        for (text, (_, span)) in list.iter().zip(literals(argument)) {
+            let Text::Literal(octets) = text else {
+                return Keys::Dynamic(list);
+            };
+            for flag in octets.split(|c| *c == b' ').filter(|flag| !flag.is_empty()) {
+                patterns.extend(self.pattern(matching, flag, span));
+            }
+        }
+        Keys::Fixed(Items::Many(patterns))
+    }
+
     fn pattern(&mut self, matching: Matching, octets: &[u8], span: Span) -> Option<Pattern> {
         match Pattern::compile(matching, octets, self.limits.regex_size) {
             Ok(pattern) => {

@@ -236,7 +236,7 @@ impl Checker<'_, '_> {
                 }
                 Test::HasFlag {
                     variables,
-                    keys: self.keys(at(1)?, matching),
+                    keys: self.flag_keys(at(1)?, matching),
                     matching,
                 }
             }

@@ -64,7 +64,7 @@ impl Mailto {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=')?;
             let name = percent_decoded(name).to_ascii_lowercase();
-            if name == "to" {
+            if name == "to" || name == "cc" {
                 add(value)?;
             } else {
                 fields.push((name, percent_decoded(value)));
@@ -190,6 +190,12 @@ mod tests {
             ["0123456789@sms.example.net", "backup@example.com"]
         );
         assert_eq!(found.fields, [("body".to_owned(), "a b".to_owned())]);
+        // RFC 5436 §2.3: those of the URI's fields are recipients as well.
+        let found = Mailto::parse(b"mailto:a@example.org?CC=b@example.org,c@example.org").unwrap();
+        assert_eq!(
+            found.recipients,
+            ["a@example.org", "b@example.org", "c@example.org"]
+        );
         assert!(!is_supported(b"xmpp:me@example.org", false));
         assert!(is_supported(b"xmpp:me@example.org", true));
         assert!(!is_supported(b"mailto:", true));

@@ -156,9 +156,11 @@ impl Evaluation<'_> {
             } => {
                 let mut values = self.values(keys, *matching)?;
                 let name = self.expand_string(name);
-                if let Some(value) = self.environment(&name) {
-                    values.feed(value.as_bytes());
-                }
+                // RFC 5183 §4: what does not exist is not even counted.
+                let Some(value) = self.environment(&name) else {
+                    return Ok(false);
+                };
+                values.feed(value.as_bytes());
                 self.decide(values)
             }
             Test::Text {
@@ -489,6 +491,17 @@ impl Evaluation<'_> {
         matching: Matching,
     ) -> Result<bool, Fault> {
         let flags = self.flags_of(variables);
+        let split;
+        let keys = match keys {
+            Keys::Fixed(_) => keys,
+            Keys::Dynamic(texts) => {
+                let words = self.expand_list(texts);
+                let words = words.iter().flat_map(|text| text.split_ascii_whitespace());
+                let words = words.map(|flag| crate::program::Text::Literal(flag.as_bytes().into()));
+                split = Keys::Dynamic(words.collect());
+                &split
+            }
+        };
         let mut values = self.values(keys, matching)?;
         for flag in &flags {
             if values.feed(flag.as_bytes()) {

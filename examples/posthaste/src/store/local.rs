@@ -243,6 +243,27 @@ impl Account for LocalAccount {
         Box::pin(self.run(move |account| account.exists(&name)))
     }
 
+    fn annotation<'a>(
+        &'a self,
+        mailbox: Option<&'a str>,
+        entry: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<Vec<u8>>>> {
+        let mailbox = mailbox.map(str::to_owned);
+        let entry = entry.to_owned();
+        Box::pin(self.run(move |account| {
+            let mailbox = mailbox.as_deref();
+            if let Some(name) = mailbox
+                && !account.exists(name)?
+            {
+                return Ok(None);
+            }
+            let mut entries = account.metadata(mailbox)?.into_iter();
+            // Entries have no case (RFC 5464 §4.1).
+            let found = entries.find(|(known, _)| known.eq_ignore_ascii_case(&entry));
+            Ok(found.map(|(_, value)| value))
+        }))
+    }
+
     fn deliver<'a>(
         &'a self,
         name: &'a str,

@@ -100,6 +100,14 @@ pub trait Account: Send + Sync + 'static {
     /// Whether there is a mailbox of this name that can be opened.
     fn exists<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<bool>>;
 
+    /// The value of an annotation (RFC 5464) of a mailbox, or of the account
+    /// itself; nothing where the mailbox or the annotation is not there.
+    fn annotation<'a>(
+        &'a self,
+        mailbox: Option<&'a str>,
+        entry: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<Vec<u8>>>>;
+
     /// Begins a delivery into a mailbox: a message that arrives once, however
     /// often it is delivered under the same id.
     fn deliver<'a>(

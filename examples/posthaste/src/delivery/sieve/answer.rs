@@ -56,6 +56,15 @@ impl Plan<'_> {
                 };
                 Answer::Bool(attributes.iter().all(has))
             }
+            Question::Metadata {
+                mailbox,
+                annotation,
+            } => {
+                let mailbox = mailbox.as_deref().map(inbox);
+                let value = self.account.annotation(mailbox.as_deref(), &annotation);
+                let value = value.await?;
+                Answer::Text(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+            }
             Question::Duplicate { handle, id } => {
                 Answer::Bool(self.account.remembers(&duplicate_key(&handle, &id)).await?)
             }

@@ -114,8 +114,6 @@ impl SieveConfig {
         let never = [
             "vnd.dovecot.testsuite",
             "imapsieve",
-            "mboxmetadata",
-            "servermetadata",
             "mailboxid",
             "convert",
             "processcalendar",
