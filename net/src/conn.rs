@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::deflate::Deflated;
 use crate::machine::Machine;
 use crate::stream::Stream;
 
@@ -208,6 +209,24 @@ impl<M: Machine> Conn<M> {
         };
         self.stream = Stream::connect_tls(socket, connector, name).await?;
         self.machine.tls_started()?;
+        Ok(())
+    }
+
+    /// Either side of COMPRESS (RFC 4978): sends what is queued (the
+    /// go-ahead), deflated octets go both ways from there on.
+    ///
+    /// # Errors
+    /// When the transport fails, or its octets are deflated already.
+    pub async fn deflate(&mut self) -> Result<(), ConnError> {
+        self.flush().await?;
+        if self.stream.is_deflated() {
+            return Err(Misuse::NotExpected { call: "deflate" }.into());
+        }
+        let inner = std::mem::replace(&mut self.stream, Stream::Gone);
+        // What came behind the go-ahead is deflated; what was put in front of
+        // it is not, and so ends the connection.
+        let raw = self.input.split();
+        self.stream = Stream::Deflated(Box::new(Deflated::new(inner, raw)));
         Ok(())
     }
 

@@ -4,13 +4,15 @@
 //!
 //! - [`Conn`]: one connection: a machine, its transport and its input buffer.
 //!   [`Conn::next`] pumps octets until the machine has an event.
-//! - [`Stream`]: its transport, accepted or connected to, TLS or not.
+//! - [`Stream`]: its transport, accepted or connected to, TLS or not, deflated
+//!   or not.
 //! - [`Listener`], [`LocalListener`]: accept connections, with limits in all
 //!   and per address, and behind proxies.
 //! - [`tls`]: certificates, acceptors and connectors.
 //! - [`Resolver`]: MX, address and reverse look-ups.
 
 mod conn;
+mod deflate;
 mod listener;
 mod machine;
 mod proxy;

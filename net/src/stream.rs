@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::conn::{ConnError, HANDSHAKE};
+use crate::deflate::Deflated;
 use crate::socket::Socket;
 
 /// A transport: a socket, or TLS over it.
@@ -20,6 +21,8 @@ pub enum Stream {
     Plain(Socket),
     /// Encrypted.
     Tls(Box<TlsStream<Socket>>),
+    /// One of these, its octets deflated (RFC 4978).
+    Deflated(Box<Deflated>),
     /// Between two steps of an upgrade; reading it is the end of the stream.
     Gone,
 }
@@ -75,13 +78,27 @@ impl Stream {
     /// Whether octets are encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Tls(_) => true,
+            Self::Deflated(stream) => stream.inner().is_tls(),
+            Self::Plain(_) | Self::Gone => false,
+        }
+    }
+
+    /// Whether octets are deflated.
+    #[must_use]
+    pub fn is_deflated(&self) -> bool {
+        matches!(self, Self::Deflated(_))
     }
 
     /// The TLS version and cipher suite, as a `Received` line shows them.
     #[must_use]
     pub fn tls_info(&self) -> Option<TlsInfo> {
-        let Self::Tls(stream) = self else { return None };
+        let stream = match self {
+            Self::Tls(stream) => stream,
+            Self::Deflated(stream) => return stream.inner().tls_info(),
+            Self::Plain(_) | Self::Gone => return None,
+        };
         let (_, session) = stream.get_ref();
         Some(TlsInfo {
             version: match session.protocol_version() {
@@ -116,6 +133,7 @@ impl Stream {
         match self {
             Self::Plain(stream) => Ok(stream),
             Self::Tls(stream) => Ok(stream.get_ref().0),
+            Self::Deflated(stream) => stream.inner().socket(),
             Self::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -145,6 +163,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Deflated(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -159,6 +178,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Deflated(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -171,6 +191,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Deflated(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -179,7 +200,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
-            Self::Gone => false,
+            Self::Deflated(_) | Self::Gone => false,
         }
     }
 
@@ -187,6 +208,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Deflated(stream) => Pin::new(stream).poll_flush(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -195,6 +217,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Deflated(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }

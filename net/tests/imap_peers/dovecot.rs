@@ -41,6 +41,7 @@ impl Dovecot {
              mail_home = {at}/mail/%n\n\
              passdb {{\n driver = passwd-file\n args = {at}/users\n}}\n\
              userdb {{\n driver = passwd-file\n args = {at}/users\n}}\n\
+             mail_plugins = zlib\nprotocol imap {{\n mail_plugins = zlib imap_zlib\n}}\n\
              service imap-login {{\n inet_listener imap {{\n port = {port}\n }}\n \
              inet_listener imaps {{\n port = 0\n }}\n}}\n\
              service stats {{\n unix_listener stats-writer {{\n mode = 0666\n }}\n}}\n"
@@ -89,6 +90,9 @@ async fn dovecot() {
     for extension in [Extension::CondStore, Extension::QResync, Extension::ESearch] {
         assert!(talk.conn.machine().offers(extension), "{extension:?}");
     }
+    assert!(talk.conn.machine().offers(Extension::CompressDeflate));
+    talk.ok("COMPRESS DEFLATE").await;
+    talk.conn.deflate().await.unwrap();
     common(&mut talk, "").await;
 
     let namespaces = talk.ok("NAMESPACE").await;
