@@ -153,7 +153,7 @@ impl Selected {
         for message in self.view.resolve(&store.set, store.uid)? {
             folder.store(message.uid, store.action, &store.flags);
             if let Some(mail) = folder.mails.get(&message.uid) {
-                data.extend(store.answer(message, mail.flags.clone(), None));
+                data.extend(self.view.stored(store, message, mail.flags.clone(), None));
             }
         }
         self.read = folder.log.len(); // told here, or silent

@@ -1,10 +1,8 @@
-use std::num::NonZeroU64;
-
 use super::CommandBody;
 use crate::cursor::{Cursor, Parsed};
 use crate::types::{Flag, SequenceSet};
 use crate::wire::Writer;
-use crate::{Extension, FetchItem, Message, ParseErrorKind, Untagged};
+use crate::{Extension, ParseErrorKind};
 
 /// STORE and UID STORE (RFC 9051 §6.4.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,31 +65,6 @@ impl StoreAction {
 }
 
 impl Store {
-    /// What the client is told of a message whose flags it has changed: their
-    /// state now, unless it said `.SILENT`; and the modification sequence
-    /// where it uses CONDSTORE (RFC 7162 §3.1.3), in silence too.
-    #[must_use]
-    pub fn answer(
-        &self,
-        message: Message,
-        flags: Vec<Flag>,
-        mod_seq: Option<NonZeroU64>,
-    ) -> Option<Untagged> {
-        let mut items = Vec::with_capacity(3);
-        items.extend(mod_seq.map(FetchItem::ModSeq));
-        if !self.silent {
-            items.push(FetchItem::Flags(flags));
-        }
-        if items.is_empty() {
-            return None;
-        }
-        if self.uid {
-            items.insert(0, FetchItem::Uid(message.uid));
-        }
-        let sequence = message.sequence;
-        Some(Untagged::Fetch { sequence, items })
-    }
-
     /// STORE of flags, or of annotations (RFC 5257 §4.3).
     pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
         c.space()?;

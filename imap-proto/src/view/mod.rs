@@ -2,6 +2,7 @@ mod batch;
 mod context;
 mod notify;
 mod resync;
+mod store;
 mod uids;
 
 use std::collections::BTreeMap;
@@ -165,6 +166,12 @@ impl View {
             uids,
             ..Self::default()
         }
+    }
+
+    /// Holds the UIDs that are the same in `mailbox` in one memory with it: a
+    /// change that several sessions were told of is kept once again.
+    pub fn share_uids(&mut self, mailbox: &Uids) {
+        self.uids.share(mailbox);
     }
 
     /// How the client wants its news now; say, after ENABLE.

@@ -133,6 +133,41 @@ impl Uids {
         self.push(&fresh);
     }
 
+    /// These messages, ascending, in the memory of what is here as far as they
+    /// are the same: what a mailbox has now, by what it had.
+    #[must_use]
+    pub fn updated(&self, now: impl IntoIterator<Item = NonZeroU32>) -> Self {
+        let now: Vec<_> = now.into_iter().collect();
+        let mut left = now.iter().copied().peekable();
+        let is_gone = |uid: &NonZeroU32| {
+            while left.next_if(|one| one < uid).is_some() {}
+            left.peek() != Some(uid)
+        };
+        let gone: Vec<_> = self.iter().filter(is_gone).collect();
+        let mut updated = self.clone();
+        updated.remove(&gone);
+        let known = updated.len();
+        updated.append(now.iter().copied().skip(known));
+        // Where one came between the others, nothing is as it was.
+        match updated.iter().eq(now.iter().copied()) {
+            true => updated,
+            false => now.into_iter().collect(),
+        }
+    }
+
+    /// Holds what is the same in `other` in one memory with it.
+    pub fn share(&mut self, other: &Self) {
+        for chunk in &mut self.chunks {
+            let last = chunk.last();
+            let at = other.chunks.partition_point(|one| one.last() < last);
+            let twin = other.chunks.get(at).map(|one| &one.uids);
+            let twin = twin.filter(|twin| !Arc::ptr_eq(twin, &chunk.uids) && **twin == chunk.uids);
+            if let Some(twin) = twin {
+                chunk.uids = Arc::clone(twin);
+            }
+        }
+    }
+
     fn push(&mut self, uids: &[NonZeroU32]) {
         if !uids.is_empty() {
             let (start, uids) = (self.len(), uids.into());
@@ -204,6 +239,7 @@ mod tests {
             for (add, change) in steps {
                 let before = (uids.clone(), model.clone());
                 let change: Vec<_> = change.into_iter().map(uid).collect();
+                prop_assert!(uids.updated(change.iter().copied()).iter().eq(change.iter().copied()));
                 if add {
                     let last = model.last().copied();
                     uids.append(change.iter().copied());
@@ -238,6 +274,46 @@ mod tests {
         let pairs = mailbox.chunks.iter().zip(&session.chunks);
         let own = pairs.filter(|(one, other)| !Arc::ptr_eq(&one.uids, &other.uids));
         assert_eq!(own.count(), 2, "the chunk of the one, and the last");
+    }
+
+    fn not_shared(one: &Uids, other: &Uids) -> usize {
+        let pairs = one.chunks.iter().zip(&other.chunks);
+        let own = pairs.filter(|(one, other)| !Arc::ptr_eq(&one.uids, &other.uids));
+        own.count()
+    }
+
+    #[test]
+    fn what_is_the_same_again_is_shared_again() {
+        let mailbox: Uids = (1..=1000).map(uid).collect();
+        let mut sessions = [(); 2].map(|()| View::select(mailbox.clone(), ViewOptions::default()));
+        for session in &mut sessions {
+            session.apply(Change::Expunged(uid(500)));
+            session.apply(Change::Arrived {
+                uid: uid(1001),
+                recent: false,
+            });
+            assert_eq!(session.pending(true).len(), 2);
+        }
+        let [one, other] = &mut sessions;
+        assert_eq!(not_shared(one.uids(), other.uids()), 2);
+        other.share_uids(one.uids());
+        assert_eq!(not_shared(one.uids(), other.uids()), 0);
+        assert!(one.uids().iter().eq(other.uids().iter()));
+        // Another session finds the mailbox so.
+        let now = mailbox.updated((1..=1001).filter(|one| *one != 500).map(uid));
+        assert_eq!(not_shared(&now, &mailbox), 2);
+        let mut now = one.uids().updated(now.iter());
+        assert_eq!(not_shared(&now, one.uids()), 0);
+        now.share(&mailbox);
+        assert_eq!(
+            not_shared(&now, one.uids()),
+            0,
+            "others hold something else"
+        );
+        // UIDs that began anew.
+        let anew: Uids = now.updated([2, 500, 501].map(uid));
+        assert_eq!(anew.iter().collect::<Vec<_>>(), [2, 500, 501].map(uid));
+        assert!(now.updated([]).is_empty());
     }
 
     #[test]

@@ -89,8 +89,13 @@ impl Search {
     /// [`View::save`](crate::View::save).
     #[must_use]
     pub fn saves(&self, found: &[Message]) -> Option<NumberSet> {
-        let options = self.return_options.as_ref();
-        let options = options.filter(|options| options.save)?;
+        self.return_options.as_ref()?.saves(found)
+    }
+}
+
+impl SearchReturn {
+    fn saves(&self, found: &[Message]) -> Option<NumberSet> {
+        let options = Some(self).filter(|options| options.save)?;
         let ends_only = (options.min || options.max)
             && !options.all
             && !options.count
@@ -108,6 +113,13 @@ impl Search {
 }
 
 impl Sort {
+    /// As [`Search::saves`]: MIN and MAX are the first and the last in this
+    /// order.
+    #[must_use]
+    pub fn saves(&self, sorted: &[Message]) -> Option<NumberSet> {
+        self.return_options.as_ref()?.saves(sorted)
+    }
+
     /// The response to a SORT that put these messages in this order: SORT, or
     /// ESEARCH where RETURN asks for it (RFC 5267 §3).
     #[must_use]

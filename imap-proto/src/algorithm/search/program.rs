@@ -19,6 +19,7 @@ enum Test {
     Larger(u64),
     Smaller(u64),
     ModSeq(u64),
+    HasSaveDate,
     /// Arrived at or before that second.
     Before(i64),
     /// Arrived at or after that second.
@@ -128,7 +129,7 @@ impl Compiler<'_> {
             SearchKey::SavedBefore(day) => Test::Saved(Days::Before(*day)),
             SearchKey::SavedOn(day) => Test::Saved(Days::On(*day)),
             SearchKey::SavedSince(day) => Test::Saved(Days::Since(*day)),
-            SearchKey::SaveDateSupported => Test::Always(true),
+            SearchKey::SaveDateSupported => Test::HasSaveDate,
             SearchKey::Larger(size) => Test::Larger(*size),
             SearchKey::Smaller(size) => Test::Smaller(*size),
             SearchKey::Older(age) => Test::Before(self.now.saturating_sub(age.get().into())),
@@ -220,12 +221,15 @@ impl Test {
             Self::Larger(size) => candidate.size() > *size,
             Self::Smaller(size) => candidate.size() < *size,
             Self::ModSeq(value) => candidate.mod_seq() >= *value,
+            Self::HasSaveDate => candidate.save_date().is_some(),
             Self::Before(second) => candidate.internal_date().timestamp() <= *second,
             Self::After(second) => candidate.internal_date().timestamp() >= *second,
             Self::Arrived(days) => days.hold(day(candidate.internal_date())),
-            Self::Saved(days) => candidate
-                .save_date()
-                .is_some_and(|date| days.hold(day(date))),
+            // RFC 8514 §4.3: without, the date of arrival counts.
+            Self::Saved(days) => {
+                let date = candidate.save_date();
+                days.hold(day(date.unwrap_or_else(|| candidate.internal_date())))
+            }
             Self::Sent(days) => {
                 let date = candidate.sent_date().ok_or(Need::Header)?;
                 date.is_some_and(|date| days.hold(date))
