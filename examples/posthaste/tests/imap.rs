@@ -7,6 +7,14 @@
 )]
 
 mod common;
+#[path = "imap/compress.rs"]
+mod compress;
+#[path = "imap/order.rs"]
+mod order;
+#[path = "imap/peers.rs"]
+mod peers;
+#[path = "imap/resync.rs"]
+mod resync;
 
 use common::{PASSWORD, Server, Talk};
 
@@ -244,6 +252,15 @@ fn mailboxes() {
         percent.contains("Projects/2026") && !percent.contains("spring"),
         "{percent}"
     );
+    assert!(imap.say("CREATE Nowhere (USE (\\Sent \\Junk))")[0].contains(" NO [USEATTR]"));
+    assert!(imap.say("CREATE Nowhere (USE (\\Odd))")[0].contains(" NO [USEATTR]"));
+    imap.ok("CREATE Important (USE (\\Flagged))");
+    let flagged = imap.ok("LIST \"\" Important RETURN (SPECIAL-USE)");
+    assert!(
+        flagged[0].contains("\\Flagged) \"/\" Important"),
+        "{flagged:?}"
+    );
+    imap.ok("DELETE Important");
     let special = imap.ok("LIST (SPECIAL-USE) \"\" *");
     assert_eq!(special.len(), 6, "{special:?}");
     let status = imap.ok("LIST \"\" Projects/2026/spring RETURN (STATUS (MESSAGES UIDNEXT))");

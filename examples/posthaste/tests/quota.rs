@@ -51,8 +51,62 @@ fn mail_for_a_full_account_goes_back() {
     ));
     let taken = imap.until("c ").join("\n");
     assert!(taken.contains("OK [APPENDUID"), "{taken}");
+    imap.say("d GETQUOTAROOT INBOX");
+    let told = imap.until("d ");
+    assert_eq!(told[0], "* QUOTAROOT INBOX \"User quota\"");
+    assert_eq!(told[1], "* QUOTA \"User quota\" (MESSAGE 2 1)");
+    imap.say("e GETQUOTA \"User quota\"");
+    assert_eq!(imap.until("e ")[0], told[1]);
+    imap.say("f GETQUOTA other");
+    assert!(imap.until("f ")[0].contains("NO [NONEXISTENT]"));
+    imap.say("g GETQUOTAROOT Nowhere");
+    assert!(imap.until("g ")[0].contains("NO [NONEXISTENT]"));
+    imap.say("h SETQUOTA \"User quota\" (MESSAGE 9)");
+    assert!(imap.until("h ")[0].contains("h BAD"));
+    imap.say("i SELECT Trash");
+    imap.until("i ");
+    imap.say("j STORE 1 +FLAGS.SILENT (\\Deleted)");
+    imap.until("j ");
+    imap.say("k STATUS Trash (DELETED DELETED-STORAGE)");
+    let status = format!(
+        "* STATUS Trash (DELETED 1 DELETED-STORAGE {})",
+        MESSAGE.len()
+    );
+    assert_eq!(imap.until("k ")[0], status);
     let size = fs::read_to_string(server.home("alice").join("Maildir/maildirsize")).unwrap();
     assert!(size.starts_with("1C\n"), "{size}");
+}
+
+#[test]
+fn storage_is_told_in_its_units() {
+    let server = Server::start("quota_rule = [\"*:storage=10240\"]\n");
+    let mut imap = Talk::connect(server.ports.imap);
+    imap.expect("* OK");
+    imap.say(&format!("a login bob \"{PASSWORD}\""));
+    imap.until("a ");
+    imap.say("b GETQUOTAROOT INBOX");
+    assert_eq!(
+        imap.until("b ")[1],
+        "* QUOTA \"User quota\" (STORAGE 0 10240)"
+    );
+    let large = "x".repeat(1500);
+    imap.say(&format!("c append INBOX {{{}+}}\r\n{large}", large.len()));
+    imap.until("c ");
+    imap.say("d GETQUOTAROOT INBOX");
+    assert_eq!(
+        imap.until("d ")[1],
+        "* QUOTA \"User quota\" (STORAGE 2 10240)"
+    );
+    // Without a limit there is nothing to tell.
+    let server = Server::start("");
+    let mut imap = Talk::connect(server.ports.imap);
+    imap.expect("* OK");
+    imap.say(&format!("a login bob \"{PASSWORD}\""));
+    imap.until("a ");
+    imap.say("b GETQUOTAROOT INBOX");
+    let told = imap.until("b ");
+    assert_eq!(told[0], "* QUOTAROOT INBOX");
+    assert_eq!(told.len(), 2);
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! FETCH.
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use imap_proto::{
-    Code, DateTime, Extension, Fetch, FetchAttribute, FetchItem, Message as Named, Untagged,
+    Code, DateTime, Extension, Fetch, FetchAttribute, FetchItem, Message as Named, NumberSet,
+    SequenceSet, Untagged,
 };
 
 use super::indexed;
 use super::loaded::{Need, Streamed, load, need};
+use super::select::vanished;
+use super::selected::Selected;
 use super::{Done, Machine, Result, Session};
 use crate::store::{Digested, FlagChange, Flags, MessageReader, StoreError, StoreResult};
 
@@ -27,26 +30,45 @@ struct Wanted<'a> {
     need: Need,
     shows_flags: bool,
     rev1: bool,
+    condstore: bool,
 }
 
 impl Session<'_> {
     pub(super) async fn fetch(&mut self, fetch: &Fetch, conn: &mut Machine) -> Result<Done> {
         let rev1 = !conn.machine().is_enabled(Extension::Imap4Rev2);
+        let condstore = conn.machine().is_enabled(Extension::CondStore);
         let Some(selected) = &self.selected else {
             return Ok(Done::bad("No mailbox is selected"));
         };
         let named = match selected.view.resolve(&fetch.set, fetch.uid) {
-            Ok(named) => named,
+            Ok(named) => only_wanted(named, fetch, selected),
             Err(error) => return Ok(Done::bad(&error.to_string())),
         };
         // The same item twice says nothing new.
         let mut told = HashSet::new();
         let mut attributes = fetch.attributes.clone();
         attributes.retain(|attribute| told.insert(attribute.clone()));
-        if fetch.uid && !attributes.contains(&FetchAttribute::Uid) {
-            attributes.insert(0, FetchAttribute::Uid);
+        for (wanted, attribute) in [
+            // RFC 7162 §3.1.4.1.
+            (fetch.changed_since.is_some(), FetchAttribute::ModSeq),
+            (fetch.uid, FetchAttribute::Uid),
+        ] {
+            if wanted && !attributes.contains(&attribute) {
+                attributes.insert(0, attribute);
+            }
         }
-        let sees = !selected.read_only && attributes.iter().any(sets_seen);
+        if let Some(since) = fetch.changed_since.filter(|_| fetch.vanished) {
+            let wanted = numbers(&fetch.set, selected);
+            let changes = match selected.mailbox.changes_since(since).await {
+                Ok(changes) => changes,
+                Err(error) => return Ok(Done::failed(&error)),
+            };
+            let gone = vanished(&changes);
+            if let Some(told) = selected.view.vanished_earlier(&wanted, Some(&gone)) {
+                conn.machine().untagged(&told)?;
+            }
+        }
+        let sees = !selected.read_only && attributes.iter().any(FetchAttribute::sets_seen);
         let newly_seen = if sees {
             match self.mark_seen(&named).await {
                 Ok(newly_seen) => newly_seen,
@@ -103,6 +125,7 @@ impl Session<'_> {
                 need,
                 shows_flags,
                 rev1,
+                condstore,
             };
             let sent = self
                 .fetch_one(message, &wanted, reader, digest, conn)
@@ -165,6 +188,7 @@ impl Session<'_> {
             need,
             shows_flags,
             rev1,
+            condstore,
         } = *wanted;
         let Some(selected) = &self.selected else {
             return Ok(Ok(()));
@@ -186,6 +210,10 @@ impl Session<'_> {
             let item = match attribute {
                 FetchAttribute::Flags => FetchItem::Flags(selected.flags(message, rev1)),
                 FetchAttribute::Uid => FetchItem::Uid(named.uid),
+                FetchAttribute::ModSeq => match NonZeroU64::new(message.modseq) {
+                    Some(mod_seq) => FetchItem::ModSeq(mod_seq),
+                    None => continue,
+                },
                 FetchAttribute::InternalDate => match date_time(message.internal_date) {
                     Some(date) => FetchItem::InternalDate(date),
                     None => continue,
@@ -210,8 +238,17 @@ impl Session<'_> {
             };
             items.push(item);
         }
-        if shows_flags && !attributes.contains(&FetchAttribute::Flags) {
-            items.push(FetchItem::Flags(selected.flags(message, rev1)));
+        if shows_flags {
+            let asks = |attribute| attributes.contains(attribute);
+            if condstore && !asks(&FetchAttribute::Uid) {
+                items.push(FetchItem::Uid(named.uid));
+            }
+            if condstore && !asks(&FetchAttribute::ModSeq) {
+                items.extend(NonZeroU64::new(message.modseq).map(FetchItem::ModSeq));
+            }
+            if !asks(&FetchAttribute::Flags) {
+                items.push(FetchItem::Flags(selected.flags(message, rev1)));
+            }
         }
         // Opened before anything is said: a message that cannot be read is
         // not announced.
@@ -262,12 +299,32 @@ async fn stream(
     Ok(())
 }
 
-fn sets_seen(attribute: &FetchAttribute) -> bool {
-    match attribute {
-        FetchAttribute::Rfc822 | FetchAttribute::Rfc822Text => true,
-        FetchAttribute::Section { peek, .. } | FetchAttribute::Binary { peek, .. } => !peek,
-        _ => false,
+/// Of the messages that were named those that CHANGEDSINCE and PARTIAL leave:
+/// a slice of what has changed (RFC 9394 §3.3).
+fn only_wanted(mut named: Vec<Named>, fetch: &Fetch, selected: &Selected) -> Vec<Named> {
+    if let Some(since) = fetch.changed_since {
+        named.retain(|named| {
+            let message = selected.snapshot.message(named.uid.get());
+            message.is_some_and(|message| message.modseq > since)
+        });
     }
+    match fetch.partial {
+        Some(range) => range.of(&named).to_vec(),
+        None => named,
+    }
+}
+
+/// The UIDs that a set names, those of no message too.
+fn numbers(set: &SequenceSet, selected: &Selected) -> NumberSet {
+    if *set == SequenceSet::SavedResult {
+        return selected.view.saved().clone();
+    }
+    let largest = selected.view.uids().last().unwrap_or(NonZeroU32::MIN);
+    let mut numbers = NumberSet::default();
+    for (first, last) in set.resolve(largest) {
+        numbers.insert_range(first, last);
+    }
+    numbers
 }
 
 /// An INTERNALDATE, shown in UTC; nothing for years that IMAP cannot show.

@@ -70,6 +70,7 @@ pub(super) fn need(attribute: &FetchAttribute) -> Need {
         FetchAttribute::Flags
         | FetchAttribute::Uid
         | FetchAttribute::InternalDate
+        | FetchAttribute::ModSeq
         | FetchAttribute::SaveDate => Need::Nothing,
         FetchAttribute::Rfc822Size => Need::Size,
         FetchAttribute::Envelope | FetchAttribute::Rfc822Header => Need::Header,

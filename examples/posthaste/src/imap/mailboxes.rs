@@ -39,6 +39,18 @@ struct Entry {
 
 impl Session<'_> {
     pub(super) async fn create(&mut self, mailbox: &Mailbox, special_use: &[Atom]) -> Done {
+        // RFC 6154 §3: what cannot be had is refused.
+        let known = [
+            "All", "Archive", "Drafts", "Flagged", "Junk", "Sent", "Trash",
+        ];
+        let is_known = |use_: &Atom| {
+            known
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(use_.as_str()))
+        };
+        if special_use.len() > 1 || !special_use.iter().all(is_known) {
+            return Done::no("A mailbox has one of the uses of RFC 6154").with(Code::UseAttr);
+        }
         let created = async {
             let account = self.account()?;
             let special_use = special_use
@@ -309,6 +321,12 @@ async fn status(
             StatusItem::Size => {
                 let uids = messages.iter().map(|message| message.uid).collect();
                 StatusValue::Size(mailbox.sizes(uids).await?.iter().sum())
+            }
+            StatusItem::DeletedStorage => {
+                let deleted = messages.iter();
+                let deleted = deleted.filter(|one| one.flags.contains(Flags::DELETED));
+                let uids = deleted.map(|message| message.uid).collect();
+                StatusValue::DeletedStorage(mailbox.sizes(uids).await?.iter().sum())
             }
             StatusItem::AppendLimit => StatusValue::AppendLimit(u32::try_from(append_limit).ok()),
             StatusItem::HighestModSeq => StatusValue::HighestModSeq(snapshot.highest_modseq),

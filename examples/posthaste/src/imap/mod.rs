@@ -7,8 +7,12 @@ mod fetch;
 mod indexed;
 mod loaded;
 mod mailboxes;
+mod order;
+mod quota;
 mod search;
+mod select;
 mod selected;
+mod shared;
 mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +20,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use imap_proto::{
-    Code, Command, CommandBody, Config, Event, IString, Server, StatusResponse, Untagged,
+    Code, Command, CommandBody, Config, Event, Extension, IString, Server, StatusKind,
+    StatusResponse, Untagged,
 };
 use net::tls::TlsAcceptor;
 use net::{Conn, ConnError, Stream};
@@ -31,6 +36,7 @@ use crate::store::{Account, MailStore, StoreError};
 
 use append::Appending;
 use selected::Selected;
+pub use shared::SharedUids;
 
 /// What all sessions of one service share.
 pub struct ImapService {
@@ -52,6 +58,8 @@ pub struct ImapService {
     pub seats: Seats,
     /// What messages that are searched may take, in all sessions together.
     pub search_room: Room,
+    /// The UIDs of the mailboxes that sessions have selected.
+    pub shared_uids: SharedUids,
 }
 
 impl ImapService {
@@ -70,6 +78,8 @@ struct Session<'a> {
     selected: Option<Selected>,
     exchange: Option<Exchange>,
     appending: Option<Appending>,
+    /// Whether the client is known to use CONDSTORE.
+    condstore: bool,
 }
 
 /// Who is logged in.
@@ -93,6 +103,7 @@ impl ImapService {
             selected: None,
             exchange: None,
             appending: None,
+            condstore: false,
         };
         let ended = session.run(socket, stop).await;
         let user = session.login.as_ref().map(|login| login.user.as_str());
@@ -214,14 +225,8 @@ impl Session<'_> {
     }
 
     async fn command(&mut self, command: Command, conn: &mut Machine) -> Result {
-        let uid_form = is_uid_form(&command.body);
-        // In answer to these, sequence numbers must not shift
-        // (RFC 9051 §7.5.1).
-        let numbers_stand = !uid_form
-            && matches!(
-                command.body,
-                CommandBody::Fetch(_) | CommandBody::Store(_) | CommandBody::Search(_)
-            );
+        let numbers_stand = !command.body.may_expunge();
+        self.meet_condstore(&command.body, conn)?;
         let done = match command.body {
             CommandBody::Login { username, password } => {
                 let credentials = Credentials {
@@ -237,6 +242,7 @@ impl Session<'_> {
                 };
                 return self.authenticate(step, conn).await;
             }
+            CommandBody::Compress => return self.compress(conn).await,
             CommandBody::Noop => Done::ok("NOOP completed"),
             CommandBody::Check => Done::ok("CHECK completed"),
             CommandBody::Id(_) => {
@@ -263,11 +269,15 @@ impl Session<'_> {
             CommandBody::Lsub { reference, pattern } => {
                 self.lsub(&reference, &pattern, conn).await?
             }
+            CommandBody::GetQuota(root) => self.quota_of(&root, conn).await?,
+            CommandBody::GetQuotaRoot(mailbox) => self.quota_root(&mailbox, conn).await?,
             CommandBody::Namespace => self.namespace(conn)?,
             CommandBody::Status(status) => self.status(&status, conn).await?,
             CommandBody::Expunge => self.expunge(None, conn).await?,
             CommandBody::UidExpunge(set) => self.expunge(Some(&set), conn).await?,
             CommandBody::Search(search) => self.search(search, &command.tag, conn).await?,
+            CommandBody::Sort(sort) => self.sort(&sort, &command.tag, conn).await?,
+            CommandBody::Thread(thread) => self.thread(&thread, conn).await?,
             CommandBody::Fetch(fetch) => self.fetch(&fetch, conn).await?,
             CommandBody::Store(store) => self.store(&store, conn).await?,
             CommandBody::Copy { uid, set, mailbox } => {
@@ -282,7 +292,52 @@ impl Session<'_> {
             self.sync().await;
             self.tell(conn, !numbers_stand)?;
         }
+        let done = self.with_progress(done, conn);
         Ok(conn.machine().reply(done.0)?)
+    }
+
+    /// COMPRESS (RFC 4978): what comes behind its OK is deflated both ways.
+    async fn compress(&mut self, conn: &mut Machine) -> Result {
+        if conn.stream().is_deflated() {
+            let active = StatusResponse::no("DEFLATE is active").with(Code::CompressionActive);
+            return Ok(conn.machine().reply(active)?);
+        }
+        // It takes memory that not everybody may have.
+        if self.login.is_none() {
+            return Ok(conn.machine().no("Log in first")?);
+        }
+        conn.machine().ok("DEFLATE active")?;
+        conn.deflate().await
+    }
+
+    /// The first command that makes the client one that uses CONDSTORE is
+    /// answered with how far the selected mailbox has come (RFC 7162 §3.1).
+    fn meet_condstore(&mut self, command: &CommandBody, conn: &mut Machine) -> Result {
+        if self.condstore || !conn.machine().is_enabled(Extension::CondStore) {
+            return Ok(());
+        }
+        self.condstore = true;
+        // SELECT says it of the mailbox that it opens.
+        if let (Some(selected), false) = (&self.selected, matches!(command, CommandBody::Select(_)))
+        {
+            let value = selected.held.unwrap_or(selected.modseq);
+            let status = StatusResponse::ok("Highest").with(Code::HighestModSeq(value));
+            conn.machine().untagged(&Untagged::Status(status))?;
+        }
+        Ok(())
+    }
+
+    /// The end of a command with how far the client has come, where it wants
+    /// to know.
+    fn with_progress(&mut self, mut done: Done, conn: &mut Machine) -> Done {
+        if let Some(selected) = &mut self.selected
+            && done.0.kind == StatusKind::Ok
+            && done.0.code.is_none()
+            && conn.machine().is_enabled(Extension::CondStore)
+        {
+            done.0.code = selected.progress();
+        }
+        done
     }
 
     async fn authenticate(&mut self, step: ExchangeStep, conn: &mut Machine) -> Result {
@@ -320,6 +375,11 @@ impl Session<'_> {
             _seat: seat,
         });
         Ok(())
+    }
+
+    /// Who is logged in.
+    fn user(&self) -> &str {
+        self.login.as_ref().map_or("", |login| &login.user)
     }
 
     /// The account; every command that asks for it comes after a login.
@@ -366,14 +426,5 @@ impl Done {
             }
         };
         Self::no(error.to_string()).with(code)
-    }
-}
-
-fn is_uid_form(body: &CommandBody) -> bool {
-    match body {
-        CommandBody::Fetch(fetch) => fetch.uid,
-        CommandBody::Store(store) => store.uid,
-        CommandBody::Search(search) => search.uid,
-        _ => false,
     }
 }

@@ -73,14 +73,21 @@ impl Session<'_> {
         if let Some(saved) = search.saves(&found) {
             selected.view.save(saved);
         }
-        if let Some(answer) = search.answer(tag, &found, rev2, None) {
+        // RFC 7162 §3.1.5: the highest among those found.
+        let highest = found.iter().filter_map(|named| {
+            let message = selected.snapshot.message(named.uid.get())?;
+            Some(message.modseq)
+        });
+        let mod_seq = highest.max().filter(|_| search.key.names_mod_seq());
+        if let Some(answer) = search.answer(tag, &found, rev2, mod_seq) {
             conn.machine().untagged(&answer)?;
         }
         Ok(Done::ok("SEARCH completed"))
     }
 }
 
-async fn run(
+/// The messages that match, ascending.
+pub(super) async fn run(
     selected: &Selected,
     program: &Program,
     sizes: bool,
@@ -156,7 +163,7 @@ impl Digests {
     }
 }
 
-fn uses_size(key: &SearchKey) -> bool {
+pub(super) fn uses_size(key: &SearchKey) -> bool {
     match key {
         SearchKey::Larger(_) | SearchKey::Smaller(_) => true,
         SearchKey::Not(key) | SearchKey::Fuzzy(key) => uses_size(key),
@@ -259,6 +266,10 @@ impl Candidate for Looked<'_> {
 
     fn mod_seq(&self) -> u64 {
         self.message.modseq
+    }
+
+    fn save_date(&self) -> Option<DateTime> {
+        date_time(self.message.save_date?)
     }
 
     fn sent_date(&self) -> Option<Option<Date>> {

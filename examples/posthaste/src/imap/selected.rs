@@ -5,25 +5,54 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use imap_proto::{
-    Change, Code, Extension, Flag, PermanentFlag, Select, SequenceSet, StatusResponse, Store,
-    StoreAction, Untagged, View, ViewOptions,
+    Change, Code, Extension, Flag, NumberSet, SequenceSet, Server, Store, StoreAction, Untagged,
+    View, ViewOptions,
 };
 
-use super::mailboxes::name_of;
+use super::shared::MailboxUids;
 use super::{Done, Machine, Result, Session};
-use crate::store::{FlagChange, FlagMode, Flags, Mailbox, Message, Snapshot, StoreError};
+use crate::store::{FlagChange, FlagMode, Flags, Mailbox, Message, Snapshot};
 
 /// A mailbox as one session sees it.
 pub(super) struct Selected {
     pub(super) mailbox: Arc<dyn Mailbox>,
     pub(super) view: View,
     pub(super) snapshot: Snapshot,
+    /// The UIDs that all sessions of this mailbox share.
+    pub(super) uids: MailboxUids,
     /// News up to here are in the view.
     pub(super) modseq: u64,
+    /// While the client is not told of what was expunged: up to where it knows
+    /// of everything.
+    pub(super) held: Option<u64>,
+    /// Whether the client is to be told how far it has come.
+    pub(super) owes_modseq: bool,
     pub(super) read_only: bool,
 }
 
+/// How a client wants its news now: it may have enabled something since.
+pub(super) fn view_options(machine: &Server) -> ViewOptions {
+    let condstore = machine.is_enabled(Extension::CondStore);
+    ViewOptions {
+        // RFC 7162 §3.2.4.
+        uid: condstore,
+        mod_seq: condstore,
+        vanished: machine.is_enabled(Extension::QResync),
+        recent: !machine.is_enabled(Extension::Imap4Rev2),
+        uid_only: false,
+    }
+}
+
 impl Selected {
+    /// How far the client has come with a command that is over (RFC 7162
+    /// §3.2.7): lost connection, it begins there. Not beyond what it is to be
+    /// told still (§3.2, §6).
+    pub(super) fn progress(&mut self) -> Option<Code> {
+        let told = std::mem::take(&mut self.owes_modseq);
+        let value = self.held.or_else(|| told.then_some(self.modseq));
+        value.map(Code::HighestModSeq)
+    }
+
     /// A message's flags as FETCH shows them.
     pub(super) fn flags(&self, message: &Message, rev1: bool) -> Vec<Flag> {
         let mut flags = flags_of(&self.snapshot, message);
@@ -76,106 +105,6 @@ fn uid(uid: u32) -> Option<NonZeroU32> {
 }
 
 impl Session<'_> {
-    pub(super) async fn select(&mut self, select: Select, conn: &mut Machine) -> Result {
-        // Whether or not it succeeds, what was selected is no more
-        // (RFC 9051 §6.3.2).
-        if self.selected.take().is_some() {
-            let closed = StatusResponse::ok("Previous mailbox is closed").with(Code::Closed);
-            conn.machine().untagged(&Untagged::Status(closed))?;
-        }
-        let rev2 = conn.machine().is_enabled(Extension::Imap4Rev2);
-        let opened = match self.open(&select, rev2).await {
-            Ok(opened) => opened,
-            Err(error) => return Ok(conn.machine().reply(Done::failed(&error).0)?),
-        };
-        let machine = conn.machine();
-        let snapshot = &opened.snapshot;
-        let known: Vec<Flag> = [
-            Flag::Answered,
-            Flag::Flagged,
-            Flag::Deleted,
-            Flag::Seen,
-            Flag::Draft,
-        ]
-        .into_iter()
-        .chain(
-            snapshot
-                .keyword_names()
-                .iter()
-                .filter_map(|name| Flag::keyword(name).ok()),
-        )
-        .collect();
-        machine.untagged(&Untagged::Flags(known.clone()))?;
-        let mut permanent: Vec<PermanentFlag> = Vec::new();
-        if !select.read_only {
-            permanent.extend(known.into_iter().map(PermanentFlag::Flag));
-            permanent.push(PermanentFlag::Any);
-        }
-        let mut told = |code: Code, text: &str| {
-            machine.untagged(&Untagged::Status(StatusResponse::ok(text).with(code)))
-        };
-        told(Code::PermanentFlags(permanent), "Flags permitted")?;
-        if let Some(validity) = uid(snapshot.uid_validity) {
-            told(Code::UidValidity(validity), "UIDs valid")?;
-        }
-        if let Some(next) = uid(snapshot.uid_next) {
-            told(Code::UidNext(next), "Predicted next UID")?;
-        }
-        if !rev2 {
-            let unseen = snapshot
-                .messages()
-                .iter()
-                .position(|message| !message.flags.contains(Flags::SEEN))
-                .and_then(|index| u32::try_from(index + 1).ok())
-                .and_then(NonZeroU32::new);
-            if let Some(first) = unseen {
-                told(Code::Unseen(first), "First unseen")?;
-            }
-        }
-        machine.untagged(&Untagged::Exists(opened.view.exists()))?;
-        if rev2 {
-            let name = select.mailbox.clone();
-            let list = imap_proto::MailboxList::new(name, super::mailboxes::delimiter());
-            machine.untagged(&Untagged::List(list))?;
-        } else {
-            machine.untagged(&Untagged::Recent(opened.view.recent()))?;
-        }
-        let (code, text) = if select.read_only {
-            (Code::ReadOnly, "EXAMINE completed")
-        } else {
-            (Code::ReadWrite, "SELECT completed")
-        };
-        self.selected = Some(opened);
-        Ok(machine.reply(StatusResponse::ok(text).with(code))?)
-    }
-
-    async fn open(&self, select: &Select, rev2: bool) -> std::result::Result<Selected, StoreError> {
-        let mailbox = self.account()?.open(&name_of(&select.mailbox)).await?;
-        let snapshot = mailbox.snapshot().await?;
-        let recent = if select.read_only {
-            Vec::new()
-        } else {
-            mailbox.take_recent().await?
-        };
-        let options = ViewOptions {
-            recent: !rev2,
-            ..ViewOptions::default()
-        };
-        let uids = snapshot
-            .messages()
-            .iter()
-            .filter_map(|message| uid(message.uid));
-        let mut view = View::new(uids, options);
-        view.set_recent(recent.into_iter().filter_map(uid));
-        Ok(Selected {
-            mailbox,
-            view,
-            modseq: snapshot.highest_modseq,
-            snapshot,
-            read_only: select.read_only,
-        })
-    }
-
     /// Takes what happened in the store into the view.
     pub(super) async fn sync(&mut self) {
         let Some(selected) = &mut self.selected else {
@@ -214,6 +143,7 @@ impl Session<'_> {
                 if snapshot.message(message.uid).is_none()
                     && let Some(uid) = uid(message.uid)
                 {
+                    selected.held.get_or_insert(selected.modseq);
                     selected.view.apply(Change::Expunged(uid));
                 }
             }
@@ -241,30 +171,22 @@ impl Session<'_> {
 
     /// Tells the client its news.
     pub(super) fn tell(&mut self, conn: &mut Machine, may_expunge: bool) -> Result {
-        if let Some(selected) = &mut self.selected {
-            for news in selected.view.pending(may_expunge) {
-                conn.machine().untagged(&news)?;
-            }
+        let Some(selected) = &mut self.selected else {
+            return Ok(());
+        };
+        selected.view.set_options(view_options(conn.machine()));
+        let mut uids_changed = false;
+        for news in selected.view.pending(may_expunge) {
+            uids_changed |= !matches!(news, Untagged::Fetch { .. });
+            conn.machine().untagged(&news)?;
+        }
+        if may_expunge && selected.held.take().is_some() {
+            selected.owes_modseq = true;
+        }
+        if uids_changed {
+            selected.uids.share(&mut selected.view);
         }
         Ok(())
-    }
-
-    /// CLOSE and UNSELECT.
-    pub(super) async fn close(&mut self, expunge: bool) -> Done {
-        let Some(selected) = self.selected.take() else {
-            return Done::bad("No mailbox is selected");
-        };
-        if expunge && !selected.read_only {
-            let deleted = deleted(&selected.snapshot, |_| true);
-            if let Err(error) = selected.mailbox.expunge(deleted).await {
-                return Done::failed(&error);
-            }
-        }
-        Done::ok(if expunge {
-            "CLOSE completed"
-        } else {
-            "UNSELECT completed"
-        })
     }
 
     /// EXPUNGE and UID EXPUNGE.
@@ -323,34 +245,44 @@ impl Session<'_> {
             keywords,
         };
         let uids = named.iter().map(|message| message.uid.get()).collect();
-        let stored = selected.mailbox.set_flags(uids, change, None).await;
-        if let Err(error) = stored {
-            return Ok(Done::failed(&error));
-        }
+        let stored = selected
+            .mailbox
+            .set_flags(uids, change, store.unchanged_since)
+            .await;
+        // Ascending, as the UIDs were given.
+        let modified = match stored {
+            Ok(modified) => modified,
+            Err(error) => return Ok(Done::failed(&error)),
+        };
         // What others changed before stays news; this change is told here.
         self.sync().await;
         let Some(selected) = &mut self.selected else {
             return Ok(Done::bad("No mailbox is selected"));
         };
-        let mut gone = false;
+        selected.view.set_options(view_options(conn.machine()));
+        let (mut gone, mut failed) = (false, NumberSet::default());
         for message in named {
+            if modified.binary_search(&message.uid.get()).is_ok() {
+                failed.insert(match store.uid {
+                    true => message.uid,
+                    false => message.sequence,
+                });
+                continue;
+            }
             let Some(stored) = selected.snapshot.message(message.uid.get()) else {
                 gone = true;
                 continue;
             };
-            if !store.silent {
-                let mut items = vec![imap_proto::FetchItem::Flags(selected.flags(stored, rev1))];
-                if store.uid {
-                    items.insert(0, imap_proto::FetchItem::Uid(message.uid));
-                }
-                conn.machine().untagged(&Untagged::Fetch {
-                    sequence: message.sequence,
-                    items,
-                })?;
+            let flags = selected.flags(stored, rev1);
+            let mod_seq = NonZeroU64::new(stored.modseq);
+            if let Some(told) = selected.view.stored(store, message, flags, mod_seq) {
+                conn.machine().untagged(&told)?;
             }
-            selected.view.flags_told(message.uid);
         }
-        Ok(if gone && !store.uid {
+        Ok(if !failed.is_empty() {
+            // RFC 7162 §3.1.3.
+            Done::ok("Some of the messages were changed meanwhile").with(Code::Modified(failed))
+        } else if gone && !store.uid {
             Done::no("Some of the messages were expunged").with(Code::ExpungeIssued)
         } else {
             Done::ok("STORE completed")
@@ -359,7 +291,7 @@ impl Session<'_> {
 }
 
 /// The UIDs of the messages marked `\Deleted` among those that `wanted` names.
-fn deleted(snapshot: &Snapshot, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
+pub(super) fn deleted(snapshot: &Snapshot, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
     snapshot
         .messages()
         .iter()

@@ -11,7 +11,7 @@ use super::sessions::Sessions;
 use super::{Endpoint, Security, Server, Service, StartError};
 use crate::auth::{Authenticator, Seats};
 use crate::config::{Config, LmtpListener, Ssl};
-use crate::imap::ImapService;
+use crate::imap::{ImapService, SharedUids};
 use crate::managesieve::ManageSieve;
 use crate::pop3::Pop3;
 use crate::reception::Reception;
@@ -50,6 +50,7 @@ impl Server {
         let acceptor = access_tls(config)?;
         let seats = Seats::new(config.mail_max_userip_connections);
         let search_room = ImapService::search_room();
+        let shared_uids = SharedUids::default();
         let service = |service: &'static str, implicit_tls: bool| {
             let machine = |within_host| {
                 let starttls = acceptor.is_some() && !implicit_tls;
@@ -65,6 +66,7 @@ impl Server {
                 authenticator: Arc::clone(authenticator),
                 seats: seats.clone(),
                 search_room: search_room.clone(),
+                shared_uids: shared_uids.clone(),
             }))
         };
         let (plain, encrypted) = (service("imap", false), service("imaps", true));

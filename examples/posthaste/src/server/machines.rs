@@ -1,5 +1,7 @@
 //! What the protocol machines are told, as the configuration has it.
 
+use imap_proto::{Capability, Extension};
+
 use super::MailService;
 use crate::auth::MECHANISMS;
 use crate::config::{Config, Ssl, TlsLevel};
@@ -39,6 +41,24 @@ pub(super) fn smtp_config(
     machine
 }
 
+/// What of IMAP is offered beside what the machine offers by itself.
+const OFFERED: [Extension; 14] = [
+    Extension::CondStore,
+    Extension::QResync,
+    Extension::Sort,
+    Extension::SortDisplay,
+    Extension::ESort,
+    Extension::ThreadOrderedSubject,
+    Extension::ThreadReferences,
+    Extension::ThreadRefs,
+    Extension::Partial,
+    Extension::Preview,
+    Extension::SaveDate,
+    Extension::CreateSpecialUse,
+    Extension::CompressDeflate,
+    Extension::Quota,
+];
+
 pub(super) fn imap_config(
     config: &Config,
     starttls: bool,
@@ -58,8 +78,15 @@ pub(super) fn imap_config(
         },
         mechanisms,
         login_without_tls: in_clear,
+        capabilities: ["STORAGE", "MESSAGE"]
+            .into_iter()
+            .filter_map(|name| Capability::with_value(Extension::QuotaResource, name).ok())
+            .collect(),
         ..imap_proto::Config::default()
     };
+    for extension in OFFERED {
+        machine.extensions.insert(extension);
+    }
     if config.message_size_limit > 0 {
         machine.limits.message = config.message_size_limit;
     }

@@ -15,8 +15,8 @@ use super::reader::LocalReader;
 use super::scripts::{LocalScripts, ScriptPlace};
 use super::{
     Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, Digested, Filter,
-    FlagChange, MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Procmailrc, Scripts,
-    Snapshot, StoreError, StoreResult,
+    FlagChange, MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Procmailrc,
+    QuotaLimits, QuotaUsed, Scripts, Snapshot, StoreError, StoreResult,
 };
 use crate::blocking::Blocking;
 
@@ -285,6 +285,10 @@ impl Account for LocalAccount {
             });
             Ok(appender)
         })
+    }
+
+    fn quota(&self) -> BoxFuture<'_, StoreResult<Option<(QuotaLimits, QuotaUsed)>>> {
+        Box::pin(self.run(|account| account.quota(SystemTime::now())))
     }
 
     fn remembers<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, StoreResult<bool>> {

@@ -19,7 +19,9 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use local::{AccountPlace, FilterKind, LocalStore};
-pub use mailstore::{Changes, Digest, FlagChange, FlagMode, Flags, Message, Snapshot};
+pub use mailstore::{
+    Changes, Digest, FlagChange, FlagMode, Flags, Message, QuotaLimits, QuotaUsed, Snapshot,
+};
 pub(crate) use reader::LocalReader;
 pub use scripts::ScriptPlace;
 
@@ -115,6 +117,10 @@ pub trait Account: Send + Sync + 'static {
         name: &'a str,
         id: DeliveryId,
     ) -> BoxFuture<'a, StoreResult<Box<dyn Appender>>>;
+
+    /// What the account may hold and what it holds; nothing where there is no
+    /// limit.
+    fn quota(&self) -> BoxFuture<'_, StoreResult<Option<(QuotaLimits, QuotaUsed)>>>;
 
     /// Whether `key` is remembered: that a sender was answered, say, or a
     /// message seen.
