@@ -18,7 +18,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use imap_proto::{
     Change, Command, Config, Dialect, Event, FetchItem, Flag, Message, Response, Server,
     SortCriterion, SortFields, SortKey, Step, ThreadAlgorithm, ThreadInput, Untagged, View,
-    ViewOptions, sort, thread,
+    ViewOptions, base_subject, sort, thread,
 };
 use peer_imap_codec::decode::Decoder;
 use peer_imap_codec::encode::Encoder;
@@ -179,7 +179,7 @@ fn view(c: &mut Criterion) {
 fn order(c: &mut Criterion) {
     let mut group = c.benchmark_group("order");
     group.sample_size(10);
-    for count in [10_000_u32, 100_000] {
+    for count in [10_000_u32, 30_000, 100_000, 300_000] {
         let inputs: Vec<_> = (1..=count)
             .filter_map(NonZeroU32::new)
             .map(|number| {
@@ -223,5 +223,50 @@ fn order(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, encode, append, view, order);
+/// Message-ID and References of the n-th of so many messages.
+type Crafted = fn(u32, u32) -> (u32, u32);
+
+/// What nobody's mail looks like: 100,000 messages whose References are one
+/// chain, begin at the wrong end, all name one, or run in circles; and
+/// subjects of 1 MiB.
+fn crafted(c: &mut Criterion) {
+    let mut group = c.benchmark_group("crafted");
+    group.sample_size(10);
+    let count = 100_000_u32;
+    let shapes: [(&str, Crafted); 5] = [
+        ("chain", |at, _| (at, at - 1)),
+        ("chain_backwards", |at, _| (at, at + 1)),
+        ("star", |at, _| (at, 1)),
+        ("circle", |at, count| (at, at % count + 1)),
+        ("one_identifier", |_, _| (1, 1)),
+    ];
+    for (name, shape) in shapes {
+        let inputs: Vec<_> = (1..=count)
+            .filter_map(NonZeroU32::new)
+            .map(|number| {
+                let (own, up) = shape(number.get(), count);
+                ThreadInput::new(number, i64::from(number.get()))
+                    .with_subject("Re: the same")
+                    .with_ids(&format!("<{own}@x>"), &format!("<{up}@x>"), "")
+            })
+            .collect();
+        for (algorithm, kind) in [
+            ("references", ThreadAlgorithm::References),
+            ("refs", ThreadAlgorithm::Refs),
+        ] {
+            group.bench_function(format!("{algorithm}/{name}"), |b| {
+                b.iter(|| thread(black_box(&inputs), kind));
+            });
+        }
+    }
+    for part in ["Re: Re: [x] ", "[x]", "[fwd: ", "(fwd)", "re[re["] {
+        let subject = part.repeat((1 << 20) / part.len());
+        group.bench_function(format!("subject/{}", part.trim()), |b| {
+            b.iter(|| base_subject(black_box(&subject)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, encode, append, view, order, crafted);
 criterion_main!(benches);
