@@ -23,7 +23,7 @@ pub mod tls;
 
 pub use conn::{Conn, ConnError};
 pub use listener::{Listener, ListenerLimits, LocalListener};
-pub use proxy::{Proxied, ProxyError, read_proxy_header};
+pub use proxy::{Proxied, ProxyError, ProxyHeader, read_proxy_header};
 pub use resolver::{Exchange, Resolver, ResolverError};
 pub use socket::Socket;
 pub use stream::Stream;

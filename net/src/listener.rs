@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,13 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::proxy::read_proxy_header;
+use crate::proxy::{ProxyHeader, read_proxy_header};
 
 /// How long a farewell to a connection over a limit may take.
 const REFUSAL: Duration = Duration::from_secs(2);
+
+/// Stands for a client whose address its proxy does not tell: nobody's.
+const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// How many connections a listener holds at once.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +87,11 @@ impl Listener {
     /// header of a proxy ([`read_proxy_header`]), within `limit`; the session
     /// is told the address that the header names, and the limit per address
     /// counts that one. A header from anybody else is not looked for.
+    ///
+    /// The proxy's own connections ([`ProxyHeader::Local`]) keep its address.
+    /// Clients that it knows nothing of ([`ProxyHeader::Unknown`]) all have
+    /// `0.0.0.0:0`, which nobody has: what is allowed to the proxy, such as
+    /// relaying, is not allowed to them.
     #[must_use]
     pub fn behind_proxies(
         mut self,
@@ -148,7 +156,9 @@ impl Listener {
                 let (mut socket, mut peer) = (socket, peer);
                 if let Some(proxies) = proxies {
                     match read_proxy_header(&mut socket, proxies.limit).await {
-                        Ok(proxied) => peer = proxied.map_or(peer, |ends| ends.source),
+                        Ok(ProxyHeader::Proxied(ends)) => peer = ends.source,
+                        Ok(ProxyHeader::Local) => {}
+                        Ok(ProxyHeader::Unknown) => peer = UNKNOWN,
                         Err(error) => {
                             tracing::warn!(proxy = %peer.ip(), %error, "connection dropped");
                             return;

@@ -28,6 +28,19 @@ pub struct Proxied {
     pub destination: SocketAddr,
 }
 
+/// Whose connection a proxy hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// A client's.
+    Proxied(Proxied),
+    /// The proxy's own, as for a health check: `LOCAL` of version 2.
+    Local,
+    /// Somebody's whose address the proxy does not know or tell: `UNKNOWN` of
+    /// version 1, and of version 2 unspecified addresses or sockets in a file
+    /// system. It must not be taken for the proxy, which may be trusted.
+    Unknown,
+}
+
 /// Why a proxy's connection is of no use.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -43,9 +56,7 @@ pub enum ProxyError {
     Io(#[from] io::Error),
 }
 
-/// Reads the header off a connection, and nothing behind it. Nothing is
-/// answered for a connection that the proxy made for itself (a health check),
-/// or whose ends it does not know.
+/// Reads the header off a connection, and nothing behind it.
 ///
 /// Only for connections from a proxy that is trusted: whoever writes the
 /// header can claim to be anyone. `limit` stops one that sends no whole
@@ -56,13 +67,13 @@ pub enum ProxyError {
 pub async fn read_proxy_header(
     socket: &mut TcpStream,
     limit: Duration,
-) -> Result<Option<Proxied>, ProxyError> {
+) -> Result<ProxyHeader, ProxyError> {
     tokio::time::timeout(limit, read(socket))
         .await
         .map_err(|_| ProxyError::Timeout)?
 }
 
-async fn read(socket: &mut TcpStream) -> Result<Option<Proxied>, ProxyError> {
+async fn read(socket: &mut TcpStream) -> Result<ProxyHeader, ProxyError> {
     // Shorter than any header of either version.
     let mut start = [0; 12];
     socket.read_exact(&mut start).await?;
@@ -109,13 +120,13 @@ async fn read(socket: &mut TcpStream) -> Result<Option<Proxied>, ProxyError> {
 
 /// `PROXY TCP4 192.0.2.7 198.51.100.1 54321 25` and its CRLF, each word
 /// written in the one way that the protocol knows.
-fn parse_v1(line: &[u8]) -> Result<Option<Proxied>, ProxyError> {
+fn parse_v1(line: &[u8]) -> Result<ProxyHeader, ProxyError> {
     let malformed = || ProxyError::Malformed("not as version 1 has it");
     let text = line.strip_suffix(b"\r\n").ok_or_else(malformed)?;
     let text = str::from_utf8(text).map_err(|_| malformed())?;
     let text = text.strip_prefix("PROXY ").ok_or_else(malformed)?;
     if text == "UNKNOWN" || text.starts_with("UNKNOWN ") {
-        return Ok(None);
+        return Ok(ProxyHeader::Unknown);
     }
     let mut words = text.split(' ');
     let mut next = || words.next().ok_or_else(malformed);
@@ -134,7 +145,7 @@ fn parse_v1(line: &[u8]) -> Result<Option<Proxied>, ProxyError> {
         destination: SocketAddr::new(address(destination)?, to),
     };
     match words.next() {
-        None => Ok(Some(proxied)),
+        None => Ok(ProxyHeader::Proxied(proxied)),
         Some(_) => Err(malformed()),
     }
 }
@@ -148,10 +159,10 @@ fn port(word: &str) -> Option<u16> {
 
 /// What follows the first twelve octets: version and command, family and
 /// transport, then addresses, ports and more that is not looked at.
-fn parse_v2(version: u8, family: u8, rest: &[u8]) -> Result<Option<Proxied>, ProxyError> {
+fn parse_v2(version: u8, family: u8, rest: &[u8]) -> Result<ProxyHeader, ProxyError> {
     match version {
         // LOCAL: whatever the rest is, it does not count.
-        0x20 => return Ok(None),
+        0x20 => return Ok(ProxyHeader::Local),
         0x21 => {}
         _ => return Err(ProxyError::Malformed("not version 2, or no command of it")),
     }
@@ -160,7 +171,7 @@ fn parse_v2(version: u8, family: u8, rest: &[u8]) -> Result<Option<Proxied>, Pro
         0x11 => {
             let (ends, _) = rest.split_first_chunk::<12>().ok_or_else(short)?;
             let [a, b, c, d, e, f, g, h, from @ .., i, j] = *ends;
-            Ok(Some(Proxied {
+            Ok(ProxyHeader::Proxied(Proxied {
                 source: (Ipv4Addr::new(a, b, c, d), u16::from_be_bytes(from)).into(),
                 destination: (Ipv4Addr::new(e, f, g, h), u16::from_be_bytes([i, j])).into(),
             }))
@@ -170,13 +181,13 @@ fn parse_v2(version: u8, family: u8, rest: &[u8]) -> Result<Option<Proxied>, Pro
             let (destination, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
             let (ports, _) = rest.split_first_chunk::<4>().ok_or_else(short)?;
             let [a, b, c, d] = *ports;
-            Ok(Some(Proxied {
+            Ok(ProxyHeader::Proxied(Proxied {
                 source: (Ipv6Addr::from(*source), u16::from_be_bytes([a, b])).into(),
                 destination: (Ipv6Addr::from(*destination), u16::from_be_bytes([c, d])).into(),
             }))
         }
         // Unspecified, and sockets in a file system.
-        0x00 | 0x31 => Ok(None),
+        0x00 | 0x31 => Ok(ProxyHeader::Unknown),
         _ => Err(ProxyError::Malformed("not a stream")),
     }
 }
@@ -190,8 +201,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    fn proxied(source: &str, destination: &str) -> Option<Proxied> {
-        Some(Proxied {
+    fn proxied(source: &str, destination: &str) -> ProxyHeader {
+        ProxyHeader::Proxied(Proxied {
             source: source.parse().unwrap(),
             destination: destination.parse().unwrap(),
         })
@@ -210,7 +221,7 @@ mod tests {
         octets: &[u8],
         size: usize,
         limit: Duration,
-    ) -> (Result<Option<Proxied>, ProxyError>, Vec<u8>) {
+    ) -> (Result<ProxyHeader, ProxyError>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let octets = octets.to_vec();
@@ -255,8 +266,11 @@ mod tests {
                 b"PROXY TCP6 2001:db8::7 ::1 1 65535\r\n".to_vec(),
                 proxied("[2001:db8::7]:1", "[::1]:65535"),
             ),
-            (b"PROXY UNKNOWN\r\n".to_vec(), None),
-            (b"PROXY UNKNOWN ffff::1 whatever\r\n".to_vec(), None),
+            (b"PROXY UNKNOWN\r\n".to_vec(), ProxyHeader::Unknown),
+            (
+                b"PROXY UNKNOWN ffff::1 whatever\r\n".to_vec(),
+                ProxyHeader::Unknown,
+            ),
             (
                 v2(0x21, 0x11, &four),
                 proxied("192.0.2.7:54321", "198.51.100.1:25"),
@@ -266,9 +280,10 @@ mod tests {
                 proxied("192.0.2.7:54321", "198.51.100.1:25"),
             ),
             (v2(0x21, 0x21, &six), proxied("[2000::7]:9", "[::1]:25")),
-            (v2(0x20, 0x00, b""), None),
-            (v2(0x20, 0x11, &four), None),
-            (v2(0x21, 0x31, &[b'/'; 216]), None),
+            (v2(0x20, 0x00, b""), ProxyHeader::Local),
+            (v2(0x20, 0x11, &four), ProxyHeader::Local),
+            (v2(0x21, 0x00, b""), ProxyHeader::Unknown),
+            (v2(0x21, 0x31, &[b'/'; 216]), ProxyHeader::Unknown),
         ] {
             for size in [1, 5, 1000] {
                 let sent = [&header[..], b"EHLO \n\r\n"].concat();

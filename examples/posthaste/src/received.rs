@@ -34,7 +34,11 @@ impl Received<'_> {
     pub fn field(&self) -> String {
         let mut text = String::with_capacity(256);
         text.push_str("Received: ");
-        match (self.hello, self.client) {
+        let known = self.client.filter(|client| !client.is_unspecified());
+        match (self.hello, known) {
+            (Some(hello), None) if self.client.is_some() => {
+                let _ = write!(text, "from {hello} (unknown)\r\n\t");
+            }
             (Some(hello), Some(client)) => {
                 let _ = write!(text, "from {hello} ([{}])\r\n\t", literal(client));
             }

@@ -266,9 +266,33 @@ fn a_trusted_proxy_says_who_the_client_is() {
         });
     }
     // The proxy's own connection is its own.
-    let mut smtp = session(b"PROXY UNKNOWN\r\n");
+    let mut smtp = session(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
     smtp.say("RCPT TO:<b@elsewhere.example>");
     smtp.expect("250");
+    // That of somebody whom it does not know is not.
+    for header in [
+        &b"PROXY UNKNOWN\r\n"[..],
+        b"PROXY UNKNOWN 127.0.0.1 127.0.0.1 1 25\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\0\0\0",
+    ] {
+        let mut smtp = session(header);
+        smtp.say("RCPT TO:<b@elsewhere.example>");
+        smtp.expect("554 5.7.1");
+        smtp.say("RCPT TO:<bob@example.org>");
+        smtp.expect("250");
+        smtp.say("DATA");
+        smtp.expect("354");
+        smtp.say("Subject: from nobody\r\n\r\nx\r\n.");
+        smtp.expect("250");
+    }
+    server.wait_until("mail from nobody", || {
+        let all = inbox(&server, "bob").concat();
+        all.matches("from client.example (unknown)").count() == 3
+    });
+    // Nor is it a login in the clear from this host.
+    let mut imap = Talk::connect(server.ports.imap);
+    imap.send(b"PROXY UNKNOWN\r\n");
+    assert!(imap.line().contains("LOGINDISABLED"));
     // Before TLS, on the other services, too.
     let mut imap = Talk::connect(server.ports.imap);
     imap.send(v1);

@@ -149,7 +149,10 @@ keys! {
         [Postfix] smtpd_client_connection_count_limit: usize = 50;
         /// The networks of proxies such as HAProxy. Each of their connections,
         /// to whatever listener, must begin with a PROXY header of version 1
-        /// or 2, and counts as one from the client that it names.
+        /// or 2, and counts as one from the client that it names. Of one that
+        /// names nobody ("UNKNOWN") the address is unknown: whatever
+        /// mynetworks says, it may not relay. The proxy's own health checks
+        /// ("LOCAL" of version 2) are the proxy's.
         [Dovecot] haproxy_trusted_networks: Vec<Network> = Vec::new();
         /// How long a proxy may take for that header.
         [Dovecot] haproxy_timeout: Duration = seconds(3);

@@ -37,12 +37,12 @@ impl Config {
         }
     }
 
-    /// Whether mail from `address` is relayed without a login.
+    /// Whether mail from `address` is relayed without a login: never, when
+    /// the address is unspecified, which stands for one that is not known.
     #[must_use]
     pub fn trusts(&self, address: std::net::IpAddr) -> bool {
-        self.mynetworks
-            .iter()
-            .any(|network: &Network| network.contains(address))
+        let mut networks = self.mynetworks.iter();
+        !address.is_unspecified() && networks.any(|network: &Network| network.contains(address))
     }
 
     pub(super) fn resolve(&mut self) {

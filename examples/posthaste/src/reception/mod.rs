@@ -53,6 +53,7 @@ struct Peer(Option<IpAddr>);
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            Some(address) if address.is_unspecified() => f.write_str("unknown"),
             Some(address) => address.fmt(f),
             None => f.write_str("local"),
         }
