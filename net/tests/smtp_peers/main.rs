@@ -19,6 +19,7 @@ mod caller;
 mod dovecot;
 mod exim;
 mod host;
+mod libraries;
 mod messages;
 mod opensmtpd;
 mod ours;
