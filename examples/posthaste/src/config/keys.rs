@@ -197,6 +197,15 @@ keys! {
         [Postfix] smtpd_recipient_limit: usize = 1000;
         /// After so many errors in one session it is ended.
         [Postfix] smtpd_hard_error_limit: usize = 20;
+        /// How long a client may take for a whole command, and how long it may
+        /// be silent within a message.
+        [Postfix] smtpd_timeout: Duration = seconds(300);
+        /// The octets per second that a client must send of a message, over
+        /// and above the silence of smtpd_timeout.
+        [Postfix] smtpd_min_data_rate: usize = 500;
+        /// How long a session may last in all, whatever is done in it; 0 is no
+        /// limit.
+        [Posthaste] smtpd_session_time_limit: Duration = seconds(86_400);
         /// How long an error's reply waits once a client has made ten.
         [Postfix] smtpd_error_sleep_time: Duration = seconds(1);
     }

@@ -145,6 +145,9 @@ impl Config {
                 found.push((key, "0 would let nothing through".into()));
             }
         }
+        if self.smtpd_timeout.is_zero() {
+            found.push(("smtpd_timeout", "0 would end every session".into()));
+        }
         if self.smtpd_recipient_limit < 100 {
             found.push((
                 "smtpd_recipient_limit",

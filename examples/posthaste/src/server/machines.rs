@@ -35,6 +35,11 @@ pub(super) fn smtp_config(
         limit => limit,
     };
     let most = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    let session = config.smtpd_session_time_limit;
+    machine.timeouts.command = config.smtpd_timeout;
+    machine.timeouts.data_block = config.smtpd_timeout;
+    machine.timeouts.data_rate = most(config.smtpd_min_data_rate);
+    machine.timeouts.session = Some(session).filter(|limit| !limit.is_zero());
     machine.limits.recipients = most(config.smtpd_recipient_limit);
     machine.limits.errors = most(config.smtpd_hard_error_limit);
     machine.limits.auth_failures = most(config.auth_failure_limit);

@@ -11,6 +11,7 @@
 mod common;
 mod delivery;
 mod disk;
+mod drip;
 mod memory;
 mod names;
 mod scripts;
