@@ -104,15 +104,19 @@ async fn smtplib_sends() {
     if !interop() {
         return;
     }
-    send(|| timed("python3"), SMTPLIB, |offer, taken| {
-        for (place, taken) in taken.iter().enumerate() {
-            let to = ["<one@far.example>", "<two@far.example>"];
-            let count = if offer.mode == Mode::Lmtp { 1 } else { 2 };
-            assert_eq!(taken.to(), to[..count]);
-            assert_eq!(taken.mail.envid.as_deref(), Some("abc+def"));
-            assert_eq!(taken.place, place);
-        }
-    })
+    send(
+        || timed("python3"),
+        SMTPLIB,
+        |offer, taken| {
+            for (place, taken) in taken.iter().enumerate() {
+                let to = ["<one@far.example>", "<two@far.example>"];
+                let count = if offer.mode == Mode::Lmtp { 1 } else { 2 };
+                assert_eq!(taken.to(), to[..count]);
+                assert_eq!(taken.mail.envid.as_deref(), Some("abc+def"));
+                assert_eq!(taken.place, place);
+            }
+        },
+    )
     .await;
 }
 
