@@ -3,7 +3,7 @@
 use proto_core::{Misuse, sasl};
 
 use super::payload::Stream;
-use super::{Asked, Server, State, Transaction};
+use super::{Asked, Mode, Server, State, Transaction};
 use crate::reply::Reply;
 
 impl Server {
@@ -53,7 +53,15 @@ impl Server {
             self.close(None);
             return Ok(());
         }
+        // Where recipients are guessed. What comes by LMTP is another host's
+        // mail for many, which must not be sent again and again.
+        let guessed = reply.is_permanent()
+            && self.config.mode == Mode::Smtp
+            && matches!(asked, Asked::Mail(_) | Asked::Rcpt | Asked::Other);
         self.answered(asked, positive);
+        if guessed {
+            self.count_error();
+        }
         Ok(())
     }
 
@@ -62,7 +70,6 @@ impl Server {
             Asked::Mail(transaction) if positive => {
                 self.transaction = Some(transaction);
                 self.transactions += 1;
-                self.idle_commands = 0;
             }
             Asked::Rcpt => {
                 if let Some(transaction) = &mut self.transaction {
@@ -87,7 +94,13 @@ impl Server {
                 self.state = State::Answer(Asked::PayloadEnd(left - 1));
                 return;
             }
-            Asked::PayloadEnd(_) => self.transaction = None,
+            Asked::PayloadEnd(_) => {
+                self.transaction = None;
+                if positive {
+                    self.errors = 0;
+                    self.idle_commands = 0;
+                }
+            }
             Asked::Piece => match &mut self.transaction {
                 Some(transaction) if positive => transaction.chunking = true,
                 _ => self.transaction = None,

@@ -267,7 +267,15 @@ impl Server {
     fn is_idle_command(&self, command: &Command) -> bool {
         matches!(
             command.verb(),
-            Verb::Noop | Verb::Rset | Verb::Vrfy | Verb::Expn | Verb::Help | Verb::Etrn
+            Verb::Ehlo
+                | Verb::Helo
+                | Verb::Lhlo
+                | Verb::Noop
+                | Verb::Rset
+                | Verb::Vrfy
+                | Verb::Expn
+                | Verb::Help
+                | Verb::Etrn
         )
     }
 

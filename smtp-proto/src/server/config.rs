@@ -161,14 +161,17 @@ pub struct Limits {
     pub recipients: u32,
     /// Messages of one connection; one more gets 421. Nothing: no limit.
     pub transactions: Option<u32>,
-    /// Commands that were refused by the machine, before 421 ends the
-    /// connection. Stops guessing and talk of other protocols.
+    /// Commands that were refused by the machine, or for good (5yz) by the
+    /// host, since the last message that was taken, before 421 ends the
+    /// connection. Stops guessing of recipients and talk of other protocols.
+    /// What the host refuses by LMTP does not count: that is another server's
+    /// mail, for many.
     pub errors: u32,
     /// Failed AUTHs before 421 ends the connection. Stops guessing.
     pub auth_failures: u32,
-    /// NOOP, RSET, VRFY, EXPN, HELP and ETRN between two messages, before
-    /// each is answered with 421. Stops a client from holding a connection
-    /// for nothing.
+    /// EHLO, HELO, LHLO, NOOP, RSET, VRFY, EXPN, HELP and ETRN since the last
+    /// message that was taken, before the next is answered with 421 and ends
+    /// the connection. Stops a client from holding a connection for nothing.
     pub idle_commands: u32,
     /// Octets of output that the client has not read, before nothing more is
     /// parsed. Stops a client that sends and never reads from filling memory.

@@ -115,6 +115,71 @@ fn guessing_ends_the_connection() {
     assert_eq!(session.error, Some(Error::TooManyErrors));
 }
 
+#[test]
+fn harvesting_of_recipients_ends_the_connection() {
+    let envelope = "EHLO a\r\nMAIL FROM:<a@b>\r\n";
+    let guess = "RCPT TO:<nobody@d>\r\n";
+    let mut config = Config::new("foo.com");
+    config.limits.errors = 5;
+    let mut session = Session::new(config.clone());
+    session.feed(envelope.as_bytes());
+    let said = session.feed(guess.repeat(10).as_bytes());
+    assert_eq!(said.matches("550 ").count(), 5);
+    assert!(
+        said.ends_with("421 4.7.0 foo.com Error: too many errors\r\n"),
+        "{said}"
+    );
+    assert_eq!(session.error, Some(Error::TooManyErrors));
+    // Who sends mail may err now and then.
+    let mut session = Session::new(config.clone());
+    session.feed(b"EHLO a\r\n");
+    for _ in 0..10 {
+        let mail = format!(
+            "MAIL FROM:<a@b>\r\n{}RCPT TO:<c@d>\r\nDATA\r\n",
+            guess.repeat(4)
+        );
+        session.feed(mail.as_bytes());
+        assert!(session.feed(b"x\r\n.\r\n").starts_with("250 "));
+    }
+    // A host that hands over many messages, for whoever it knew of.
+    config.mode = smtp_proto::Mode::Lmtp;
+    let mut session = Session::new(config);
+    session.feed(envelope.replace("EHLO", "LHLO").as_bytes());
+    let said = session.feed(guess.repeat(100).as_bytes());
+    assert_eq!(said.matches("550 ").count(), 100);
+    assert!(!session.is_over());
+}
+
+/// Commands that lead to no message do not hold a connection for ever.
+#[test]
+fn idle_talk_ends_the_connection() {
+    for idle in [
+        "NOOP\r\n",
+        "EHLO a\r\n",
+        "HELO a\r\n",
+        "VRFY a\r\n",
+        "HELP\r\n",
+        "MAIL FROM:<a@b>\r\nRSET\r\n",
+        "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nEHLO a\r\n",
+    ] {
+        let mut session = Session::new(Config::new("foo.com"));
+        session.feed(b"EHLO a\r\n");
+        let said = session.feed(idle.repeat(98).as_bytes());
+        assert!(!said.contains("421 "), "{idle:?}");
+        let message = b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n";
+        session.feed(message);
+        assert!(session.feed(b"x\r\n.\r\n").starts_with("250 "));
+        let said = session.feed(idle.repeat(100).as_bytes());
+        assert!(!said.contains("421 "), "{idle:?}");
+        let said = session.feed(idle.as_bytes());
+        assert!(
+            said.ends_with("421 4.7.0 foo.com Error: too many commands\r\n"),
+            "{said}"
+        );
+        assert!(session.is_over());
+    }
+}
+
 /// A peer that sends and never reads stops being read.
 #[test]
 fn unread_output_stops_the_input() {

@@ -195,7 +195,8 @@ keys! {
         [Postfix] message_size_limit: u64 = 50 << 20;
         /// How many recipients a message may have.
         [Postfix] smtpd_recipient_limit: usize = 1000;
-        /// After so many errors in one session it is ended.
+        /// After so many errors without a message taken a session is ended:
+        /// wrong commands, and recipients that do not exist.
         [Postfix] smtpd_hard_error_limit: usize = 20;
         /// How long a client may take for a whole command, and how long it may
         /// be silent within a message.
