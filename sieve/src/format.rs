@@ -77,7 +77,6 @@ enum Sort {
 /// A command's words, with what stands in brackets or parentheses as one.
 enum Item<'s> {
     Text(&'s str),
-    /// Ends its line.
     Comment(&'s str),
     Group(char, char, Vec<Vec<Item<'s>>>),
 }
@@ -233,7 +232,9 @@ impl<'s> Printer<'s> {
                 Item::Text(text) => self.out.push_str(text),
                 Item::Comment(text) => {
                     self.out.push_str(text);
-                    self.out.push('\n');
+                    if ends_line(text) {
+                        self.out.push('\n');
+                    }
                 }
                 Item::Group(open, close, elements) => {
                     let room = WIDTH.saturating_sub(self.column() + 2);
@@ -279,6 +280,12 @@ fn lines_join(out: &str) -> bool {
         && !out.ends_with("\n\n")
 }
 
+/// Whether nothing may stand behind this comment on its line: a command's name on the next line is read as the next
+/// command where a semicolon is missing.
+fn ends_line(comment: &str) -> bool {
+    comment.starts_with('#') || comment.contains('\n')
+}
+
 /// The items on one line, if they can be.
 fn inline(items: &[Item<'_>]) -> Option<String> {
     let mut out = String::new();
@@ -287,9 +294,9 @@ fn inline(items: &[Item<'_>]) -> Option<String> {
             out.push(' ');
         }
         match item {
-            Item::Comment(_) => return None,
+            Item::Comment(text) if ends_line(text) => return None,
             Item::Text(text) if text.contains('\n') => return None,
-            Item::Text(text) => out.push_str(text),
+            Item::Text(text) | Item::Comment(text) => out.push_str(text),
             Item::Group(open, close, elements) => {
                 out.push(*open);
                 for (at, element) in elements.iter().enumerate() {
