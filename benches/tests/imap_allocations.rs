@@ -5,7 +5,7 @@
 use std::num::NonZeroU32;
 
 use allocation_counter::measure;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use imap_proto::{
     Change, Command, Dialect, Message, Response, SortCriterion, SortFields, SortKey,
     ThreadAlgorithm, ThreadInput, Uids, View, ViewOptions, sort, thread,
@@ -59,6 +59,54 @@ fn fewer_than_peers() {
     let (_, peer) = codec.decode(RESPONSE).unwrap();
     let theirs = count("imap-codec", || codec.encode(&peer).dump());
     assert!(ours <= 2 && ours < theirs, "{ours}");
+}
+
+/// A response as large as a client takes, of elements as small as they come.
+#[test]
+fn a_hostile_response_takes_what_is_stated() {
+    const OCTETS: usize = 16 << 20;
+    let full = |front: &str, element: &str, end: &str| {
+        let count = (OCTETS - front.len() - end.len()) / element.len();
+        let text = [front, &element.repeat(count), end].concat();
+        Bytes::from(text)
+    };
+    let part = "(\"\" \"\" NIL NIL NIL \"\" 0)";
+    for (name, octets) in [
+        ("flags", full("* 1 FETCH (FLAGS (a", " a", "))\r\n")),
+        ("capabilities", full("* CAPABILITY", " A", "\r\n")),
+        ("items", full("* 1 FETCH (UID 1", " UID 1", ")\r\n")),
+        ("unknown items", full("* 1 FETCH (UID 1", " X 1", ")\r\n")),
+        (
+            "addresses",
+            full(
+                "* 1 FETCH (ENVELOPE (NIL NIL (",
+                "(NIL NIL NIL NIL)",
+                ") NIL NIL NIL NIL NIL NIL NIL))\r\n",
+            ),
+        ),
+        ("parts", full("* 1 FETCH (BODY (", part, " \"MIXED\"))\r\n")),
+        (
+            "parameters",
+            full(
+                "* 1 FETCH (BODY (\"A\" \"B\" (\"\" \"\"",
+                " \"\" \"\"",
+                ") NIL NIL \"\" 0))\r\n",
+            ),
+        ),
+        ("languages", full("* LANGUAGE (A", " A", ")\r\n")),
+        ("roots", full("* QUOTAROOT INBOX", " A", "\r\n")),
+        (
+            "namespaces",
+            full("* NAMESPACE (", "(\"\" NIL)", ") NIL NIL\r\n"),
+        ),
+        ("numbers", full("* SEARCH", " 1", "\r\n")),
+        ("vanished", full("* VANISHED 1", ",1", "\r\n")),
+        ("threads", full("* THREAD ", "(1)", "\r\n")),
+    ] {
+        let held = measure(|| drop(Response::parse(&octets, Dialect::SERVER))).bytes_max;
+        println!("{name}: {held} octets for {}", octets.len());
+        assert!(held <= 8 * OCTETS as u64, "{name}: {held}");
+    }
 }
 
 /// The most octets held at once, for so many messages.

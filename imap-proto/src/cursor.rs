@@ -10,6 +10,11 @@ pub(crate) type Parsed<T> = Result<T, ParseError>;
 /// Deepest nesting of search keys, body structures, threads.
 pub(crate) const DEPTH: u32 = 50;
 
+/// Most elements of lists in one command or response: flags, addresses, parts,
+/// parameters. An element of two octets may take a hundred in memory; stops
+/// responses that are nothing but such.
+pub(crate) const ELEMENTS: usize = 100_000;
+
 /// Longer than every keyword of the grammar.
 pub(crate) const KEYWORD: usize = 24;
 
@@ -26,6 +31,8 @@ pub(crate) struct Cursor<'a> {
     pub(crate) utf8: bool,
     /// Most ranges in one sequence set.
     pub(crate) max_ranges: usize,
+    /// Elements that may still come.
+    pub(crate) elements: usize,
     /// A space may be missing where the boundary is plain without it.
     pub(crate) lax_spaces: bool,
 }
@@ -39,6 +46,7 @@ impl<'a> Cursor<'a> {
             depth: DEPTH,
             utf8: false,
             max_ranges: 100_000,
+            elements: ELEMENTS,
             lax_spaces: false,
         }
     }
@@ -296,6 +304,18 @@ impl<'a> Cursor<'a> {
         result
     }
 
+    /// One more element of a list begins.
+    #[inline]
+    pub(crate) fn element(&mut self) -> Parsed<()> {
+        match self.elements.checked_sub(1) {
+            Some(left) => {
+                self.elements = left;
+                Ok(())
+            }
+            None => Err(self.error(ParseErrorKind::Count)),
+        }
+    }
+
     /// `"(" [item *(SP item)] ")"`.
     pub(crate) fn list<T>(
         &mut self,
@@ -307,6 +327,7 @@ impl<'a> Cursor<'a> {
             return Ok(items);
         }
         loop {
+            self.element()?;
             items.push(item(self)?);
             if self.eat(b')') {
                 return Ok(items);

@@ -54,6 +54,7 @@ impl Capability {
     }
 
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        c.element()?;
         Ok(Self(c.atom_text()?.into()))
     }
 }

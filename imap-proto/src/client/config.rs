@@ -6,6 +6,13 @@ pub struct ClientConfig {
     /// A response, streamed contents not counted. Stops servers that send
     /// without end; a SEARCH result of a million messages needs 8 MB.
     pub response: usize,
+    /// Elements of a response: the flags, addresses, parts, parameters of its
+    /// lists. Stops servers whose responses are many small elements, of which
+    /// each takes more memory than octets on the wire: 100,000 take 30 MB at
+    /// most. A response of more comes as [`ClientEvent::Unparsed`].
+    ///
+    /// [`ClientEvent::Unparsed`]: crate::ClientEvent::Unparsed
+    pub elements: usize,
     /// Literals up to this size come inside their response; larger ones of
     /// FETCH are streamed.
     pub inline: usize,
@@ -36,6 +43,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             response: 16 * 1024 * 1024,
+            elements: crate::cursor::ELEMENTS,
             inline: 16 * 1024,
             chunk: 64 * 1024,
             output: 256 * 1024,

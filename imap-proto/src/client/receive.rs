@@ -115,6 +115,7 @@ impl Client {
     fn prepare(&self, c: &mut Cursor<'_>) {
         c.utf8 = self.dialect.utf8;
         c.lax_spaces = self.config.tolerate_missing_space;
+        c.elements = self.config.elements;
     }
 
     /// The front of the rest of a FETCH response.

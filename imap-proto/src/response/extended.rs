@@ -159,6 +159,7 @@ fn each<T>(
 ) -> Parsed<Vec<T>> {
     let mut all = Vec::new();
     while c.eat(b' ') {
+        c.element()?;
         all.push(parse(c)?);
     }
     match all.is_empty() {

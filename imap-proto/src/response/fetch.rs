@@ -468,6 +468,7 @@ pub(crate) fn parse_items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
         return Ok(items);
     }
     loop {
+        c.element()?;
         FetchItem::parse_onto(c, &mut items)?;
         if c.eat(b')') {
             return Ok(items);
@@ -480,6 +481,7 @@ pub(crate) fn parse_items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
 pub(crate) fn parse_items_front(c: &mut Cursor<'_>) -> Parsed<Option<(Vec<FetchItem>, FetchItem)>> {
     let mut items = Vec::new();
     loop {
+        c.element()?;
         let start = c.at();
         match FetchItem::parse_onto(c, &mut items) {
             Ok(()) => c.space()?,

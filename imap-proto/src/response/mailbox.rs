@@ -333,6 +333,7 @@ fn parse_kind(c: &mut Cursor<'_>) -> Parsed<Vec<Namespace>> {
     c.open()?;
     let mut all = Vec::new();
     while !c.eat(b')') {
+        c.element()?;
         c.open()?;
         let prefix = ListPattern::parse(c)?;
         c.space()?;

@@ -80,6 +80,7 @@ impl Untagged {
                 let mailbox = Mailbox::parse(c)?;
                 let mut entries = Vec::new();
                 while c.eat(b' ') {
+                    c.element()?;
                     let identifier = IString::parse_astring(c)?;
                     c.space()?;
                     entries.push((identifier, Rights::parse(c)?));
@@ -95,6 +96,7 @@ impl Untagged {
                 let required = Rights::parse(c)?;
                 let mut optional = Vec::new();
                 while c.eat(b' ') {
+                    c.element()?;
                     optional.push(Rights::parse(c)?);
                 }
                 Self::ListRights {
@@ -121,6 +123,7 @@ impl Untagged {
                 }
                 let mut entries = vec![EntryName::parse(c)?];
                 while c.eat(b' ') {
+                    c.element()?;
                     entries.push(EntryName::parse(c)?);
                 }
                 Self::MetadataChanged { mailbox, entries }
@@ -130,6 +133,7 @@ impl Untagged {
                 let mailbox = Mailbox::parse(c)?;
                 let mut roots = Vec::new();
                 while c.eat(b' ') {
+                    c.element()?;
                     roots.push(IString::parse_astring(c)?);
                 }
                 Self::QuotaRoot { mailbox, roots }

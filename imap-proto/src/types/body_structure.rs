@@ -261,6 +261,7 @@ impl MultiPart {
     fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let mut parts = Vec::new();
         while c.peek() == Some(b'(') {
+            c.element()?;
             parts.push(BodyStructure::parse(c)?);
         }
         c.space()?;
@@ -315,6 +316,7 @@ impl Extension {
         }
         extension.location = nstring(c)?;
         while c.eat(b' ') {
+            c.element()?;
             let at = c.at();
             skip_extension(c)?;
             extension.future.push(c.slice(at, c.at()));
@@ -386,6 +388,7 @@ fn parameters(c: &mut Cursor<'_>, all: &mut Parameters) -> Parsed<()> {
         return Ok(());
     }
     loop {
+        c.element()?;
         all.push(Default::default());
         if let Some((name, value)) = all.last_mut() {
             IString::parse_into(c, name)?;

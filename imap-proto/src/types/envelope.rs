@@ -104,6 +104,7 @@ fn addresses(c: &mut Cursor<'_>, list: &mut Vec<Address>) -> Parsed<()> {
     // Most lists have one.
     list.reserve_exact(1);
     while !c.eat(b')') {
+        c.element()?;
         list.push(Address::default());
         if let Some(address) = list.last_mut() {
             address.parse(c)?;

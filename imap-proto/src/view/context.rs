@@ -1,7 +1,7 @@
 //! Searches whose result is kept up to date (RFC 5267 §4.3).
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU32;
 
 use thiserror::Error;
@@ -14,7 +14,30 @@ use crate::{Code, ContextUpdate, ESearch, NumberSequence, StatusKind, StatusResp
 pub(super) struct Context {
     tag: Tag,
     uid: bool,
-    sorted: bool,
+    result: Kept,
+    changed: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Found(Found),
+    Sorted(Sorted),
+}
+
+/// The result of a SEARCH. A change costs what it is, not what the result is.
+#[derive(Debug, Clone)]
+struct Found {
+    /// What the client should have.
+    now: BTreeSet<NonZeroU32>,
+    /// Of these what it has not.
+    added: BTreeSet<NonZeroU32>,
+    /// What it has, and should not.
+    removed: BTreeSet<NonZeroU32>,
+}
+
+/// The result of a SORT: each place depends on those before it.
+#[derive(Debug, Clone)]
+struct Sorted {
     /// What the client has: UIDs in order.
     told: Vec<NonZeroU32>,
     /// What it should have.
@@ -24,8 +47,10 @@ pub(super) struct Context {
     /// Expunged, and not taken out of what it should have yet: all at once,
     /// or a mailbox that is emptied costs the square of its messages.
     gone: HashSet<NonZeroU32>,
-    changed: bool,
 }
+
+/// What an update says: numbers in runs, each with its place.
+type Runs = Vec<(u32, NumberSequence)>;
 
 /// No more searches are kept up to date. The search goes on without; the
 /// client is to be sent this status untagged (RFC 5267 §4.3.1).
@@ -44,7 +69,7 @@ impl NoUpdate {
 
 impl View {
     /// How many searches are kept up to date at most: each holds the UIDs of
-    /// its result twice. Stops clients that start one after the other.
+    /// its result, a SORT twice. Stops clients that start one after the other.
     pub const CONTEXTS: usize = 8;
 
     /// Keeps the result of a SEARCH with UPDATE up to date: `found` are its
@@ -59,9 +84,12 @@ impl View {
         uid: bool,
         found: impl IntoIterator<Item = NonZeroU32>,
     ) -> Result<(), NoUpdate> {
-        let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_unstable();
-        self.watch(tag, uid, false, found)
+        let found = Found {
+            now: found.into_iter().collect(),
+            added: BTreeSet::new(),
+            removed: BTreeSet::new(),
+        };
+        self.watch(tag, uid, Kept::Found(found))
     }
 
     /// Keeps the result of a SORT with UPDATE up to date: `found` are its
@@ -75,28 +103,24 @@ impl View {
         uid: bool,
         found: impl IntoIterator<Item = NonZeroU32>,
     ) -> Result<(), NoUpdate> {
-        let found = found.into_iter().collect();
-        self.watch(tag, uid, true, found)
+        let now: Vec<_> = found.into_iter().collect();
+        let sorted = Sorted {
+            told: now.clone(),
+            now,
+            moved: HashSet::new(),
+            gone: HashSet::new(),
+        };
+        self.watch(tag, uid, Kept::Sorted(sorted))
     }
 
-    fn watch(
-        &mut self,
-        tag: Tag,
-        uid: bool,
-        sorted: bool,
-        found: Vec<NonZeroU32>,
-    ) -> Result<(), NoUpdate> {
+    fn watch(&mut self, tag: Tag, uid: bool, result: Kept) -> Result<(), NoUpdate> {
         if self.contexts.len() >= Self::CONTEXTS {
             return Err(NoUpdate(tag));
         }
         self.contexts.push(Context {
             tag,
             uid,
-            sorted,
-            told: found.clone(),
-            now: found,
-            moved: HashSet::new(),
-            gone: HashSet::new(),
+            result,
             changed: false,
         });
         Ok(())
@@ -119,15 +143,11 @@ impl View {
     /// each message that came or changed. An expunged one is taken out by
     /// itself.
     pub fn matches_search(&mut self, tag: &Tag, uid: NonZeroU32, matches: bool) {
-        let of_tag = |context: &&mut Context| context.tag == *tag && !context.sorted;
-        if let Some(context) = self.contexts.iter_mut().find(of_tag) {
-            context.settle();
-            match (context.now.binary_search(&uid), matches) {
-                (Err(at), true) => context.now.insert(at, uid),
-                (Ok(at), false) => drop(context.now.remove(at)),
-                _ => return,
-            }
-            context.changed = true;
+        let of_tag = |context: &&mut Context| context.tag == *tag;
+        if let Some(context) = self.contexts.iter_mut().find(of_tag)
+            && let Kept::Found(found) = &mut context.result
+        {
+            context.changed |= found.set(uid, matches);
         }
     }
 
@@ -140,33 +160,21 @@ impl View {
         uid: NonZeroU32,
         place: Option<F>,
     ) {
-        let of_tag = |context: &&mut Context| context.tag == *tag && context.sorted;
-        let Some(context) = self.contexts.iter_mut().find(of_tag) else {
-            return;
-        };
-        context.settle();
-        let before = context.now.iter().position(|known| *known == uid);
-        if let Some(at) = before {
-            context.now.remove(at);
-        }
-        let after = place.map(|mut compare| {
-            let at = context.now.partition_point(|other| compare(*other).is_lt());
-            context.now.insert(at, uid);
-            at
-        });
-        if before != after {
-            context.moved.insert(uid);
-            context.changed = true;
+        let of_tag = |context: &&mut Context| context.tag == *tag;
+        if let Some(context) = self.contexts.iter_mut().find(of_tag)
+            && let Kept::Sorted(sorted) = &mut context.result
+        {
+            context.changed |= sorted.set(uid, place);
         }
     }
 
     pub(super) fn expunge_from_contexts(&mut self, uid: NonZeroU32) {
         for context in &mut self.contexts {
-            // Where the order is another, whether it is there shows later.
-            if context.sorted || context.now.binary_search(&uid).is_ok() {
-                context.gone.insert(uid);
-                context.changed = true;
-            }
+            context.changed |= match &mut context.result {
+                Kept::Found(found) => found.set(uid, false),
+                // Whether it is there shows later.
+                Kept::Sorted(sorted) => sorted.gone.insert(uid),
+            };
         }
     }
 
@@ -186,6 +194,74 @@ impl View {
 }
 
 impl Context {
+    fn update(&mut self, view: &View) -> Option<ESearch> {
+        let number = |uid: NonZeroU32| match self.uid {
+            true => Some(uid),
+            false => view.sequence(uid),
+        };
+        let (removed, added, waits) = match &mut self.result {
+            Kept::Found(found) => found.update(view, number),
+            Kept::Sorted(sorted) => sorted.update(view, number),
+        };
+        self.changed = waits;
+        let mut result = ESearch {
+            tag: Some(self.tag.clone()),
+            uid: self.uid,
+            ..ESearch::default()
+        };
+        if !removed.is_empty() {
+            result.updates.push(ContextUpdate::Remove(removed));
+        }
+        if !added.is_empty() {
+            result.updates.push(ContextUpdate::Add(added));
+        }
+        (!result.updates.is_empty()).then_some(result)
+    }
+}
+
+impl Found {
+    /// Whether a message is in the result now; whether that is new.
+    fn set(&mut self, uid: NonZeroU32, matches: bool) -> bool {
+        let Self {
+            now,
+            added,
+            removed,
+        } = self;
+        let (new, other) = match matches {
+            true => (now.insert(uid).then_some(added), removed),
+            false => (now.remove(&uid).then_some(removed), added),
+        };
+        // There and back again is no news.
+        new.is_some_and(|new| other.remove(&uid) || new.insert(uid))
+    }
+
+    /// What goes, what comes, and whether something waits for its EXISTS.
+    fn update(
+        &mut self,
+        view: &View,
+        number: impl Fn(NonZeroU32) -> Option<NonZeroU32>,
+    ) -> (Runs, Runs, bool) {
+        // Place 0: in the order of the mailbox.
+        let runs = |uids: BTreeSet<NonZeroU32>| {
+            let numbers: Vec<_> = uids.into_iter().filter_map(&number).collect();
+            match numbers.is_empty() {
+                true => Vec::new(),
+                false => vec![(0, numbers.into_iter().collect())],
+            }
+        };
+        let mut added = std::mem::take(&mut self.added);
+        // What the client was not told of waits: it is behind all others.
+        if let Some(behind) = view.uids.last().and_then(|last| last.checked_add(1)) {
+            self.added = added.split_off(&behind);
+        } else if view.uids.is_empty() {
+            std::mem::swap(&mut self.added, &mut added);
+        }
+        let removed = std::mem::take(&mut self.removed);
+        (runs(removed), runs(added), !self.added.is_empty())
+    }
+}
+
+impl Sorted {
     /// Takes out what is gone.
     fn settle(&mut self) {
         if !self.gone.is_empty() {
@@ -194,51 +270,45 @@ impl Context {
         }
     }
 
-    fn update(&mut self, view: &View) -> Option<ESearch> {
-        self.changed = false;
+    /// Puts a message where it belongs now; whether that is another place.
+    fn set<F: FnMut(NonZeroU32) -> Ordering>(&mut self, uid: NonZeroU32, place: Option<F>) -> bool {
+        self.settle();
+        let before = self.now.iter().position(|known| *known == uid);
+        if let Some(at) = before {
+            self.now.remove(at);
+        }
+        let after = place.map(|mut compare| {
+            let at = self.now.partition_point(|other| compare(*other).is_lt());
+            self.now.insert(at, uid);
+            at
+        });
+        before != after && {
+            self.moved.insert(uid);
+            true
+        }
+    }
+
+    fn update(
+        &mut self,
+        view: &View,
+        number: impl Fn(NonZeroU32) -> Option<NonZeroU32>,
+    ) -> (Runs, Runs, bool) {
         self.settle();
         // What the client was not told of waits for its EXISTS.
         let known = |uid: &NonZeroU32| view.uids.contains(*uid);
         let now: Vec<_> = self.now.iter().copied().filter(known).collect();
-        self.changed = now.len() < self.now.len();
+        let waits = now.len() < self.now.len();
         let kept: HashSet<_> = now.iter().copied().collect();
         let had: HashSet<_> = self.told.iter().copied().collect();
         let goes = |uid: &NonZeroU32| !kept.contains(uid) || self.moved.contains(uid);
         let comes = |uid: &NonZeroU32| !had.contains(uid) || self.moved.contains(uid);
-        let number = |uid: NonZeroU32| match self.uid {
-            true => Some(uid),
-            false => view.sequence(uid),
-        };
-        let mut removed = runs(&self.told, goes, number);
+        let mut removed = runs(&self.told, goes, &number);
         // From the last backwards: no place shifts another.
         removed.reverse();
-        let added = runs(&now, comes, number);
-        let mut result = ESearch {
-            tag: Some(self.tag.clone()),
-            uid: self.uid,
-            ..ESearch::default()
-        };
-        let place = |runs: Vec<(u32, NumberSequence)>| match self.sorted {
-            true => runs,
-            false => {
-                // Place 0: in the order of the mailbox.
-                let mut numbers: Vec<_> = runs
-                    .iter()
-                    .flat_map(|(_, numbers)| numbers.iter())
-                    .collect();
-                numbers.sort_unstable();
-                vec![(0, numbers.into_iter().collect())]
-            }
-        };
-        if !removed.is_empty() {
-            result.updates.push(ContextUpdate::Remove(place(removed)));
-        }
-        if !added.is_empty() {
-            result.updates.push(ContextUpdate::Add(place(added)));
-        }
+        let added = runs(&now, comes, &number);
         self.told = now;
         self.moved.clear();
-        (!result.updates.is_empty()).then_some(result)
+        (removed, added, waits)
     }
 }
 
@@ -247,8 +317,8 @@ fn runs(
     list: &[NonZeroU32],
     chosen: impl Fn(&NonZeroU32) -> bool,
     number: impl Fn(NonZeroU32) -> Option<NonZeroU32>,
-) -> Vec<(u32, NumberSequence)> {
-    let mut runs: Vec<(u32, NumberSequence)> = Vec::new();
+) -> Runs {
+    let mut runs = Runs::new();
     let mut open = false;
     for (place, uid) in (1_u32..).zip(list) {
         let Some(number) = number(*uid).filter(|_| chosen(uid)) else {
