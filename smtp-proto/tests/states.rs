@@ -54,6 +54,53 @@ const TABLE: [(&str, [u16; 7]); 21] = [
     ("MAIL", [503, 501, 501, 503, 503, 503, 503]),
 ];
 
+/// States that are come to line by line: STARTTLS and DATA are waited for.
+const LATER: [(&str, &[&str]); 5] = [
+    ("under TLS", &["EHLO a", "STARTTLS"]),
+    ("greeted under TLS", &["EHLO a", "STARTTLS", "EHLO a"]),
+    ("logged in", &["EHLO a", "AUTH PLAIN ="]),
+    (
+        "a message sent",
+        &[
+            "EHLO a",
+            "MAIL FROM:<a@b>",
+            "RCPT TO:<c@d>",
+            "DATA",
+            "x",
+            ".",
+        ],
+    ),
+    (
+        "a transaction given up",
+        &["EHLO a", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "RSET"],
+    ),
+];
+
+/// The code of the reply in each of those.
+const LATER_TABLE: [(&str, [u16; 5]); 21] = [
+    ("EHLO a", [250; 5]),
+    ("HELO a", [250; 5]),
+    ("LHLO a", [502; 5]),
+    ("MAIL FROM:<a@b>", [503, 250, 250, 250, 250]),
+    ("RCPT TO:<a@b>", [503; 5]),
+    ("DATA", [503; 5]),
+    ("BDAT 0 LAST", [503; 5]),
+    ("BURL imap://a/b LAST", [502; 5]),
+    ("RSET", [250; 5]),
+    ("VRFY a", [252; 5]),
+    ("EXPN a", [502; 5]),
+    ("HELP", [214; 5]),
+    ("NOOP", [250; 5]),
+    ("STARTTLS", [503, 503, 220, 220, 220]),
+    ("AUTH PLAIN =", [503, 235, 503, 235, 235]),
+    ("ETRN a", [503, 250, 250, 250, 250]),
+    ("XCLIENT NAME=a", [502; 5]),
+    ("XFORWARD NAME=a", [502; 5]),
+    ("QUIT", [221; 5]),
+    ("FOO", [502; 5]),
+    ("MAIL", [503, 501, 501, 501, 501]),
+];
+
 /// What is offered on top of that, where all of it is.
 const OFFERED: [(&str, [u16; 7]); 7] = [
     ("BURL imap://a/b LAST", [503, 503, 503, 503, 250, 554, 250]),
@@ -108,6 +155,10 @@ fn config(lmtp: bool) -> Config {
 fn expect(config: &Config, before: &str, command: &str, code: u16) {
     let mut session = Session::new(config.clone());
     session.feed(before.as_bytes());
+    expect_of(session, before, command, code);
+}
+
+fn expect_of(mut session: Session, before: &str, command: &str, code: u16) {
     let said = session.feed(format!("{command}\r\n").as_bytes());
     let got = said.get(..3).unwrap_or_default();
     assert_eq!(
@@ -127,6 +178,19 @@ fn every_command_in_every_state() {
     for (command, codes) in TABLE {
         for ((_, before), code) in STATES.into_iter().zip(codes) {
             expect(&config(false), before, command, code);
+        }
+    }
+}
+
+#[test]
+fn every_command_in_every_later_state() {
+    for (command, codes) in LATER_TABLE {
+        for ((state, lines), code) in LATER.into_iter().zip(codes) {
+            let mut session = Session::new(config(false));
+            for line in lines {
+                session.feed(format!("{line}\r\n").as_bytes());
+            }
+            expect_of(session, state, command, code);
         }
     }
 }

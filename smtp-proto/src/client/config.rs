@@ -32,7 +32,8 @@ pub struct ClientConfig {
     /// Octets of a whole reply; likewise for an endless reply.
     pub reply: usize,
     /// Octets of output that the server has not taken, before the host is
-    /// asked for no more of a message.
+    /// asked for no more of a message. Stops a server that does not read from
+    /// filling memory.
     pub output: usize,
     /// How long the machine waits.
     pub timeouts: ClientTimeouts,

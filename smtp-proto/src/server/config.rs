@@ -160,6 +160,7 @@ pub struct Limits {
     /// one more gets 452 4.5.3. Stops a transaction without end.
     pub recipients: u32,
     /// Messages of one connection; one more gets 421. Nothing: no limit.
+    /// Stops one client from keeping a connection to itself.
     pub transactions: Option<u32>,
     /// Commands that were refused by the machine, or for good (5yz) by the
     /// host, since the last message that was taken, before 421 ends the
@@ -176,7 +177,8 @@ pub struct Limits {
     /// Octets of output that the client has not read, before nothing more is
     /// parsed. Stops a client that sends and never reads from filling memory.
     pub output: usize,
-    /// Octets in one `Payload` event, 65,536 at the most.
+    /// Octets in one `Payload` event, 65,536 at the most. Stops a message
+    /// that came in one go from being held by the host at once.
     pub chunk: usize,
 }
 
@@ -186,15 +188,19 @@ pub struct Limits {
 pub struct Timeouts {
     /// Before the greeting is sent; a client that talks earlier is found out.
     pub greeting_delay: Duration,
-    /// For a whole command line (§4.5.3.2.7: five minutes).
+    /// For a whole command line (§4.5.3.2.7: five minutes). Stops a client
+    /// that sends nothing, or an octet now and then, from holding a
+    /// connection.
     pub command: Duration,
-    /// For the next octets of a message (§4.5.3.2.5: three minutes).
+    /// For the next octets of a message (§4.5.3.2.5: three minutes). Stops
+    /// one that falls silent within it.
     pub data_block: Duration,
     /// The least octets per second of a message, over and above
     /// `data_block`. Stops a sender that drips an octet every minute from
     /// holding a connection for days.
     pub data_rate: u32,
-    /// For the whole connection. Nothing: no limit.
+    /// For the whole connection. Nothing: no limit. Stops one that does
+    /// everything in good time and never ends.
     pub session: Option<Duration>,
 }
 
