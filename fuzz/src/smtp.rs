@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
-use proto_core::{DotDecoder, DotEncoder, DotStep, Output};
+use proto_core::{DotDecoder, DotEncoder, DotFault, DotStep, Output};
 use smtp_proto::{
     Address, BareNewline, Capabilities, Client, ClientConfig, ClientEvent, Command, Config, Event,
     Lenient, Mail, Misuse, Rcpt, Reply, ReplyParser, Server, Step,
@@ -194,6 +194,7 @@ pub fn address(data: &[u8]) {
 /// A reply's lines, and the offer in them; what is sent on is one reply of
 /// sound lines.
 pub fn reply(data: &[u8]) {
+    offer(data);
     let mut parser = ReplyParser::default();
     for line in data.split(|&octet| octet == b'\n') {
         let reply = match parser.line(line) {
@@ -223,6 +224,29 @@ pub fn reply(data: &[u8]) {
     }
 }
 
+/// An offer read in one go is what it is line by line.
+fn offer(data: &[u8]) {
+    let Ok(Some((whole, taken))) = Capabilities::parse(data) else {
+        return;
+    };
+    let lines = data.get(..taken).unwrap_or_default();
+    let lines = lines.strip_suffix(b"\n").unwrap_or_default();
+    let mut parser = ReplyParser::default();
+    let mut last = None;
+    for line in lines.split(|&octet| octet == b'\n') {
+        assert!(last.is_none());
+        last = parser
+            .line(line.strip_suffix(b"\r").unwrap_or(line))
+            .ok()
+            .flatten();
+    }
+    let offer = last.map(Capabilities::from).unwrap_or_default();
+    assert!(whole.others().eq(offer.others()));
+    assert!(whole.auth().eq(offer.auth()));
+    let told = |offer: &Capabilities| (offer.size, offer.pipelining, offer.recipients_max);
+    assert_eq!(told(&whole), told(&offer));
+}
+
 /// Message data: the first octet says how they are cut. However they are cut,
 /// a server takes the same message from them; and what a client sends of any
 /// octets is one message, with nothing behind it.
@@ -248,13 +272,17 @@ pub fn data(data: &[u8]) {
     }
     encoder.finish(&mut output);
     let wire = output.copy_to_bytes(output.len());
-    let (message, rest) = decoded(&wire, cut, BareNewline::Reject);
+    let (message, rest, fault) = decoded(&wire, cut, BareNewline::Reject);
     assert_eq!(rest, Some(Vec::new()));
+    // A NUL is passed on, as the octets were.
+    assert!(fault.is_none_or(|fault| fault.octet == 0));
     assert!(message.is_empty() || message.ends_with(b"\r\n"));
 }
 
-/// The message, and what stands behind its end where it ends.
-fn decoded(wire: &[u8], cut: usize, policy: BareNewline) -> (Vec<u8>, Option<Vec<u8>>) {
+/// The message, what stands behind its end where it ends, and its fault.
+type Decoded = (Vec<u8>, Option<Vec<u8>>, Option<DotFault>);
+
+fn decoded(wire: &[u8], cut: usize, policy: BareNewline) -> Decoded {
     let mut decoder = DotDecoder::new(policy);
     let mut input = BytesMut::new();
     let mut pieces = wire.chunks(cut);
@@ -265,11 +293,11 @@ fn decoded(wire: &[u8], cut: usize, policy: BareNewline) -> (Vec<u8>, Option<Vec
             DotStep::End => {
                 let mut rest = input.to_vec();
                 rest.extend(pieces.flatten());
-                return (message, Some(rest));
+                return (message, Some(rest), decoder.fault());
             }
             DotStep::NeedInput => match pieces.next() {
                 Some(piece) => input.extend_from_slice(piece),
-                None => return (message, None),
+                None => return (message, None, decoder.fault()),
             },
         }
     }

@@ -96,6 +96,10 @@ impl From<Reply> for Capabilities {
             let mark = if lines.peek().is_some() { '-' } else { ' ' };
             wire.push_str("250");
             wire.push(mark);
+            if line.starts_with("2.") {
+                // What looks like an enhanced code is text here.
+                wire.push_str("2.0.0 ");
+            }
             wire.push_str(line);
             wire.push_str("\r\n");
         }

@@ -106,7 +106,7 @@ proptest! {
             prop::sample::select(vec![
                 "mx", "2.0.0 mx hello", "SIZE 1000", "size", " DSN", "AUTH PLAIN", "auth=LOGIN",
                 "X", "", "CHUNKING", "LIMITS MAILMAX=3", "NO-SOLICITING a:b", "Starttls ", "ü",
-                "2.0.0", "a\rb", "PIPELINING x",
+                "2.0.0 2.1.1 SIZE", "2.0.0", "a\rb", "PIPELINING x",
             ]),
             1..12,
         ),
