@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// Payloads up to this size are copied behind the text that is already
 /// queued: cheaper than a queue entry and a segment of their own on the wire.
-const COPY_UP_TO: usize = 512;
+pub(crate) const COPY_UP_TO: usize = 512;
 
 /// Octets that a machine wants to have sent.
 ///

@@ -1,8 +1,11 @@
+use std::ops::Range;
+
 use bytes::Bytes;
 use memchr::{memchr2, memmem};
 
 use super::scan::{BLOCK, plain_prefix};
 use crate::Output;
+use crate::output::COPY_UP_TO;
 
 /// Dot-stuffs a message on its way out (RFC 5321 §4.5.2).
 ///
@@ -59,11 +62,11 @@ impl DotEncoder {
             output.push_slice(b".");
         }
         for at in memmem::find_iter(chunk, b"\n.") {
-            output.push(chunk.slice(done..=at));
-            output.push_slice(b".");
+            // The dot goes out with what is before it, and once more.
+            queue(chunk, done..at + 2, output);
             done = at + 1;
         }
-        output.push(chunk.slice(done..));
+        queue(chunk, done..chunk.len(), output);
         match chunk[..] {
             [] => {}
             [only] => self.last = [self.last[1], only],
@@ -110,6 +113,15 @@ impl NewlineEncoder {
     }
 }
 
+/// Queues a part of `chunk`; what is small is copied at once, without counting
+/// another owner of it for that.
+fn queue(chunk: &Bytes, part: Range<usize>, output: &mut Output) {
+    match chunk.get(part.clone()) {
+        Some(small) if small.len() <= COPY_UP_TO => output.push_slice(small),
+        _ => output.push(chunk.slice(part)),
+    }
+}
+
 /// Queues `chunk` with CRLF for every line end, and if `stuff` a second dot
 /// where a line begins with one; answers the last two octets sent.
 fn normalise(last: [u8; 2], chunk: &Bytes, stuff: bool, output: &mut Output) -> [u8; 2] {
@@ -130,8 +142,7 @@ fn normalise(last: [u8; 2], chunk: &Bytes, stuff: bool, output: &mut Output) -> 
     let mut by_line = 0;
     while read < chunk.len() {
         if stuff && line_start && chunk.get(read) == Some(&b'.') {
-            output.push(chunk.slice(done..read));
-            output.push_slice(b".");
+            queue(chunk, done..read + 1, output);
             done = read;
             line_start = false;
         }
@@ -156,11 +167,11 @@ fn normalise(last: [u8; 2], chunk: &Bytes, stuff: bool, output: &mut Output) -> 
         match window.get(found..).unwrap_or_default() {
             [b'\r', b'\n', ..] => read += 2,
             [b'\r'] => {
-                output.push(chunk.slice(done..));
+                queue(chunk, done..chunk.len(), output);
                 return [0, b'\r'];
             }
             _ => {
-                output.push(chunk.slice(done..read));
+                queue(chunk, done..read, output);
                 output.push_slice(b"\r\n");
                 read += 1;
                 done = read;
@@ -168,6 +179,6 @@ fn normalise(last: [u8; 2], chunk: &Bytes, stuff: bool, output: &mut Output) -> 
         }
         line_start = true;
     }
-    output.push(chunk.slice(done..));
+    queue(chunk, done..chunk.len(), output);
     if line_start { *b"\r\n" } else { [0, 0] }
 }
