@@ -492,6 +492,41 @@ fn sieve_services() {
     arrived(&server, "bob", "default", 3);
 }
 
+/// What is said of mailboxes and of the account (RFC 5490 §3.3, §4.1).
+#[test]
+fn sieve_annotations() {
+    let mut server = Server::prepare("");
+    let maildir = server.home("alice").join("Maildir");
+    fs::create_dir_all(&maildir).unwrap();
+    {
+        let store = mailstore::Store::new();
+        let config = mailstore::AccountConfig::maildir(maildir, "mx.example.org");
+        let account = store.account(&config).unwrap();
+        let now = std::time::SystemTime::now();
+        for (mailbox, entry, value) in [
+            (Some("INBOX"), "/private/comment", "Work"),
+            (None, "/shared/comment", "all hands"),
+        ] {
+            let change = [(entry.to_owned(), Some(value.as_bytes().to_vec()))];
+            account.set_metadata(mailbox, &change, now).unwrap();
+        }
+    }
+    server.run();
+    sieve(
+        &server,
+        "require [\"mboxmetadata\", \"servermetadata\", \"fileinto\", \"mailbox\"];\n\
+         if metadata \"missing\" \"/private/comment\" \"work\" { fileinto :create \"wrong\"; }\n\
+         if metadataexists \"inbox\" [\"/private/comment\", \"/private/none\"] { fileinto :create \"wrong\"; }\n\
+         if metadata :is \"inbox\" \"/private/Comment\" \"work\" { fileinto :create \"mailbox\"; }\n\
+         if allof (servermetadata :contains \"/shared/comment\" \"hands\",\n  \
+         servermetadataexists \"/shared/comment\") { fileinto :create \"account\"; }\n",
+    );
+    send(&server, "bob@example.org", "annotated");
+    arrived(&server, "alice", "mailbox", 1);
+    arrived(&server, "alice", "account", 1);
+    assert_eq!(messages(&server, "alice", "wrong").len(), 0);
+}
+
 /// What answers once forgets with its time.
 #[test]
 fn sieve_forgets() {
