@@ -4,6 +4,7 @@
 //! then one atomic record of what came of it. Everything before that record
 //! may happen again after a crash, so all of it is repeatable.
 
+mod attempt;
 mod bounce;
 mod command;
 mod local;
@@ -11,22 +12,19 @@ mod logins;
 mod procmail;
 mod remote;
 mod sieve;
+mod tell;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mime::build::Action;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::queue::{
-    Born, BornContent, Claimed, Envelope, OriginalRecipient, Owed, Queue, QueueError, QueueId,
-    Recipient, Status, Success, backoff,
-};
+use crate::queue::{Claimed, Envelope, Queue, QueueId, Recipient, backoff};
 use crate::route::{NextHop, Route, Router};
 
-use bounce::{About, Tidings};
+use attempt::{Attempt, deferred};
 use command::CommandAgent;
 use local::Job;
 pub use local::{LocalAgent, LocalConfig};
@@ -129,18 +127,6 @@ enum Place {
     User(String),
     /// A program's standard input.
     Command(String),
-}
-
-/// A message on its way through one attempt.
-struct Attempt {
-    id: QueueId,
-    envelope: Envelope,
-    size: u64,
-    born: Vec<Born>,
-    /// What the sender is still to be told of failures, and of successes.
-    failed: Vec<Tidings>,
-    succeeded: Vec<Tidings>,
-    started: SystemTime,
 }
 
 impl DeliveryAgent {
@@ -402,280 +388,6 @@ impl DeliveryAgent {
             self.config.maximal_queue_lifetime
         }
     }
-
-    /// Puts reports of what has failed and succeeded to what is born; false
-    /// when that cannot be done now.
-    async fn tell_sender(&self, attempt: &mut Attempt) -> bool {
-        let reports = [
-            (About::Failures, attempt.failed.clone()),
-            (About::Successes, attempt.succeeded.clone()),
-        ];
-        let mut born = Vec::new();
-        for (about, tidings) in reports {
-            match self.report(attempt, about, &tidings).await {
-                Ok(report) => born.extend(report),
-                Err(reason) => {
-                    tracing::error!(queue_id = %attempt.id, reason, "cannot write a report");
-                    return false;
-                }
-            }
-        }
-        attempt.born.extend(born);
-        attempt.failed.clear();
-        attempt.succeeded.clear();
-        true
-    }
-
-    /// Tells the sender, once, of recipients that are not reached for long
-    /// (RFC 3461 §5.2.5).
-    async fn tell_of_delay(&self, attempt: &mut Attempt, age: Duration, lifetime: Duration) {
-        let warning = self.config.delay_warning;
-        if warning.is_zero() || age < warning {
-            return;
-        }
-        let late: Vec<Tidings> = attempt
-            .envelope
-            .recipients
-            .iter()
-            .enumerate()
-            .filter_map(|(index, recipient)| match &recipient.status {
-                Status::Deferred { code, reason }
-                    if recipient.tells_delay() && !recipient.delay_told =>
-                {
-                    let said = Failure::new(code.clone(), reason.clone());
-                    Some(Tidings {
-                        index,
-                        action: Action::Delayed,
-                        said,
-                    })
-                }
-                _ => None,
-            })
-            .collect();
-        let about = About::Delays(attempt.envelope.arrived + lifetime);
-        match self.report(attempt, about, &late).await {
-            Ok(report) => {
-                attempt.born.extend(report);
-                for Tidings { index, .. } in late {
-                    if let Some(recipient) = attempt.envelope.recipients.get_mut(index) {
-                        recipient.delay_told = true;
-                    }
-                }
-            }
-            // Not owed; the next attempt tries again.
-            Err(reason) => {
-                tracing::error!(queue_id = %attempt.id, reason, "cannot write a report");
-            }
-        }
-    }
-
-    /// A report, if there is anything to tell and anybody to be told.
-    async fn report(
-        &self,
-        attempt: &Attempt,
-        about: About,
-        tidings: &[Tidings],
-    ) -> Result<Option<Born>, String> {
-        if tidings.is_empty() || attempt.envelope.sender.is_empty() {
-            return Ok(None);
-        }
-        let read = async {
-            let mut content = self.queue.content(&attempt.id).await?;
-            let size = content.size();
-            let first = content.next().await;
-            let first = first.map_err(|error| QueueError::Storage(error.to_string()))?;
-            Ok::<_, QueueError>((first.unwrap_or_default(), size))
-        };
-        let (id, envelope) = (&attempt.id, &attempt.envelope);
-        let content = match read.await {
-            Ok(content) => Some(content),
-            // There is no more time to wait until it can be read.
-            Err(error) if age(envelope) >= self.lifetime(envelope) => {
-                tracing::error!(queue_id = %id, %error, "a report goes without the message");
-                None
-            }
-            Err(error) => return Err(error.to_string()),
-        };
-        let hostname = &self.config.hostname;
-        let report = bounce::report(hostname, id, envelope, about, tidings, content);
-        Ok(Some(report))
-    }
-}
-
-impl Attempt {
-    /// Replaces an alias by what it stands for.
-    ///
-    /// What the sender wants to be told goes along. Of an alias for several
-    /// it is told that it was expanded, and of no delivery to any of them
-    /// (RFC 3461 §5.2.7.3).
-    fn expand(&mut self, index: usize, targets: Vec<String>, known: &mut HashSet<String>) {
-        let Some(alias) = self.envelope.recipients.get(index).cloned() else {
-            return;
-        };
-        self.set(index, Status::Delivered);
-        let mut notify = alias.notify;
-        if let (Some(notify), true) = (&mut notify, targets.len() > 1) {
-            if notify.success {
-                let reason = format!("sent on to {} addresses", targets.len());
-                self.succeeded.push(Tidings {
-                    index,
-                    action: Action::Expanded,
-                    said: Failure::new("2.0.0", reason),
-                });
-            }
-            notify.success = false;
-        }
-        let orcpt = alias
-            .orcpt
-            .unwrap_or_else(|| OriginalRecipient::of(&alias.original));
-        for target in targets {
-            if known.insert(target.clone()) {
-                let mut recipient = Recipient::new(target);
-                recipient.original.clone_from(&alias.original);
-                recipient.notify = notify;
-                recipient.orcpt = Some(orcpt.clone());
-                self.envelope.recipients.push(recipient);
-            }
-        }
-    }
-
-    /// Remembers what the sender was to be told and could not be.
-    fn owe(&mut self) {
-        for Tidings {
-            index,
-            action,
-            said,
-        } in std::mem::take(&mut self.succeeded)
-        {
-            if let Some(recipient) = self.envelope.recipients.get_mut(index) {
-                recipient.owed = Some(Owed {
-                    success: match action {
-                        Action::Expanded => Success::Expanded,
-                        Action::Relayed => Success::Relayed,
-                        _ => Success::Delivered,
-                    },
-                    code: said.code,
-                    reason: said.reason,
-                    remote: said.remote,
-                    reply: said.reply,
-                });
-            }
-        }
-    }
-
-    /// Takes up what [`owe`](Self::owe) remembered.
-    fn recall(&mut self) {
-        for (index, recipient) in self.envelope.recipients.iter_mut().enumerate() {
-            if let Some(owed) = recipient.owed.take() {
-                self.succeeded.push(Tidings {
-                    index,
-                    action: match owed.success {
-                        Success::Delivered => Action::Delivered,
-                        Success::Relayed => Action::Relayed,
-                        Success::Expanded => Action::Expanded,
-                    },
-                    said: Failure {
-                        code: owed.code,
-                        reason: owed.reason,
-                        remote: owed.remote,
-                        reply: owed.reply,
-                    },
-                });
-            }
-        }
-    }
-
-    fn born_octets(&self) -> usize {
-        let octets = |born: &Born| match &born.content {
-            BornContent::Whole(octets) => octets.len(),
-            BornContent::Parent { prefix } => prefix.len(),
-        };
-        self.born.iter().map(octets).sum()
-    }
-
-    fn settle(&mut self, index: usize, outcome: Outcome) {
-        let Some(recipient) = self.envelope.recipients.get(index) else {
-            return;
-        };
-        let delay = SystemTime::now()
-            .duration_since(self.envelope.arrived)
-            .unwrap_or_default()
-            .as_secs_f64();
-        let active = self.started.elapsed().unwrap_or_default().as_secs_f64();
-        let (status, code, detail) = match &outcome {
-            Outcome::Delivered { to } => ("sent", "2.0.0", to),
-            Outcome::Relayed { said, .. } => ("sent", said.code.as_str(), &said.reason),
-            Outcome::Deferred(failure) => ("deferred", failure.code.as_str(), &failure.reason),
-            Outcome::Failed(failure) => ("bounced", failure.code.as_str(), &failure.reason),
-        };
-        tracing::info!(
-            queue_id = %self.id,
-            from = %self.envelope.sender,
-            to = %recipient.address,
-            orig_to = %recipient.original,
-            size = self.size,
-            delay = format_args!("{delay:.3}"),
-            active = format_args!("{active:.3}"),
-            dsn = code,
-            status,
-            detail = %detail,
-            "delivery"
-        );
-        let (tells_failure, tells_success) = (recipient.tells_failure(), recipient.tells_success());
-        let tidings = |action, said| Tidings {
-            index,
-            action,
-            said,
-        };
-        match outcome {
-            Outcome::Delivered { to } => {
-                self.set(index, Status::Delivered);
-                if tells_success {
-                    let said = Failure::new("2.0.0", format!("delivered to {to}"));
-                    self.succeeded.push(tidings(Action::Delivered, said));
-                }
-            }
-            Outcome::Relayed { said, tells } => {
-                self.set(index, Status::Delivered);
-                if tells_success && !tells {
-                    self.succeeded.push(tidings(Action::Relayed, said));
-                }
-            }
-            Outcome::Deferred(failure) => self.set(index, deferred(failure)),
-            Outcome::Failed(failure) => {
-                self.set(index, Status::Bounced);
-                if tells_failure {
-                    self.failed.push(tidings(Action::Failed, failure));
-                }
-            }
-        }
-    }
-
-    /// Gives up what is still deferred: its time is over.
-    fn expire(&mut self) {
-        let expired: Vec<(usize, Failure)> = self
-            .envelope
-            .recipients
-            .iter()
-            .enumerate()
-            .filter_map(|(index, recipient)| match &recipient.status {
-                Status::Deferred { reason, .. } => Some((
-                    index,
-                    Failure::new("5.4.7", format!("delivery time expired: {reason}")),
-                )),
-                _ => None,
-            })
-            .collect();
-        for (index, failure) in expired {
-            self.settle(index, Outcome::Failed(failure));
-        }
-    }
-
-    fn set(&mut self, index: usize, status: Status) {
-        if let Some(recipient) = self.envelope.recipients.get_mut(index) {
-            recipient.status = status;
-        }
-    }
 }
 
 /// How long a message has been in the queue.
@@ -688,13 +400,6 @@ fn age(envelope: &Envelope) -> Duration {
 fn log_born(parent: &QueueId, ids: &[QueueId]) {
     for id in ids {
         tracing::info!(queue_id = %id, parent = %parent, "queued");
-    }
-}
-
-fn deferred(failure: Failure) -> Status {
-    Status::Deferred {
-        code: failure.code,
-        reason: failure.reason,
     }
 }
 
