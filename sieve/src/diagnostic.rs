@@ -66,6 +66,9 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
+/// Characters of a line that a drawing shows.
+const WIDTH: usize = 120;
+
 impl Diagnostic {
     /// The offending text.
     #[must_use]
@@ -90,6 +93,25 @@ impl Diagnostic {
         let marked = marked
             .min(line.chars().count().saturating_sub(before))
             .max(1);
+        // A long line is cut to what stands around the marker.
+        let first = if before > WIDTH / 2 && line.chars().count() > WIDTH {
+            before - WIDTH / 4
+        } else {
+            0
+        };
+        let marked = marked.min(WIDTH);
+        let (open, before) = if first > 0 {
+            ("…", before - first + 1)
+        } else {
+            ("", before)
+        };
+        let shown: String = line.chars().skip(first).take(WIDTH).collect();
+        let close = if line.chars().count() > first + WIDTH {
+            "…"
+        } else {
+            ""
+        };
+        let line = format!("{open}{shown}{close}");
         let number = self.position.line.to_string();
         let gutter = " ".repeat(number.len());
         let mut out = format!(

@@ -181,6 +181,13 @@ impl<'a, 's> Lexer<'a, 's> {
                     self.comments.push(Span::new(start, trimmed));
                 }
                 b'/' if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
+                b'/' if self.peek_at(1) == Some(b'/') => self.foreign_comment(),
+                b'\'' => {
+                    if let Some(token) = self.single_quoted() {
+                        return token;
+                    }
+                    self.stray();
+                }
                 _ => self.stray(),
             }
         }
@@ -390,6 +397,38 @@ impl<'a, 's> Lexer<'a, 's> {
         self.cut(TokenKind::Text(Cow::Owned(text)), start)
     }
 
+    /// `//` up to the end of its line: one fault, whatever stands there.
+    fn foreign_comment(&mut self) {
+        let start = self.at;
+        let rest = self.rest();
+        self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        self.sink.error_with(
+            DiagnosticKind::Lexical,
+            Span::new(start, start + 2),
+            "`//` begins no comment",
+            "comments begin with # or stand between /* and */",
+        );
+    }
+
+    /// A string as other languages write it: one fault, and a string all the same.
+    fn single_quoted(&mut self) -> Option<Token<'s>> {
+        let start = self.at;
+        let text = self.rest().get(1..).unwrap_or_default();
+        let end = memchr::memchr2(b'\'', b'\n', text)?;
+        if text.get(end) != Some(&b'\'') {
+            return None;
+        }
+        self.at += end + 2;
+        self.sink.error_with(
+            DiagnosticKind::Lexical,
+            Span::new(start, self.at),
+            "strings stand in double quotes",
+            "write \" instead of '",
+        );
+        let text = text.get(..end).unwrap_or_default();
+        Some(self.cut(TokenKind::Text(Cow::Borrowed(text)), start))
+    }
+
     /// Skips a run of octets that begin no token, so that it makes one fault.
     fn stray(&mut self) {
         let start = self.at;
@@ -401,12 +440,20 @@ impl<'a, 's> Lexer<'a, 's> {
         if self.at == start {
             self.at += 1;
         }
-        let text = String::from_utf8_lossy(self.source.get(start..self.at).unwrap_or_default());
-        self.sink.error(
-            DiagnosticKind::Lexical,
-            Span::new(start, self.at),
-            format!("`{}` begins no word of the language", text.escape_debug()),
-        );
+        let octets = self.source.get(start..self.at).unwrap_or_default();
+        let text = String::from_utf8_lossy(octets);
+        let message = format!("`{}` begins no word of the language", text.escape_debug());
+        let span = Span::new(start, self.at);
+        if octets.first().is_some_and(|c| b"=&|<>!+".contains(c)) {
+            self.sink.error_with(
+                DiagnosticKind::Lexical,
+                span,
+                message,
+                "there are no operators: compare with tags like :is, join tests with allof (…), anyof (…) and not",
+            );
+        } else {
+            self.sink.error(DiagnosticKind::Lexical, span, message);
+        }
     }
 }
 

@@ -37,7 +37,7 @@
 //!
 //! ```
 //! let faults = sieve::compile("keep\nfileinto \"x\";", &sieve::Capabilities::default()).unwrap_err();
-//! assert_eq!(faults[0].to_string(), "1:1: error: expected `;` after this; expected `;` or a block, found `fileinto` \
+//! assert_eq!(faults[0].to_string(), "1:1: error: expected `;` after this, found `fileinto` \
 //!     (commands end with a semicolon)");
 //! assert_eq!(faults[1].to_string(), "2:1: error: the command `fileinto` needs the capability `fileinto` \
 //!     (add require \"fileinto\"; at the top)");

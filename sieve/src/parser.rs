@@ -167,24 +167,23 @@ impl<'s> Parser<'_, 's> {
         });
         let mut has_block = false;
         let mut last = None;
-        if self.is_mark(b'{') {
-            let open = self.ahead.span;
-            self.enter(open)?;
-            self.take();
-            self.commands();
-            self.depth -= 1;
-            if !self.take_mark(b'}') && !self.lexer.unclosed {
-                self.lexer.sink.error_with(
-                    DiagnosticKind::Syntax,
-                    open,
-                    "this block is never closed",
-                    "add the missing }",
-                );
-            }
-            has_block = true;
-        } else if !self.take_mark(b';') {
+        let mut early = false;
+        if !self.is_mark(b'{') {
             last = Some(self.last);
-            self.no_end()?;
+            if self.take_mark(b';') {
+                last = Some(self.last);
+                early = self.early_end(name.text, self.last);
+            } else {
+                self.no_end()?;
+            }
+        }
+        if self.is_mark(b'{') && (last.is_none() || early) {
+            last = None;
+            has_block = true;
+            self.block()?;
+            if early {
+                self.take_mark(b';');
+            }
         }
         let next = self.tree.commands.len();
         let end = last.unwrap_or(self.last);
@@ -196,23 +195,70 @@ impl<'s> Parser<'_, 's> {
         Ok(())
     }
 
-    /// Neither a semicolon nor a block: forgiven before the next line's command, which is sound.
+    fn block(&mut self) -> Parsed<()> {
+        let open = self.ahead.span;
+        self.enter(open)?;
+        self.take();
+        self.commands();
+        self.depth -= 1;
+        if !self.take_mark(b'}') && !self.lexer.unclosed {
+            self.lexer.sink.error_with(
+                DiagnosticKind::Syntax,
+                open,
+                "this block is never closed",
+                "add the missing }",
+            );
+        }
+        Ok(())
+    }
+
+    /// Neither a semicolon nor a block: forgiven where the command ends all the same, before the next line's or at the
+    /// end of its block.
     fn no_end(&mut self) -> Parsed<()> {
         let after = self.last;
         let _: Parsed<()> = self.expected("`;` or a block");
-        let sink = &mut *self.lexer.sink;
-        let next = matches!(self.ahead.kind, TokenKind::Identifier(_))
-            && sink.lines.line(self.ahead.span.start) > sink.lines.line(after.end);
-        if !next {
+        if self.ahead.kind == TokenKind::End && self.lexer.unclosed {
             return Err(Broken);
         }
-        if let Some(fault) = sink.list.last_mut() {
+        let sink = &mut *self.lexer.sink;
+        let ended = match self.ahead.kind {
+            TokenKind::Identifier(_) => {
+                sink.lines.line(self.ahead.span.start) > sink.lines.line(after.end)
+            }
+            TokenKind::Mark(b'}') | TokenKind::End => true,
+            _ => false,
+        };
+        let Some(fault) = sink.list.last_mut() else {
+            return Err(Broken);
+        };
+        if ended {
             fault.span = after;
             fault.position = sink.lines.position(sink.source, after.start);
-            fault.message = format!("expected `;` after this; {}", fault.message);
+            fault.message = fault
+                .message
+                .replace("expected `;` or a block", "expected `;` after this");
             fault.hint = Some("commands end with a semicolon".to_owned());
+            return Ok(());
         }
-        Ok(())
+        if self.ahead.kind == TokenKind::Mark(b',') {
+            fault.hint = Some("a list of tests stands in parentheses: allof (…, …)".to_owned());
+        }
+        Err(Broken)
+    }
+
+    /// A semicolon between a control structure and its block: one fault, and the block is its own.
+    fn early_end(&mut self, name: &str, semicolon: Span) -> bool {
+        let controls = ["if", "elsif", "else", "foreverypart"];
+        let is = self.is_mark(b'{') && controls.iter().any(|c| name.eq_ignore_ascii_case(c));
+        if is {
+            self.lexer.sink.error_with(
+                DiagnosticKind::Syntax,
+                semicolon,
+                format!("`{name}` ends here, before its block"),
+                "remove this semicolon",
+            );
+        }
+        is
     }
 
     fn enter(&mut self, span: Span) -> Parsed<()> {
@@ -229,6 +275,14 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn test(&mut self) -> Parsed<()> {
+        if matches!(self.ahead.kind, TokenKind::Text(_)) {
+            let told = self.expected("a test");
+            if let Some(fault) = self.lexer.sink.list.last_mut() {
+                fault.hint =
+                    Some("a list of strings stands in brackets: [\"…\", \"…\"]".to_owned());
+            }
+            return told;
+        }
         let name = self.identifier("a test")?;
         self.enter(name.span)?;
         let at = self.tree.tests.len();

@@ -19,7 +19,7 @@ fn check(source: &str, expected: &[&str]) {
 fn syntax() {
     check(
         "keep",
-        &["1:1: error: expected `;` or a block, found the end of the script"],
+        &["1:1: error: expected `;` after this, found the end of the script (commands end with a semicolon)"],
     );
     check(
         "if true { keep;",

@@ -269,7 +269,13 @@ impl Checker<'_, '_> {
             // What has no room repeats or excludes another, which was told.
             let _ = tags.push(known);
         }
-        let complete = self.bind_positional(signature, name, &positional, given, &mut bound);
+        // A word where an argument is missing is told once.
+        let stray = signature.tests == Tests::None && tests.clone().next().is_some();
+        let complete = if stray && given < signature.positional.len() {
+            false
+        } else {
+            self.bind_positional(signature, name, &positional, given, &mut bound)
+        };
         self.check_tests(signature, name, tests);
         // Tags that only lack their capability are bound all the same; any fault spoils the script anyway.
         if self.sink.list.len() == before || complete {
@@ -327,16 +333,29 @@ impl Checker<'_, '_> {
         let places = bound.positional.iter_mut().skip(skipped);
         for ((kind, argument), place) in kinds.zip(arguments.iter()).zip(places) {
             if !fits(*kind, &argument.value) {
-                self.sink.error(
-                    DiagnosticKind::Argument,
-                    argument.span,
-                    format!(
-                        "`{}` expects {} here, not {}",
-                        name.text,
-                        kind.name(),
-                        describe(&argument.value)
-                    ),
+                let message = format!(
+                    "`{}` expects {} here, not {}",
+                    name.text,
+                    kind.name(),
+                    describe(&argument.value)
                 );
+                let hint = match (kind, &argument.value) {
+                    (Kind::Number, Value::Text(_)) => Some("numbers stand without quotes"),
+                    (Kind::Text | Kind::List, Value::Number(_)) => {
+                        Some("strings stand in double quotes")
+                    }
+                    (Kind::Text, Value::List(_)) => Some("write one string, without brackets"),
+                    _ => None,
+                };
+                match hint {
+                    Some(hint) => {
+                        self.sink
+                            .error_with(DiagnosticKind::Argument, argument.span, message, hint)
+                    }
+                    None => self
+                        .sink
+                        .error(DiagnosticKind::Argument, argument.span, message),
+                }
                 return false;
             }
             *place = Some(argument);
@@ -353,12 +372,9 @@ impl Checker<'_, '_> {
         let message = match (signature.tests, tests.next(), tests.next()) {
             (Tests::None, Some(first), _) => {
                 let message = format!("`{}` takes no test", name.text);
-                self.sink.error_with(
-                    DiagnosticKind::Argument,
-                    first.span(),
-                    message,
-                    "is a semicolon missing before this word?",
-                );
+                let hint = self.meant_by(signature, name, first.name());
+                self.sink
+                    .error_with(DiagnosticKind::Argument, first.span(), message, hint);
                 return;
             }
             (Tests::One, None, _) => format!("`{}` needs a test", name.text),
@@ -378,6 +394,29 @@ impl Checker<'_, '_> {
         };
         self.sink
             .error(DiagnosticKind::Argument, name.span, message);
+    }
+
+    /// What a word is likely to be that stands where no test may.
+    fn meant_by(
+        &self,
+        signature: &'static Signature,
+        name: Identifier<'_>,
+        word: Identifier<'_>,
+    ) -> String {
+        let is = |text: &str| word.text.eq_ignore_ascii_case(text);
+        let line = |at: usize| self.sink.lines.line(at);
+        if signature.name == "else" && is("if") {
+            "an else with a condition is written elsif".to_owned()
+        } else if is("and") || is("or") {
+            let join = if is("and") { "allof" } else { "anyof" };
+            format!("tests are joined as {join} (…, …)")
+        } else if signature.tag(word.text).is_some() {
+            format!("tags begin with a colon: `:{}`", word.text)
+        } else if line(word.span.start) > line(name.span.start) {
+            "is a semicolon missing before this word?".to_owned()
+        } else {
+            "is a semicolon missing before this word, or are quotes missing around it?".to_owned()
+        }
     }
 
     fn unknown_tag(&mut self, signature: &'static Signature, tag: &str, span: Span) {

@@ -178,6 +178,10 @@ impl Checker<'_, '_> {
 
     /// Warns of capabilities required for nothing.
     fn unused(&mut self, commands: Commands<'_>) {
+        // What is wrong may be the very use of it.
+        if self.sink.failed() {
+            return;
+        }
         // These change no syntax, so that their use cannot be seen, or only name a comparator that is always there.
         const UNSEEN: [&str; 6] = [
             "comparator-i;octet",
@@ -284,7 +288,10 @@ impl Checker<'_, '_> {
                 by_ihave: false,
             };
             let mut skip = None;
-            if let Some(test) = bound.and_then(|mut bound| bound.tests.next()) {
+            if let Some(test) = bound
+                .filter(|_| !is_else)
+                .and_then(|mut bound| bound.tests.next())
+            {
                 known = self.test(test);
                 if known.value.is_some() && !known.by_ihave {
                     let always = if known.value == Some(true) {

@@ -29,7 +29,15 @@ pub(super) fn run(files: &[PathBuf], strict: bool) -> bool {
             .count();
     }
     if errors + warnings > 0 {
-        print::error(format_args!("{errors} errors, {warnings} warnings"));
+        let some = |count: usize, what: &str| {
+            let end = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{end}")
+        };
+        print::error(format_args!(
+            "{}, {}",
+            some(errors, "error"),
+            some(warnings, "warning")
+        ));
     }
     good && errors == 0 && !(strict && warnings > 0)
 }
