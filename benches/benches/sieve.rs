@@ -6,7 +6,6 @@
     reason = "criterion's macros; a benchmark that does not run what it measures must stop"
 )]
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,50 +13,10 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sieve::{Answer, Capabilities, Compiler, Config, Envelope, Evaluation, Progress, Script};
 
-const SIX_RULES: &str = "require [\"fileinto\", \"reject\"];\n\
-    if header :contains \"List-Id\" \"rust\" {\n  fileinto \"lists.rust\";\n\
-    } elsif address :is \"from\" \"boss@example.com\" {\n  keep;\n\
-    } elsif header :matches \"Subject\" [\"*make*money*\", \"*viagra*\"] {\n  discard;\n\
-    } elsif allof (size :over 1M, not address :domain \"from\" \"example.com\") {\n  reject \"too big\";\n\
-    } elsif exists \"X-Spam-Flag\" {\n  fileinto \"Junk\";\n\
-    } elsif header :is [\"To\", \"Cc\"] \"me@example.com\" {\n  keep;\n}\n";
+#[path = "../src/sieve_cases.rs"]
+mod cases;
 
-fn fifty_rules() -> String {
-    let mut out = String::from("require \"fileinto\";\n");
-    for rule in 0..50 {
-        let test = match rule % 3 {
-            0 => format!("header :contains \"subject\" \"word{rule}\""),
-            1 => format!("address :is \"from\" \"user{rule}@example.com\""),
-            _ => format!("header :matches \"list-id\" \"*<list{rule}.*>\""),
-        };
-        let _ = writeln!(out, "if {test} {{ fileinto \"f{rule}\"; stop; }}");
-    }
-    out
-}
-
-const SMALL: &[u8] = b"From: ann@example.org\r\nTo: bob@example.com\r\nSubject: lunch today?\r\nList-Id: <x.y>\r\n\r\nWhere?\r\n";
-
-/// A header as it comes through three hops, and `body` octets.
-fn message(body: usize) -> Vec<u8> {
-    let mut text = String::new();
-    for hop in 0..3 {
-        let _ = write!(
-            text,
-            "Received: from mx{hop}.example.net (mx{hop}.example.net [192.0.2.{hop}])\r\n\tby mail.example.org with \
-             ESMTPS id 4Zz{hop}AbCdEf; Fri, 21 Nov 2025 10:0{hop}:00 +0100\r\n"
-        );
-    }
-    text.push_str(
-        "From: Ann <ann@example.org>\r\nTo: bob@example.com\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nList-Id: \
-         <users.example.org>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
-         Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-    );
-    while text.len() < body {
-        text.push_str("Some text with caf=C3=A9 in it, and more of the same to fill the line.\r\n");
-    }
-    text.push_str("--b--\r\n");
-    text.into_bytes()
-}
+use cases::{SIX_RULES, SMALL, header_rules, message};
 
 fn config() -> Arc<Config> {
     Arc::new(Config::new(
@@ -88,7 +47,7 @@ fn common(c: &mut Criterion) {
         b.iter(|| compiler.compile(black_box(SIX_RULES)).unwrap())
     });
     let six = compile(SIX_RULES);
-    let fifty = compile(&fifty_rules());
+    let fifty = compile(&header_rules(50));
     group.bench_function("run 6 rules, 100 octets", |b| {
         b.iter(|| run(&six, black_box(SMALL), &config))
     });

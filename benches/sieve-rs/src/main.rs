@@ -1,59 +1,16 @@
 //! Compiling and running the same scripts here and in the sieve-rs crate, in one run.
 //!
-//! `cargo run --release` in this folder. Each figure is the median of many runs, in nanoseconds.
+//! `cargo run --release` in this folder; `compile` or `pigeonhole` behind it measures that alone. Each figure is the median of many runs, in nanoseconds.
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+#[path = "../../src/sieve_cases.rs"]
+mod cases;
+mod pigeonhole;
 
-
-const SIX_RULES: &str = "require [\"fileinto\", \"reject\"];\n\
-    if header :contains \"List-Id\" \"rust\" {\n  fileinto \"lists.rust\";\n\
-    } elsif address :is \"from\" \"boss@example.com\" {\n  keep;\n\
-    } elsif header :matches \"Subject\" [\"*make*money*\", \"*viagra*\"] {\n  discard;\n\
-    } elsif allof (size :over 1M, not address :domain \"from\" \"example.com\") {\n  reject \"too big\";\n\
-    } elsif exists \"X-Spam-Flag\" {\n  fileinto \"Junk\";\n\
-    } elsif header :is [\"To\", \"Cc\"] \"me@example.com\" {\n  keep;\n}\n";
-
-fn fifty_rules() -> String {
-    let mut out = String::from("require \"fileinto\";\n");
-    for rule in 0..50 {
-        let test = match rule % 3 {
-            0 => format!("header :contains \"subject\" \"word{rule}\""),
-            1 => format!("address :is \"from\" \"user{rule}@example.com\""),
-            _ => format!("header :matches \"list-id\" \"*<list{rule}.*>\""),
-        };
-        let _ = writeln!(out, "if {test} {{ fileinto \"f{rule}\"; stop; }}");
-    }
-    out
-}
-
-const SMALL: &[u8] = b"From: ann@example.org\r\nTo: bob@example.com\r\nSubject: lunch today?\r\nList-Id: <x.y>\r\n\r\nWhere?\r\n";
-
-/// A header as it comes through three hops, and `body` octets.
-fn message(body: usize) -> Vec<u8> {
-    let mut text = String::new();
-    for hop in 0..3 {
-        let _ = write!(
-            text,
-            "Received: from mx{hop}.example.net (mx{hop}.example.net [192.0.2.{hop}])\r\n\tby mail.example.org with \
-             ESMTPS id 4Zz{hop}AbCdEf; Fri, 21 Nov 2025 10:0{hop}:00 +0100\r\n"
-        );
-    }
-    text.push_str(
-        "From: Ann <ann@example.org>\r\nTo: bob@example.com\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nList-Id: \
-         <users.example.org>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
-         Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-    );
-    while text.len() < body {
-        text.push_str("Some text with caf=C3=A9 in it, and more of the same to fill the line.\r\n");
-    }
-    text.push_str("--b--\r\n");
-    text.into_bytes()
-}
-
+use cases::{SIX_RULES, SMALL, header_rules, message};
 
 /// The median time of one call.
 fn median(mut call: impl FnMut()) -> u128 {
@@ -109,24 +66,51 @@ fn main() {
     let row = |what: &str, ours: u128, theirs: u128| println!("{what:<32} {ours:>10} {theirs:>10}");
     println!("{:<32} {:>10} {:>10}", "", "ours", "sieve-rs");
     let only = std::env::args().nth(1);
+    if only.as_deref() == Some("pigeonhole") {
+        return pigeonhole::compare(&compiler, &config);
+    }
     row(
         "compile 6 rules",
         median(|| drop(black_box(compiler.compile(black_box(SIX_RULES)).unwrap()))),
-        median(|| drop(black_box(theirs.compile(black_box(SIX_RULES.as_bytes())).unwrap()))),
+        median(|| {
+            drop(black_box(
+                theirs.compile(black_box(SIX_RULES.as_bytes())).unwrap(),
+            ))
+        }),
     );
     if only.as_deref() == Some("compile") {
         return;
     }
-    let fifty = fifty_rules();
+    let fifty = header_rules(50);
     let six_ours = compiler.compile(SIX_RULES).unwrap();
     let six_theirs = Arc::new(theirs.compile(SIX_RULES.as_bytes()).unwrap());
     let fifty_ours = compiler.compile(&fifty).unwrap();
     let fifty_theirs = Arc::new(theirs.compile(fifty.as_bytes()).unwrap());
     for (what, ours, theirs, message) in [
-        ("run 6 rules, 100 octets", &six_ours, &six_theirs, SMALL.to_vec()),
-        ("run 6 rules, 20 kB", &six_ours, &six_theirs, message(20 << 10)),
-        ("run 50 rules, 4 KiB", &fifty_ours, &fifty_theirs, message(4 << 10)),
-        ("run 6 rules, 25 MiB", &six_ours, &six_theirs, message(25 << 20)),
+        (
+            "run 6 rules, 100 octets",
+            &six_ours,
+            &six_theirs,
+            SMALL.to_vec(),
+        ),
+        (
+            "run 6 rules, 20 kB",
+            &six_ours,
+            &six_theirs,
+            message(20 << 10),
+        ),
+        (
+            "run 50 rules, 4 KiB",
+            &fifty_ours,
+            &fifty_theirs,
+            message(4 << 10),
+        ),
+        (
+            "run 6 rules, 25 MiB",
+            &six_ours,
+            &six_theirs,
+            message(25 << 20),
+        ),
     ] {
         let ours = median(|| {
             black_box(run_ours(ours, black_box(&message), &config));
@@ -136,4 +120,5 @@ fn main() {
         });
         row(what, ours, theirs);
     }
+    pigeonhole::compare(&compiler, &config);
 }
