@@ -19,7 +19,9 @@ fn check(source: &str, expected: &[&str]) {
 fn syntax() {
     check(
         "keep",
-        &["1:1: error: expected `;` after this, found the end of the script (commands end with a semicolon)"],
+        &[
+            "1:1: error: expected `;` after this, found the end of the script (commands end with a semicolon)",
+        ],
     );
     check(
         "if true { keep;",
@@ -53,7 +55,7 @@ fn syntax() {
         &[
             "1:1: error: the command `fileinto` needs the capability `fileinto` (add require \"fileinto\"; at the top)",
             "1:10: error: a number with a strange ending (numbers are digits with an optional K, M or G)",
-            "1:10: error: `fileinto` expects a string here, not a number",
+            "1:10: error: `fileinto` expects a string here, not a number (strings stand in double quotes)",
         ],
     );
 }
