@@ -166,8 +166,16 @@ async fn a_proxy_is_believed_if_it_is_trusted() {
     assert_eq!(line(&mut socket).await, "rest");
     // The proxy's own business.
     let mut socket = connect("127.0.0.9", running.address).await;
-    socket.write_all(b"PROXY UNKNOWN\r\n").await.unwrap();
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    socket.write_all(local).await.unwrap();
     assert!(line(&mut socket).await.starts_with("127.0.0.9:"));
+    // Whom it does not know is nobody, and all such are one.
+    for expected in ["0.0.0.0:0", "0.0.0.0:0", "full"] {
+        let mut socket = connect("127.0.0.9", running.address).await;
+        socket.write_all(b"PROXY UNKNOWN\r\n").await.unwrap();
+        assert_eq!(line(&mut socket).await, expected);
+        held.push(socket);
+    }
     // A stranger's header is not read as one.
     let mut socket = connect("127.0.0.1", running.address).await;
     socket.write_all(header).await.unwrap();
