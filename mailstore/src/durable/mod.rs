@@ -118,7 +118,7 @@ pub trait File: Send + Sync {
     fn set_modified(&self, time: SystemTime) -> io::Result<()>;
     /// Sets the permission bits.
     fn set_mode(&self, mode: u32) -> io::Result<()>;
-    /// Takes the `fcntl` lock of the whole file; false when another process has it.
+    /// Takes the `fcntl` lock of the whole file; false when another process, or another handle, has it.
     fn try_lock(&self) -> io::Result<bool>;
     /// Gives the `fcntl` lock back.
     fn unlock(&self) -> io::Result<()>;

@@ -170,6 +170,21 @@ impl File for RealFile {
         self.0.set_permissions(fs::Permissions::from_mode(mode))
     }
 
+    #[cfg(target_os = "linux")]
+    fn try_lock(&self) -> io::Result<bool> {
+        match fcntl(&self.0, nix::libc::F_WRLCK) {
+            Ok(()) => Ok(true),
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn unlock(&self) -> io::Result<()> {
+        Ok(fcntl(&self.0, nix::libc::F_UNLCK)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
     fn try_lock(&self) -> io::Result<bool> {
         match rustix::fs::fcntl_lock(&self.0, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
@@ -178,6 +193,7 @@ impl File for RealFile {
         }
     }
 
+    #[cfg(not(target_os = "linux"))]
     fn unlock(&self) -> io::Result<()> {
         Ok(rustix::fs::fcntl_lock(&self.0, FlockOperation::Unlock)?)
     }
@@ -189,4 +205,18 @@ impl File for RealFile {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Locks or unlocks the whole file for this handle alone. What `F_SETLK` locks belongs to the process: its threads do
+/// not shut each other out, and closing any handle of the file gives it back. To other processes both are the same.
+#[cfg(target_os = "linux")]
+fn fcntl(file: &fs::File, kind: i32) -> nix::Result<()> {
+    let lock = nix::libc::flock {
+        l_type: i16::try_from(kind).unwrap_or_default(),
+        l_whence: i16::try_from(nix::libc::SEEK_SET).unwrap_or_default(),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)).map(drop)
 }
