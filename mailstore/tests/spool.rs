@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::print_stdout,
     missing_docs
 )]
 
@@ -15,7 +16,7 @@ use std::io::Read;
 use std::sync::{Arc, mpsc};
 
 use common::at;
-use common::power::Power;
+use common::power::{Power, Trial};
 use common::sim::{Sim, World};
 use mailstore::{Batch, Error, QueueId, Spool, SpoolConfig};
 
@@ -325,14 +326,14 @@ impl Session {
 fn scenario() -> (Power, Session) {
     let base = World::new();
     let mut session = Session {
-        sim: Sim::new(base.clone()),
+        sim: Sim::traced(base.clone()),
         spool: None,
         known: BTreeMap::new(),
         replaced: Vec::new(),
     };
     run(&mut session);
     let ops = session.sim.ops();
-    (Power { base, ops }, session)
+    (Power::new(base, ops), session)
 }
 
 fn run(session: &mut Session) {
@@ -355,7 +356,10 @@ fn run(session: &mut Session) {
     session.spool = None;
 }
 
-fn check(session: &Session, sim: &Sim, cut: usize) -> Result<(), String> {
+/// States by name.
+type Found = HashMap<String, String>;
+
+fn look(session: &Session, sim: &Sim) -> Result<Found, String> {
     let (spool, pending) =
         Spool::open_with_fs(config(), Arc::new(sim.clone())).map_err(|error| error.to_string())?;
     let mut there = HashMap::new();
@@ -378,6 +382,10 @@ fn check(session: &Session, sim: &Sim, cut: usize) -> Result<(), String> {
         }
         there.insert(name, String::from_utf8(pending.state).unwrap());
     }
+    Ok(there)
+}
+
+fn judge(session: &Session, there: &Found, cut: usize) -> Result<(), String> {
     for (name, known) in &session.known {
         let must = known.accepted.1 <= cut && known.removed.is_none_or(|(begun, _)| begun >= cut);
         let may = known.accepted.0 < cut && known.removed.is_none_or(|(_, ended)| ended > cut);
@@ -410,11 +418,14 @@ fn check(session: &Session, sim: &Sim, cut: usize) -> Result<(), String> {
 #[test]
 fn power_is_lost_anywhere() {
     let (power, session) = scenario();
-    let check = |sim: &Sim, cut: usize| check(&session, sim, cut);
-    let good = power.loss(check).unwrap();
+    let look = |sim: &Sim| look(&session, sim);
+    let judge = |there: &Found, cut: usize| judge(&session, there, cut);
+    let trial = Trial::new(&look, &judge);
+    power.loss(&trial).unwrap();
+    println!("{trial}");
     // Each line that syncs is there for a reason: without it, some loss of power loses or tears something. Only
     // that of a spare is there for speed: octets that are on the disk already need not be put there with the mail.
-    for (line, idle) in power.syncs(&good, check) {
+    for (line, idle) in power.syncs(&trial) {
         assert!(
             !idle || line.starts_with("spool/spare.rs"),
             "nothing depends on {line}"

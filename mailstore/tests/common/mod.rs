@@ -9,6 +9,7 @@
 
 pub mod power;
 pub mod sim;
+pub mod world;
 
 use std::io::Read;
 use std::sync::Arc;

@@ -4,13 +4,19 @@
 //! of either of its directories), and of everything else any part.
 #![allow(dead_code, unreachable_pub, clippy::indexing_slicing)]
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::sim::{Line, Op, Part, Random, Sim, World};
 
-/// So many worlds, as nine pending operations make that matter to each other, are all tried; of more, a sample.
-const ALL: usize = 1 << 9;
+/// So many worlds, as twelve pending operations make that matter to each other, are all tried; of more, a sample.
+const ALL: usize = 1 << 12;
+/// So many ways to come to them are told apart.
+const WAYS: usize = 1 << 17;
 const SAMPLE: usize = 256;
+/// So many operations on lock files, as many as a lock's life has, are pending like others. Nothing ever syncs them,
+/// so the older ones are over: they would multiply all worlds for ever. In torn worlds they are not.
+const LOCKS: usize = 5;
 /// Worlds in which writes are torn, for each moment.
 const TORN: usize = 12;
 /// Every so many worlds lose power again while they recover.
@@ -20,91 +26,170 @@ const AGAIN: usize = 16;
 pub struct Power {
     pub base: World,
     pub ops: Vec<Op>,
+    /// What others do to the files before they are looked at.
+    pub then: fn(&mut World),
 }
 
-/// Digests of the worlds that were good, by moment.
-pub struct Good(Vec<HashSet<u64>>);
+/// What is looked at in a world, and how that is judged knowing how many operations were done. What was seen of one
+/// world is not looked at again, whatever led to it.
+pub struct Trial<'a, S> {
+    look: &'a dyn Fn(&Sim) -> Result<S, String>,
+    judge: &'a dyn Fn(&S, usize) -> Result<(), String>,
+    seen: RefCell<HashMap<u64, Result<S, String>>>,
+    /// Worlds of all moments.
+    pub worlds: Cell<usize>,
+    /// Those that were recovered, in which no two have the same files.
+    pub looked: Cell<usize>,
+    /// The most worlds of one moment.
+    pub most: Cell<usize>,
+    /// Moments of which a sample was tried.
+    pub sampled: Cell<usize>,
+}
 
-impl Power {
-    /// Loses power before the first operation, behind each, and while that is recovered from. `check` gets the
-    /// files and the number of operations that were done.
-    pub fn loss(&self, check: impl Fn(&Sim, usize) -> Result<(), String>) -> Result<Good, String> {
-        let mut random = Random(7);
-        let mut good = Vec::new();
-        for cut in 0..=self.ops.len() {
-            let worlds = worlds(&self.base, &self.ops[..cut], &mut random, TORN);
-            good.push(worlds.iter().map(|(digest, _)| *digest).collect());
-            for (nth, (_, world)) in worlds.into_iter().enumerate() {
-                let recovering = Sim::new(world.clone());
-                check(&recovering, cut).map_err(|error| {
-                    format!("cut {cut} of {}, world {nth}: {error}", self.ops.len())
-                })?;
-                if nth % AGAIN != 0 {
-                    continue;
-                }
-                let again = recovering.ops();
-                let second = random.below(again.len() as u64 + 1) as usize;
-                let left = some_worlds(&world, &again[..second], &mut random, 4);
-                for (_, world) in left {
-                    check(&Sim::new(world), cut).map_err(|error| {
-                        format!("cut {cut}, world {nth}, then {second}: {error}")
-                    })?;
-                }
+impl<'a, S> Trial<'a, S> {
+    pub fn new(
+        look: &'a dyn Fn(&Sim) -> Result<S, String>,
+        judge: &'a dyn Fn(&S, usize) -> Result<(), String>,
+    ) -> Self {
+        Self {
+            look,
+            judge,
+            seen: RefCell::default(),
+            worlds: Cell::default(),
+            looked: Cell::default(),
+            most: Cell::default(),
+            sampled: Cell::default(),
+        }
+    }
+
+    fn add(counter: &Cell<usize>) {
+        counter.set(counter.get() + 1);
+    }
+
+    /// Tries a world that was not seen yet; what was done while it recovered.
+    fn fresh(&self, digest: u64, world: World, then: fn(&mut World)) -> Option<(World, Vec<Op>)> {
+        if self.seen.borrow().contains_key(&digest) {
+            return None;
+        }
+        Self::add(&self.looked);
+        let mut world = world;
+        then(&mut world);
+        let recovering = Sim::new(world.clone());
+        let seen = (self.look)(&recovering);
+        self.seen.borrow_mut().insert(digest, seen);
+        Some((world, recovering.ops()))
+    }
+
+    fn is_good(&self, digest: u64, cut: usize) -> Result<(), String> {
+        Self::add(&self.worlds);
+        let seen = self.seen.borrow();
+        (self.judge)(seen[&digest].as_ref().map_err(String::clone)?, cut)
+    }
+
+    /// The worlds of one moment, and some of those that a second loss leaves of them.
+    fn moment(
+        &self,
+        power: &Power,
+        cut: usize,
+        worlds: impl Iterator<Item = (u64, World)>,
+        random: &mut Random,
+    ) -> Result<(), String> {
+        for (digest, world) in worlds {
+            let Some((world, again)) = self.fresh(digest, world, power.then) else {
+                self.is_good(digest, cut)?;
+                continue;
+            };
+            self.is_good(digest, cut)?;
+            if !self.looked.get().is_multiple_of(AGAIN) {
+                continue;
+            }
+            let second = random.below(again.len() as u64 + 1) as usize;
+            for (_, world) in some_worlds(&world, &again[..second], random, 4) {
+                let seen = (self.look)(&Sim::new(world));
+                seen.and_then(|seen| (self.judge)(&seen, cut))
+                    .map_err(|error| format!("then {second}: {error}"))?;
             }
         }
-        Ok(Good(good))
+        Ok(())
+    }
+}
+
+impl<S> std::fmt::Display for Trial<'_, S> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "{} worlds, {} of them recovered as no two are the same; {} at one moment; {} moments sampled",
+            self.worlds.get(),
+            self.looked.get(),
+            self.most.get(),
+            self.sampled.get()
+        )
+    }
+}
+
+impl Power {
+    pub fn new(base: World, ops: Vec<Op>) -> Self {
+        Self {
+            base,
+            ops,
+            then: |_| {},
+        }
+    }
+
+    /// Loses power before the first operation, behind each, and while that is recovered from.
+    pub fn loss<S>(&self, trial: &Trial<'_, S>) -> Result<(), String> {
+        self.lose(&self.ops, trial, 7)
+    }
+
+    fn lose<S>(&self, ops: &[Op], trial: &Trial<'_, S>, seed: u64) -> Result<(), String> {
+        let mut random = Random(seed);
+        let mut front = Front::new(&self.base, ops);
+        for cut in 0..=ops.len() {
+            if cut > 0 {
+                front.step(cut, &mut random);
+            }
+            trial.most.set(trial.most.get().max(front.states.len()));
+            if front.is_sample {
+                Trial::<S>::add(&trial.sampled);
+            }
+            let torn = some_worlds(&self.base, &ops[..cut], &mut random, TORN);
+            let mut second = Random(random.below(u64::MAX));
+            let worlds = front.worlds(cut, &trial.seen).chain(torn);
+            trial
+                .moment(self, cut, worlds, &mut second)
+                .map_err(|error| format!("cut {cut} of {}: {error}", ops.len()))?;
+        }
+        Ok(())
     }
 
     /// As [`loss`](Self::loss), with so many worlds for each moment: where much is never synced, all of them would
     /// be too many.
-    pub fn some_loss(
-        &self,
-        count: usize,
-        check: impl Fn(&Sim, usize) -> Result<(), String>,
-    ) -> Result<(), String> {
+    pub fn some_loss<S>(&self, count: usize, trial: &Trial<'_, S>) -> Result<(), String> {
         let mut random = Random(7);
         for cut in 0..=self.ops.len() {
             let left = some_worlds(&self.base, &self.ops[..cut], &mut random, count);
-            for (nth, (_, world)) in left.into_iter().enumerate() {
-                check(&Sim::new(world), cut).map_err(|error| {
-                    format!("cut {cut} of {}, world {nth}: {error}", self.ops.len())
-                })?;
-            }
+            trial
+                .moment(self, cut, left.into_iter(), &mut Random(cut as u64))
+                .map_err(|error| format!("cut {cut} of {}: {error}", self.ops.len()))?;
         }
         Ok(())
     }
 
     /// Leaves out each line that syncs in turn; whether nothing goes wrong without it.
-    pub fn syncs(
-        &self,
-        good: &Good,
-        check: impl Fn(&Sim, usize) -> Result<(), String>,
-    ) -> BTreeMap<Line, bool> {
+    pub fn syncs<S>(&self, trial: &Trial<'_, S>) -> BTreeMap<Line, bool> {
         let lines: BTreeSet<&Line> = self.ops.iter().filter_map(sync_line).collect();
+        let is_idle = |line: &Line| {
+            let without = |op: &Op| match sync_line(op) {
+                Some(of) if of == line => Op::Nothing,
+                _ => op.clone(),
+            };
+            let ops: Vec<Op> = self.ops.iter().map(without).collect();
+            self.lose(&ops, trial, 11).is_ok()
+        };
         lines
             .into_iter()
-            .map(|line| (Line::clone(line), self.is_idle(line, good, &check)))
+            .map(|line| (Line::clone(line), is_idle(line)))
             .collect()
-    }
-
-    fn is_idle(
-        &self,
-        line: &Line,
-        good: &Good,
-        check: impl Fn(&Sim, usize) -> Result<(), String>,
-    ) -> bool {
-        let without = |op: &Op| match sync_line(op) {
-            Some(of) if of == line => Op::Nothing,
-            _ => op.clone(),
-        };
-        let ops: Vec<Op> = self.ops.iter().map(without).collect();
-        let mut random = Random(11);
-        (0..=ops.len()).all(|cut| {
-            worlds(&self.base, &ops[..cut], &mut random, TORN)
-                .into_iter()
-                .filter(|(digest, _)| !good.0[cut].contains(digest))
-                .all(|(_, world)| check(&Sim::new(world), cut).is_ok())
-        })
     }
 }
 
@@ -115,112 +200,258 @@ fn sync_line(op: &Op) -> Option<&Line> {
     }
 }
 
+/// Whether the sync makes the operation last.
+fn makes_durable(sync: &Op, op: &Op) -> bool {
+    match (sync, op) {
+        (
+            Op::SyncDir { dir: synced, .. },
+            Op::Create { dir, .. }
+            | Op::Mkdir { dir, .. }
+            | Op::Link { dir, .. }
+            | Op::Unlink { dir, .. },
+        ) => synced == dir,
+        (Op::SyncDir { dir: synced, .. }, Op::Rename { from, to, .. }) => {
+            *synced == from.0 || *synced == to.0
+        }
+        (
+            Op::Sync { inode: synced, .. },
+            Op::Write { inode, .. } | Op::SetLen { inode, .. } | Op::Touch { inode, .. },
+        ) => synced == inode,
+        _ => false,
+    }
+}
+
+fn is_sync(op: &Op) -> bool {
+    matches!(op, Op::Sync { .. } | Op::SyncDir { .. } | Op::Nothing)
+}
+
 /// For each operation, whether a later sync made it last.
 fn durable(ops: &[Op]) -> Vec<bool> {
-    let mut synced_files: HashMap<u64, usize> = HashMap::new();
-    let mut synced_dirs: HashMap<u64, usize> = HashMap::new();
+    let mut durable = vec![false; ops.len()];
+    let mut pending: Vec<usize> = Vec::new();
     for (index, op) in ops.iter().enumerate() {
-        match op {
-            Op::Sync { inode, .. } => drop(synced_files.insert(*inode, index)),
-            Op::SyncDir { dir, .. } => drop(synced_dirs.insert(*dir, index)),
-            _ => {}
+        if is_sync(op) {
+            pending.retain(|&earlier| {
+                durable[earlier] = makes_durable(op, &ops[earlier]);
+                !durable[earlier]
+            });
+        } else {
+            pending.push(index);
         }
     }
-    let file = |inode: &u64, index| synced_files.get(inode).is_some_and(|at| *at > index);
-    let dir = |dir: &u64, index| synced_dirs.get(dir).is_some_and(|at| *at > index);
-    ops.iter()
-        .enumerate()
-        .map(|(index, op)| match op {
-            Op::Create { dir: at, .. }
-            | Op::Mkdir { dir: at, .. }
-            | Op::Link { dir: at, .. }
-            | Op::Unlink { dir: at, .. } => dir(at, index),
-            Op::Rename { from, to, .. } => dir(&from.0, index) || dir(&to.0, index),
-            Op::Write { inode, .. } | Op::SetLen { inode, .. } | Op::Touch { inode, .. } => {
-                file(inode, index)
+    durable
+}
+
+/// Files as a loss of power may leave them, and the sets of pending operations whose coming to the disk leads to
+/// them.
+struct State {
+    world: World,
+    /// Of the files that have names.
+    digest: u64,
+    ways: Vec<u128>,
+}
+
+/// All that a loss of power may leave at one moment: each pending operation done or not.
+struct Front<'a> {
+    base: &'a World,
+    ops: &'a [Op],
+    /// Those that are done to lock files.
+    of_locks: Vec<bool>,
+    /// The last operation that gives each file a name.
+    named_last: HashMap<u64, usize>,
+    /// The operations that the bits of a way stand for.
+    pending: Vec<usize>,
+    states: Vec<State>,
+    is_sample: bool,
+}
+
+impl<'a> Front<'a> {
+    fn new(base: &'a World, ops: &'a [Op]) -> Self {
+        let mut named_last = HashMap::new();
+        for (index, op) in ops.iter().enumerate() {
+            if let Op::Create { inode, .. } | Op::Link { inode, .. } | Op::Rename { inode, .. } = op
+            {
+                named_last.insert(*inode, index);
             }
-            Op::Sync { .. } | Op::SyncDir { .. } | Op::Nothing => true,
-        })
-        .collect()
-}
-
-/// Worlds of which no two are the same.
-struct Worlds {
-    seen: HashSet<u64>,
-    all: Vec<(u64, World)>,
-}
-
-impl Worlds {
-    fn new() -> Self {
-        Self {
-            seen: HashSet::new(),
-            all: Vec::new(),
         }
+        let mut front = Self {
+            base,
+            ops,
+            of_locks: of_locks(ops),
+            named_last,
+            pending: Vec::new(),
+            states: Vec::new(),
+            is_sample: false,
+        };
+        front.begin();
+        front
     }
 
-    fn add(&mut self, mut world: World, later: impl Fn(u64) -> bool) {
-        let digest = world.settle(later);
-        if self.seen.insert(digest) {
-            self.all.push((digest, world));
-        }
+    fn begin(&mut self) {
+        let world = self.base.clone();
+        self.pending.clear();
+        self.is_sample = false;
+        self.states = vec![State {
+            digest: world.digest(|_| false),
+            world,
+            ways: vec![0],
+        }];
     }
-}
 
-/// The last operation that gives each file a name.
-fn named_last(ops: &[Op]) -> HashMap<u64, usize> {
-    let mut last = HashMap::new();
-    for (index, op) in ops.iter().enumerate() {
-        if let Op::Create { inode, .. } | Op::Link { inode, .. } | Op::Rename { inode, .. } = op {
-            last.insert(*inode, index);
-        }
-    }
-    last
-}
-
-/// What a loss of power behind these operations may leave: each pending operation done or not, and `torn` worlds
-/// in which some writes are done in part.
-fn worlds(base: &World, ops: &[Op], random: &mut Random, torn: usize) -> Vec<(u64, World)> {
-    let (durable, last) = (durable(ops), named_last(ops));
-    let mut worlds = vec![base.clone()];
-    for (index, (op, durable)) in ops.iter().zip(&durable).enumerate() {
-        if matches!(op, Op::Sync { .. } | Op::SyncDir { .. } | Op::Nothing) {
-            continue;
-        }
-        let later = |inode| last.get(&inode).is_some_and(|at| *at > index);
-        let mut next = Worlds::new();
-        for mut world in worlds {
-            if !durable {
-                next.add(world.clone(), later);
+    /// One more operation was done, and with it so many.
+    fn step(&mut self, done: usize, random: &mut Random) {
+        let index = done - 1;
+        if self.is_sample && is_sync(&self.ops[index]) {
+            // What the sample left out may be what is left now.
+            self.begin();
+            let durable = durable(&self.ops[..done]);
+            for (index, durable) in durable.into_iter().enumerate() {
+                if !is_sync(&self.ops[index]) {
+                    self.branch(index, durable, random);
+                }
             }
+        } else if is_sync(&self.ops[index]) {
+            self.sync(index);
+        } else {
+            self.branch(index, false, random);
+        }
+    }
+
+    fn sync(&mut self, index: usize) {
+        let sync = &self.ops[index];
+        self.last(|_, op| makes_durable(sync, op));
+    }
+
+    /// From now on these of the pending operations are done in all worlds.
+    fn last(&mut self, lasts: impl Fn(usize, &Op) -> bool) {
+        let mut needed = 0;
+        let mut left = Vec::new();
+        for (bit, &pending) in self.pending.iter().enumerate() {
+            if lasts(pending, &self.ops[pending]) {
+                needed |= 1 << bit;
+            } else {
+                left.push((bit, pending));
+            }
+        }
+        for state in &mut self.states {
+            state.ways.retain(|way| way & needed == needed);
+            for way in &mut state.ways {
+                let bits = left.iter().enumerate();
+                *way = bits.fold(0, |new, (to, (from, _))| new | (*way >> from & 1) << to);
+            }
+            state.ways.sort_unstable();
+            state.ways.dedup();
+        }
+        self.states.retain(|state| !state.ways.is_empty());
+        self.pending = left.into_iter().map(|(_, pending)| pending).collect();
+    }
+
+    fn branch(&mut self, index: usize, durable: bool, random: &mut Random) {
+        if self.of_locks[index] {
+            let mut of_locks = self.pending.iter().filter(|&&at| self.of_locks[at]);
+            if of_locks.clone().count() >= LOCKS
+                && let Some(&oldest) = of_locks.next()
+            {
+                self.last(|at, _| at == oldest);
+            }
+        }
+        let op = &self.ops[index];
+        let named_last = &self.named_last;
+        let later = |inode| named_last.get(&inode).is_some_and(|at| *at > index);
+        let bit = self.pending.len();
+        let mut places: HashMap<u64, usize> = HashMap::new();
+        let mut next: Vec<State> = Vec::new();
+        let mut add = |mut world: World, ways: Vec<u128>| {
+            world.forget(later);
+            match places.entry(world.digest(later)) {
+                std::collections::hash_map::Entry::Occupied(place) => {
+                    next[*place.get()].ways.extend(ways);
+                }
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(next.len());
+                    let digest = world.digest(|_| false);
+                    next.push(State {
+                        world,
+                        digest,
+                        ways,
+                    });
+                }
+            }
+        };
+        for state in self.states.drain(..) {
+            let mut world = state.world.clone();
             world.apply(op, Part::All);
-            next.add(world, later);
+            if durable {
+                add(world, state.ways);
+                continue;
+            }
+            let with = state.ways.iter().map(|way| way | 1 << bit).collect();
+            add(state.world, state.ways);
+            add(world, with);
         }
-        while next.all.len() > ALL {
+        if !durable {
+            self.pending.push(index);
+        }
+        let ways: usize = next.iter().map(|state| state.ways.len()).sum();
+        if next.len() > ALL || ways > WAYS || self.pending.len() >= 128 {
+            self.is_sample = true;
             // The last is the one in which everything was done.
-            let all = next.all.len();
-            let newest = next.all.pop();
-            next.all = (1..SAMPLE)
-                .map(|_| next.all[random.below(all as u64 - 1) as usize].clone())
-                .chain(newest)
-                .collect();
+            let newest = next.pop();
+            let mut kept = BTreeSet::new();
+            while kept.len() < SAMPLE.min(next.len()) {
+                kept.insert(random.below(next.len() as u64) as usize);
+            }
+            let mut at = 0;
+            next.retain(|_| {
+                at += 1;
+                kept.contains(&(at - 1))
+            });
+            for state in &mut next {
+                state.ways.truncate(1);
+            }
+            next.extend(newest);
         }
-        worlds = next.all.into_iter().map(|(_, world)| world).collect();
+        self.states = next;
     }
-    let mut all = Worlds::new();
-    for mut world in worlds {
-        world.skip_numbers(ops.len());
-        all.add(world, |_| false);
+
+    /// The worlds after so many operations; those that were seen without their files.
+    fn worlds<'b, S>(
+        &'b self,
+        done: usize,
+        seen: &'b RefCell<HashMap<u64, S>>,
+    ) -> impl Iterator<Item = (u64, World)> + 'b {
+        self.states.iter().map(move |state| {
+            if seen.borrow().contains_key(&state.digest) {
+                return (state.digest, World::default());
+            }
+            let mut world = state.world.clone();
+            world.skip_numbers(done);
+            (state.digest, world)
+        })
     }
-    for (_, world) in some_worlds(base, ops, random, torn) {
-        all.add(world, |_| false);
-    }
-    all.all
+}
+
+/// For each operation, whether it is done to a lock file.
+fn of_locks(ops: &[Op]) -> Vec<bool> {
+    let mut inodes = HashSet::new();
+    let is_lock = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".lock");
+    let mut of_lock = |op: &Op| match op {
+        Op::Create { name, inode, .. } if is_lock(name) => {
+            inodes.insert(*inode);
+            true
+        }
+        Op::Link { name, .. } | Op::Unlink { name, .. } => is_lock(name),
+        Op::Write { inode, .. } => inodes.contains(inode),
+        _ => false,
+    };
+    ops.iter().map(&mut of_lock).collect()
 }
 
 /// Some of the worlds that a loss of power may leave, with torn writes.
 fn some_worlds(base: &World, ops: &[Op], random: &mut Random, count: usize) -> Vec<(u64, World)> {
     let durable = durable(ops);
-    let mut all = Worlds::new();
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
     for _ in 0..count {
         let mut world = base.clone();
         for (op, durable) in ops.iter().zip(&durable) {
@@ -244,7 +475,11 @@ fn some_worlds(base: &World, ops: &[Op], random: &mut Random, count: usize) -> V
             }
         }
         world.skip_numbers(ops.len());
-        all.add(world, |_| false);
+        world.forget(|_| false);
+        let digest = world.digest(|_| false);
+        if seen.insert(digest) {
+            all.push((digest, world));
+        }
     }
-    all.all
+    all
 }

@@ -8,20 +8,16 @@
 )]
 
 use std::backtrace::Backtrace;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use mailstore::{File, Fs, Kind, Stat};
 
-const ROOT: u64 = 1;
-
-/// The line of the crate that asks for a sync, as `file:line`.
-pub type Line = Arc<str>;
+use super::world::ROOT;
+pub use super::world::{Line, Op, Part, Random, World};
 
 /// The innermost line of the crate on the stack that is not in the functions that all syncs go through.
 fn line() -> Line {
@@ -51,102 +47,6 @@ fn line() -> Line {
     panic!("a sync from nowhere:\n{trace}");
 }
 
-#[derive(Clone, Debug)]
-pub enum Op {
-    Create {
-        dir: u64,
-        name: OsString,
-        inode: u64,
-    },
-    Mkdir {
-        dir: u64,
-        name: OsString,
-        inode: u64,
-    },
-    Write {
-        inode: u64,
-        at: usize,
-        data: Vec<u8>,
-    },
-    SetLen {
-        inode: u64,
-        len: usize,
-    },
-    Touch {
-        inode: u64,
-        time: SystemTime,
-    },
-    Link {
-        dir: u64,
-        name: OsString,
-        inode: u64,
-    },
-    Rename {
-        from: (u64, OsString),
-        to: (u64, OsString),
-        inode: u64,
-    },
-    Unlink {
-        dir: u64,
-        name: OsString,
-        inode: u64,
-    },
-    Sync {
-        inode: u64,
-        line: Line,
-    },
-    SyncDir {
-        dir: u64,
-        line: Line,
-    },
-    /// A sync that was left out.
-    Nothing,
-}
-
-impl Op {
-    /// The directories whose names it changes.
-    fn directories(&self) -> Vec<u64> {
-        match self {
-            Self::Create { dir, .. }
-            | Self::Mkdir { dir, .. }
-            | Self::Link { dir, .. }
-            | Self::Unlink { dir, .. } => vec![*dir],
-            Self::Rename { from, to, .. } => vec![from.0, to.0],
-            _ => Vec::new(),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Inode {
-    data: Arc<Vec<u8>>,
-    modified: Option<SystemTime>,
-    /// Of the octets.
-    digest: u64,
-}
-
-impl Inode {
-    fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
-        let data = Arc::make_mut(&mut self.data);
-        change(data);
-        let mut hasher = DefaultHasher::new();
-        data.hash(&mut hasher);
-        self.digest = hasher.finish();
-    }
-}
-
-/// Files and names at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct World {
-    files: BTreeMap<u64, Inode>,
-    dirs: BTreeMap<u64, BTreeMap<OsString, u64>>,
-    dir_times: HashMap<u64, SystemTime>,
-    next: u64,
-    /// Ticks with every change, and goes on ticking after a loss of power.
-    clock: u64,
-    shift: Duration,
-}
-
 #[derive(Default)]
 struct State {
     world: World,
@@ -154,6 +54,8 @@ struct State {
     fail: Option<Fail>,
     /// Calls that could have failed.
     calls: usize,
+    /// Syncs are told by the lines that ask for them, which takes its time.
+    traced: bool,
 }
 
 /// The call that fails, and how.
@@ -168,183 +70,27 @@ pub struct Fail {
 #[derive(Clone, Default)]
 pub struct Sim(Arc<Mutex<State>>);
 
-impl World {
-    pub fn new() -> Self {
-        let mut world = Self {
-            next: ROOT + 1,
-            ..Self::default()
-        };
-        world.dirs.insert(ROOT, BTreeMap::new());
-        world
-    }
-
-    /// Forgets the files that no name leads to and none of `later` will, and tells worlds apart.
-    pub fn settle(&mut self, later: impl Fn(u64) -> bool) -> u64 {
-        // What a lock is before it has its name matters to nobody.
-        let passing = |name: &OsString| {
-            let name = name.to_string_lossy();
-            name.starts_with('.') && name.ends_with(".lock") && !name.ends_with(".posthaste.lock")
-        };
-        for names in self.dirs.values_mut() {
-            names.retain(|name, _| !passing(name));
-        }
-        let named: HashSet<u64> = self
-            .dirs
-            .values()
-            .flat_map(BTreeMap::values)
-            .copied()
-            .collect();
-        self.files
-            .retain(|inode, _| named.contains(inode) || later(*inode));
-        let mut hasher = DefaultHasher::new();
-        self.dirs.hash(&mut hasher);
-        for (inode, file) in &self.files {
-            (inode, file.digest, file.modified).hash(&mut hasher);
-        }
-        hasher.finish()
-    }
-
-    /// New files get numbers that none of so many operations gave.
-    pub fn skip_numbers(&mut self, ops: usize) {
-        self.next += ops as u64;
-        self.clock += 2 * ops as u64;
-    }
-
-    /// The same with a clock that never shows what this one showed, so that no directory has by chance the time of
-    /// another state.
-    pub fn with_other_times(mut self) -> Self {
-        self.shift = Duration::from_micros(500);
-        self
-    }
-
-    fn now(&mut self) -> SystemTime {
-        self.clock += 1;
-        super::at(100) + Duration::from_millis(self.clock) + self.shift
-    }
-
-    pub fn apply(&mut self, op: &Op, part: Part) {
-        // A name and the time of its directory come to the disk together.
-        let now = self.now();
-        for dir in op.directories() {
-            self.dir_times.insert(dir, now);
-        }
-        match op {
-            Op::Create { dir, name, inode } => {
-                self.files.entry(*inode).or_default();
-                self.dirs
-                    .entry(*dir)
-                    .or_default()
-                    .insert(name.clone(), *inode);
-            }
-            Op::Mkdir { dir, name, inode } => {
-                self.dirs.entry(*inode).or_default();
-                self.dirs
-                    .entry(*dir)
-                    .or_default()
-                    .insert(name.clone(), *inode);
-            }
-            Op::Write { inode, at, data } => {
-                let file = self.files.entry(*inode).or_default();
-                file.change(|file| {
-                    let end = at + data.len();
-                    if file.len() < end {
-                        file.resize(end, 0);
-                    }
-                    let mut done = 0;
-                    while done < data.len() {
-                        let block = (at + done) / 512;
-                        let stop = ((block + 1) * 512 - at).min(data.len());
-                        if part.keeps(block) {
-                            file[at + done..at + stop].copy_from_slice(&data[done..stop]);
-                        }
-                        done = stop;
-                    }
-                });
-            }
-            Op::SetLen { inode, len } => {
-                let file = self.files.entry(*inode).or_default();
-                file.change(|file| file.resize(*len, 0));
-            }
-            Op::Touch { inode, time } => {
-                self.files.entry(*inode).or_default().modified = Some(*time)
-            }
-            Op::Link { dir, name, inode } => {
-                // A name leads to a file, though none of its octets may have come to the disk.
-                if !self.dirs.contains_key(inode) {
-                    self.files.entry(*inode).or_default();
-                }
-                self.dirs
-                    .entry(*dir)
-                    .or_default()
-                    .insert(name.clone(), *inode);
-            }
-            Op::Rename { from, to, inode } => {
-                if let Some(dir) = self.dirs.get_mut(&from.0)
-                    && dir.get(&from.1) == Some(inode)
-                {
-                    dir.remove(&from.1);
-                }
-                if !self.dirs.contains_key(inode) {
-                    self.files.entry(*inode).or_default();
-                }
-                self.dirs
-                    .entry(to.0)
-                    .or_default()
-                    .insert(to.1.clone(), *inode);
-            }
-            Op::Unlink { dir, name, inode } => {
-                if let Some(dir) = self.dirs.get_mut(dir)
-                    && dir.get(name) == Some(inode)
-                {
-                    dir.remove(name);
-                }
-            }
-            Op::Sync { .. } | Op::SyncDir { .. } | Op::Nothing => {}
-        }
-    }
-}
-
-/// How much of a write came to the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    All,
-    /// The length alone.
-    Zeros,
-    /// Blocks below this, or from this on.
-    Before(usize),
-    From(usize),
-}
-
-impl Part {
-    fn keeps(self, block: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Zeros => false,
-            Self::Before(limit) => block < limit,
-            Self::From(limit) => block >= limit,
-        }
-    }
-}
-
-/// A small generator, seeded so that every run is the same.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
 impl Sim {
     pub fn new(world: World) -> Self {
         Self(Arc::new(Mutex::new(State {
             world,
             ..State::default()
         })))
+    }
+
+    /// As [`new`](Self::new); its syncs tell their lines.
+    pub fn traced(world: World) -> Self {
+        let sim = Self::new(world);
+        sim.state().traced = true;
+        sim
+    }
+
+    fn line(&self) -> Line {
+        if self.state().traced {
+            line()
+        } else {
+            Line::from("")
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -565,9 +311,10 @@ impl Fs for Sim {
     }
 
     fn fsync_dir(&self, path: &Path) -> io::Result<()> {
+        let line = self.line();
         let mut state = self.state();
         let dir = state.lookup(path)?;
-        state.sync(Op::SyncDir { dir, line: line() })
+        state.sync(Op::SyncDir { dir, line })
     }
 
     fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
@@ -633,12 +380,21 @@ impl File for SimFile {
     fn write_all_at(&self, buf: &[u8], at: u64) -> io::Result<()> {
         let mut state = self.sim.state();
         if let Err(error) = state.may_fail(true) {
-            // A disk that fills up takes a part first.
-            let part = &buf[..buf.len() / 2];
+            // A disk that fills up takes a part first; of what is written over, whole blocks.
+            let len = state
+                .world
+                .files
+                .get(&self.inode)
+                .map_or(0, |file| file.data.len());
+            let (at, mut end) = (at as usize, at as usize + buf.len() / 2);
+            if at + buf.len() <= len {
+                end = (end / 512 * 512).max(at);
+            }
+            let part = &buf[..end - at];
             if !part.is_empty() {
                 state.record(Op::Write {
                     inode: self.inode,
-                    at: at as usize,
+                    at,
                     data: part.to_vec(),
                 });
             }
@@ -667,7 +423,7 @@ impl File for SimFile {
     fn sync(&self) -> io::Result<()> {
         let op = Op::Sync {
             inode: self.inode,
-            line: line(),
+            line: self.sim.line(),
         };
         self.sim.state().sync(op)
     }
