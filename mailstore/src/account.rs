@@ -44,9 +44,7 @@ pub enum MboxLocks {
     /// `FILE.lock`, then `fcntl` on the file that then has the name; Dovecot's `mbox_write_locks = dotlock fcntl`.
     #[default]
     DotlockFcntl,
-    /// `fcntl`, then `FILE.lock`: Debian's order. A program that opened the file before it locks it, and does not
-    /// look whether it still has the name, can write to one that was rewritten meanwhile: what it writes is lost.
-    /// Dovecot does so.
+    /// `fcntl`, then `FILE.lock`; Dovecot's `mbox_write_locks = fcntl dotlock`, which is Debian's order.
     FcntlDotlock,
 }
 
@@ -573,7 +571,10 @@ impl Account {
                 maildir_fs::delete(durable, &self.shared.root, &directory)
             }
             Site::Maildir(directory) => maildir::delete(durable, &self.shared.root, &directory),
-            Site::Mbox(site) => mbox::delete(durable, &self.shared.root, &site),
+            Site::Mbox(site) => {
+                crate::mbox::settle(&self.shared, &site, NO_CLOCK)?;
+                mbox::delete(durable, &self.shared.root, &site)
+            }
             Site::Memory(name) => {
                 self.shared.memory.delete(&name);
                 Ok(())
@@ -656,6 +657,7 @@ impl Account {
                     self.shared.durable.rename(&from, &to)?
                 }
                 (Site::Mbox(from), Site::Mbox(to)) => {
+                    crate::mbox::settle(&self.shared, &from, now)?;
                     mbox::rename(&self.shared.durable, &self.shared.root, &from, &to)?
                 }
                 (Site::Memory(from), Site::Memory(to)) => self.shared.memory.rename(&from, &to),

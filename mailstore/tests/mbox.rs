@@ -10,6 +10,7 @@
 mod common;
 
 use std::fs;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -165,4 +166,87 @@ fn dates_of_real_files() {
         let dates = view.messages().iter().map(|message| message.internal_date);
         assert_eq!(dates.collect::<Vec<_>>(), [date, date], "{line}");
     }
+}
+
+#[test]
+fn a_message_can_be_read_while_the_file_is_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let mailbox = opened(directory.path(), "");
+    let content = |name: &str, lines| {
+        let line = format!("a line of {name}\r\n");
+        format!("Subject: {name}\r\n\r\n{}", line.repeat(lines))
+    };
+    // One is kept in memory and one in a file.
+    let messages = [
+        content("first", 10),
+        content("small", 1500),
+        content("large", 20_000),
+    ];
+    for message in &messages {
+        let mut append = mailbox.append(now()).unwrap();
+        append.write(message.as_bytes()).unwrap();
+        append.commit(AppendOptions::at(at(1)), now()).unwrap();
+    }
+    let begin = |uid| {
+        let mut reader = mailbox.reader(uid, now()).unwrap();
+        let mut start = vec![0; 20];
+        reader.read_exact(&mut start).unwrap();
+        (reader, start)
+    };
+    let mut readers = [begin(2), begin(3)];
+    mailbox.expunge(&[1], now()).unwrap();
+    mailbox.expunge(&[2, 3], now()).unwrap();
+    for ((reader, read), message) in readers.iter_mut().zip(&messages[1..]) {
+        reader.read_to_end(read).unwrap();
+        assert_eq!(String::from_utf8_lossy(read), *message);
+    }
+    assert_eq!(fs::read(directory.path().join("INBOX")).unwrap(), b"");
+    // What a crash would leave of them is nothing.
+    let left = fs::read_dir(directory.path().join(".posthaste")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    let waiting = |name: &std::ffi::OsString| name.to_string_lossy().ends_with("incoming");
+    assert!(!left.iter().any(waiting), "{left:?}");
+    // Where another program moves it, reading fails.
+    let mut append = mailbox.append(now()).unwrap();
+    append.write(messages[2].as_bytes()).unwrap();
+    let uid = append.commit(AppendOptions::at(at(1)), now()).unwrap().uid;
+    let (mut reader, _) = begin(uid);
+    let file = directory.path().join("INBOX");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{FROM}A: b\n\nc\n\n{text}")).unwrap();
+    assert!(reader.read_to_end(&mut Vec::new()).is_err());
+}
+
+#[test]
+fn only_what_changes_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let mailbox = opened(directory.path(), "");
+    for name in ["one", "two", "three"] {
+        let mut append = mailbox.append(now()).unwrap();
+        let message = format!("Subject: {name}\r\n\r\n{name}\r\n");
+        append.write(message.as_bytes()).unwrap();
+        append.commit(AppendOptions::at(at(1)), now()).unwrap();
+    }
+    let file = directory.path().join("INBOX");
+    let before = fs::read_to_string(&file).unwrap();
+    // The same file, of the same length: a program that waits for its lock gets the right one.
+    let inode =
+        |path: &std::path::Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    let was = inode(&file);
+    let change = FlagChange::add(Flags::SEEN).with_keywords(["Work"]);
+    mailbox.set_flags(&[2], &change, None, now()).unwrap();
+    let after = fs::read_to_string(&file).unwrap();
+    assert_eq!(after.len(), before.len());
+    assert!(after.lines().next() == before.lines().next());
+    mailbox.expunge(&[3], now()).unwrap();
+    let shorter = fs::read_to_string(&file).unwrap();
+    assert!(after.starts_with(&shorter), "{after}\n---\n{shorter}");
+    mailbox.expunge(&[1], now()).unwrap();
+    assert_eq!(inode(&file), was);
+    assert_eq!(contents(&mailbox), ["Subject: two\r\n\r\ntwo\r\n"]);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(
+        text.contains("X-IMAPbase: ") && text.contains(" 0000000003 Work"),
+        "{text}"
+    );
 }

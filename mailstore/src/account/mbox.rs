@@ -98,6 +98,7 @@ pub(super) fn delete(durable: &Durable, root: &Path, site: &Site) -> Result<(), 
     }
     durable.remove(&site.state())?;
     durable.remove(&site.journal())?;
+    durable.remove(&site.rewriting())?;
     remove_empty_levels(durable, root, &site.file);
     Ok(())
 }

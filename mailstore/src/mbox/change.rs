@@ -1,17 +1,17 @@
 //! What sessions and deliveries do to an mbox.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::meta::{Meta, UID_OCTETS};
+use super::meta::Meta;
+use super::recover::parting;
 use super::scan::Found;
 use super::side::Journal;
 use super::{Folder, Incoming, Locked, Site, from, lock, scan};
 use crate::account::Shared;
 use crate::append::{AppendOptions, Delivered, DeliveryId};
 use crate::backend::{Backend, Item, Link, Source};
-use crate::durable::{File, Stat, read_full_at};
+use crate::durable::Stat;
 use crate::error::{Error, IoContext};
 use crate::flags::{FlagChange, FlagMode};
 use crate::index::Index;
@@ -48,7 +48,7 @@ impl Backend for Folder {
         unchanged_since: Option<u64>,
         now: SystemTime,
     ) -> Result<Stored, Error> {
-        let mut locked = self.lock(now)?;
+        let locked = self.lock(now)?;
         self.refresh_locked(&locked)?;
         if change.mode != FlagMode::Remove {
             for keyword in &change.keywords {
@@ -56,7 +56,7 @@ impl Backend for Folder {
             }
         }
         if change.mode != FlagMode::Remove {
-            self.list_keywords(&mut locked, &change.keywords)?;
+            self.list_keywords(&locked, &change.keywords)?;
         }
         self.reserve_modseq()?;
         let mut stored = Stored::default();
@@ -75,7 +75,7 @@ impl Backend for Folder {
             }
         }
         if !changed.is_empty() {
-            self.write_flags(&mut locked, &changed)?;
+            self.write_flags(&locked, &changed)?;
             let modseq = self.table.next_modseq();
             for (uid, meta) in changed {
                 let keywords = self.keyword_bits(&meta.keywords);
@@ -92,7 +92,7 @@ impl Backend for Folder {
     }
 
     fn expunge(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
-        let mut locked = self.lock(now)?;
+        let locked = self.lock(now)?;
         self.refresh_locked(&locked)?;
         let gone: BTreeSet<u32> = uids
             .iter()
@@ -114,14 +114,14 @@ impl Backend for Folder {
         let kept = kept
             .map(|(_, found)| (found.clone(), found.meta.clone()))
             .collect();
-        self.rewrite(&mut locked, kept)?;
+        self.rewrite(&locked, kept, false)?;
         let gone: Vec<u32> = gone.into_iter().collect();
         self.index.remove(&gone);
         Ok(self.table.remove(&gone))
     }
 
     fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
-        let mut locked = self.lock(now)?;
+        let locked = self.lock(now)?;
         self.refresh_locked(&locked)?;
         self.reserve_modseq()?;
         let count = u32::try_from(items.len()).map_err(|_| Error::NoUidsLeft)?;
@@ -140,7 +140,7 @@ impl Backend for Folder {
             for keyword in &item.keywords {
                 self.table.keyword(keyword, super::KEYWORDS)?;
             }
-            self.list_keywords(&mut locked, &item.keywords)?;
+            self.list_keywords(&locked, &item.keywords)?;
         }
         for (item, uid) in items.into_iter().zip(first..) {
             let Source::Mbox(incoming) = item.source else {
@@ -229,230 +229,6 @@ fn changed_meta(meta: &Meta, change: &FlagChange) -> Meta {
     meta
 }
 
-impl Folder {
-    /// Writes the file anew with what sessions are told.
-    pub(super) fn write_all_anew(&mut self, now: SystemTime) -> Result<(), Error> {
-        let mut locked = self.lock(now)?;
-        self.refresh_locked(&locked)?;
-        let kept = self
-            .found
-            .values()
-            .map(|found| (found.clone(), found.meta.clone()))
-            .collect();
-        self.rewrite(&mut locked, kept)
-    }
-
-    /// Names keywords in the first message's `X-IMAPbase`, where Dovecot looks for them.
-    fn list_keywords(&mut self, locked: &mut Locked, keywords: &[String]) -> Result<(), Error> {
-        let Some(first) = self.found.values().next() else {
-            return Ok(());
-        };
-        let listed = |keyword: &String| {
-            first
-                .meta
-                .listed
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(keyword))
-        };
-        if keywords.iter().all(listed) {
-            return Ok(());
-        }
-        let kept = self
-            .found
-            .values()
-            .map(|found| (found.clone(), found.meta.clone()))
-            .collect();
-        self.rewrite(locked, kept)
-    }
-
-    /// Writes flags over the old ones where each has its room; else the whole file anew.
-    fn write_flags(&mut self, locked: &mut Locked, changed: &[(u32, Meta)]) -> Result<(), Error> {
-        let mut writes = Vec::with_capacity(changed.len());
-        for (uid, meta) in changed {
-            let Some((at, width)) = self.found.get(uid).and_then(|found| found.slot) else {
-                break;
-            };
-            let lines = meta.flag_lines(width);
-            if lines.len() != super::meta::STATUS_OCTETS + width + 1 {
-                break;
-            }
-            writes.push((at + UID_OCTETS as u64, lines));
-        }
-        if writes.len() < changed.len() {
-            let metas: std::collections::HashMap<u32, &Meta> =
-                changed.iter().map(|(uid, meta)| (*uid, meta)).collect();
-            let kept = self
-                .found
-                .iter()
-                .map(|(uid, found)| {
-                    (
-                        found.clone(),
-                        metas.get(uid).map_or(&found.meta, |meta| *meta).clone(),
-                    )
-                })
-                .collect();
-            return self.rewrite(locked, kept);
-        }
-        for (at, lines) in writes {
-            locked
-                .file
-                .write_all_at(lines.as_bytes(), at)
-                .at("write", self.path())?;
-        }
-        self.durable().sync_data(&*locked.file, self.path())?;
-        for (uid, meta) in changed {
-            if let Some(found) = self.found.get_mut(uid) {
-                found.meta = meta.clone();
-            }
-        }
-        self.see(locked.file.stat().at("stat", self.path())?);
-        Ok(())
-    }
-
-    /// Writes the file anew beside itself with these messages, and puts it in place.
-    fn rewrite(&mut self, locked: &mut Locked, kept: Vec<(Found, Meta)>) -> Result<(), Error> {
-        let temporary = self.site.rewritten();
-        self.durable().remove(&temporary)?;
-        let file: Arc<dyn File> = Arc::from(self.durable().create(&temporary)?);
-        // Nobody else knows the file yet, so this cannot have to wait.
-        file.try_lock().at("lock", &temporary)?;
-        let written = self.write_anew(locked, &*file, &temporary, kept);
-        if let Err(error) = written {
-            // The mbox is untouched; the next rewrite would remove the leftover too.
-            let _ = self.durable().remove(&temporary);
-            return Err(error);
-        }
-        // What follows under this lock is done to the new file.
-        locked.file = Arc::clone(&file);
-        self.file = Some(Arc::clone(&file));
-        let stat = file.stat().at("stat", self.path())?;
-        let found = scan::scan(&*file, self.path(), 0, stat.len)?;
-        // Every message bears its UID now.
-        self.found = found
-            .into_iter()
-            .map(|found| (found.meta.uid, found))
-            .collect();
-        for uid in self.found.keys() {
-            self.table.touch(*uid);
-        }
-        self.see(stat);
-        if !self.side.unlabelled.is_empty() {
-            let mut side = self.side.clone();
-            side.unlabelled.clear();
-            side.reserve_uids(self.table.view().uid_next);
-            side.write(self.durable(), &self.site.state())?;
-            self.side = side;
-        }
-        Ok(())
-    }
-
-    fn write_anew(
-        &self,
-        locked: &Locked,
-        file: &dyn File,
-        temporary: &std::path::Path,
-        kept: Vec<(Found, Meta)>,
-    ) -> Result<(), Error> {
-        let mut out = Output {
-            file,
-            path: temporary,
-            at: 0,
-            buffer: Vec::new(),
-        };
-        for (index, (found, mut meta)) in kept.into_iter().enumerate() {
-            meta.base = None;
-            if index == 0 {
-                meta.base = Some((
-                    self.side.uid_validity,
-                    self.table.view().uid_next.saturating_sub(1),
-                ));
-                meta.listed = self.table.view().keyword_names().to_vec();
-            }
-            out.copy(&*locked.file, self.path(), found.from, found.header)?;
-            for (start, end) in found.visible_header() {
-                out.copy(&*locked.file, self.path(), start, end)?;
-            }
-            if let Some(octets) = found.content_length() {
-                out.put(format!("Content-Length: {octets}\n").as_bytes())?;
-            }
-            out.put(meta.write(meta.width()).as_bytes())?;
-            out.copy(&*locked.file, self.path(), found.header_end(), found.end)?;
-            if !out.buffer.ends_with(b"\n") {
-                out.put(b"\n")?;
-            }
-            out.put(b"\n")?;
-            out.flush_above(64 << 10)?;
-        }
-        out.flush_above(0)?;
-        let stat = locked.file.stat().at("stat", self.path())?;
-        file.set_mode(stat.mode).at("set mode of", temporary)?;
-        self.durable().sync(file, temporary)?;
-        self.durable().rename(temporary, self.path())?;
-        match self.path().parent() {
-            Some(directory) => self.durable().sync_dir(directory),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A file written from its start on.
-struct Output<'a> {
-    file: &'a dyn File,
-    path: &'a std::path::Path,
-    at: u64,
-    buffer: Vec<u8>,
-}
-
-impl Output<'_> {
-    fn put(&mut self, octets: &[u8]) -> Result<(), Error> {
-        self.buffer.extend_from_slice(octets);
-        Ok(())
-    }
-
-    fn copy(
-        &mut self,
-        from: &dyn File,
-        path: &std::path::Path,
-        mut start: u64,
-        end: u64,
-    ) -> Result<(), Error> {
-        while start < end {
-            let want = usize::try_from(end - start)
-                .unwrap_or(usize::MAX)
-                .min(64 << 10);
-            let old = self.buffer.len();
-            self.buffer.resize(old + want, 0);
-            let read = read_full_at(from, self.buffer.get_mut(old..).unwrap_or_default(), start)
-                .at("read", path)?;
-            if read < want {
-                return Err(Error::Corrupt {
-                    path: path.to_owned(),
-                    at: start,
-                    what: "the mbox was cut",
-                });
-            }
-            start += want as u64;
-            self.flush_above(1 << 20)?;
-        }
-        Ok(())
-    }
-
-    /// Writes what is buffered but the last octet, by which the caller sees whether a line has ended.
-    fn flush_above(&mut self, limit: usize) -> Result<(), Error> {
-        if self.buffer.len() <= limit {
-            return Ok(());
-        }
-        let keep = if limit == 0 { 0 } else { 1 };
-        let rest = self.buffer.split_off(self.buffer.len() - keep);
-        self.file
-            .write_all_at(&self.buffer, self.at)
-            .at("write", self.path)?;
-        self.at += self.buffer.len() as u64;
-        self.buffer = rest;
-        Ok(())
-    }
-}
-
 /// An append by this process: the file as it was before and is behind it. Only of such a growth is it known that
 /// what stood before it is as it was.
 #[derive(Clone, Copy)]
@@ -469,19 +245,7 @@ fn append(
     messages: &[(Incoming, Meta, SystemTime)],
 ) -> Result<Growth, Error> {
     let stat = locked.file.stat().at("stat", &site.file)?;
-    // As if empty lines stood before the file.
-    let mut tail = [b'\n'; 3];
-    if stat.len > 0 {
-        let from = stat.len.saturating_sub(3);
-        let missing = usize::try_from(3u64.saturating_sub(stat.len)).unwrap_or_default();
-        let room = tail.get_mut(missing..).unwrap_or_default();
-        read_full_at(&*locked.file, room, from).at("read", &site.file)?;
-    }
-    let parting: &[u8] = match tail {
-        [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => b"",
-        [_, _, b'\n'] => b"\n",
-        _ => b"\n\n",
-    };
+    let parting = parting(&*locked.file, &site.file, stat.len)?;
     let journal = Journal::begin(
         &shared.durable,
         &site.journal(),

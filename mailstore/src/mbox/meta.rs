@@ -26,6 +26,11 @@ pub(super) fn field(line: &[u8]) -> Option<Vec<u8>> {
     (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then(|| name.to_ascii_lowercase())
 }
 
+/// Whether it is the field of [`Meta::base`].
+pub(super) fn is_base(field: &[u8]) -> bool {
+    matches!(field, b"x-imapbase" | b"x-imap")
+}
+
 pub(super) fn is_hidden(field: &[u8]) -> bool {
     HIDDEN.contains(&field)
 }
@@ -61,7 +66,7 @@ impl Meta {
             b"x-keywords" => {
                 self.keywords = value.split_ascii_whitespace().map(str::to_owned).collect()
             }
-            b"x-imapbase" | b"x-imap" => {
+            field if is_base(field) => {
                 let mut words = value.split_ascii_whitespace();
                 let mut number = || words.next().and_then(|word| word.parse().ok());
                 if let (Some(validity), Some(last)) = (number(), number())
@@ -80,12 +85,9 @@ impl Meta {
     /// line, so that a change of flags puts no line end elsewhere.
     pub(super) fn write(&self, width: usize) -> String {
         let mut out = String::new();
-        if let Some((validity, last)) = self.base {
-            let _ = write!(out, "X-IMAPbase: {validity:010} {last:010}");
-            for keyword in &self.listed {
-                let _ = write!(out, " {keyword}");
-            }
-            out.push('\n');
+        if self.base.is_some() {
+            let width = self.base_line(0).len() + KEYWORD_ROOM;
+            let _ = writeln!(out, "{}", self.base_line(width));
         }
         if let Some(id) = &self.delivery {
             let _ = writeln!(out, "X-Delivery-ID: {id}");
@@ -93,6 +95,16 @@ impl Meta {
         let _ = writeln!(out, "X-UID: {:010}", self.uid);
         out.push_str(&self.flag_lines(width));
         out
+    }
+
+    /// The first message's line of UIDVALIDITY, last UID and all keywords, padded to `width` octets.
+    pub(super) fn base_line(&self, width: usize) -> String {
+        let (validity, last) = self.base.unwrap_or_default();
+        let mut line = format!("X-IMAPbase: {validity:010} {last:010}");
+        for keyword in &self.listed {
+            let _ = write!(line, " {keyword}");
+        }
+        format!("{line:<width$}")
     }
 
     /// The lines that a change of flags touches.

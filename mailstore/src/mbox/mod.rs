@@ -1,35 +1,40 @@
 //! One mbox file.
 
 mod change;
+mod draft;
 mod from;
 mod incoming;
+mod lent;
+mod locks;
 mod meta;
 mod reading;
+mod recover;
+mod redo;
 mod restore;
+mod rewrite;
 mod scan;
 mod side;
 mod verify;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
 
 pub(crate) use change::{Growth, deliver};
 pub(crate) use incoming::Incoming;
 pub(crate) use reading::{Lying, is_state_field};
 pub(crate) use verify::check;
 
-use crate::account::{MboxLocks, Shared};
+use crate::account::Shared;
 use crate::durable::{Durable, File, Stat};
 use crate::error::{Error, IoContext};
 use crate::flags::Keywords;
 use crate::index::Index;
-use crate::lock::DotLock;
 use crate::table::{Message, Table};
 use crate::wire::Reader;
+use lent::Lent;
+use locks::{Locked, lock};
 use scan::Found;
 use side::Side;
 
@@ -61,6 +66,10 @@ impl Site {
         self.sibling("append")
     }
 
+    pub(crate) fn rewriting(&self) -> PathBuf {
+        self.sibling("rewrite")
+    }
+
     /// What can be made again from the mail.
     pub(crate) fn index_files(&self) -> [PathBuf; 2] {
         ["index", "cache"].map(|extension| self.sibling(extension))
@@ -70,143 +79,16 @@ impl Site {
         self.sibling(&format!("{}-{count}.incoming", std::process::id()))
     }
 
+    /// A message that is read while the mbox is written over.
+    fn lent(&self, count: u64) -> PathBuf {
+        self.sibling(&format!("{}-r{count}.incoming", std::process::id()))
+    }
+
     fn lock(&self) -> PathBuf {
         let mut name = self.file.as_os_str().to_owned();
         name.push(".lock");
         PathBuf::from(name)
     }
-
-    fn rewritten(&self) -> PathBuf {
-        let mut name = OsString::from(".");
-        name.push(self.file.file_name().unwrap_or_default());
-        // What ends so is no mailbox to Dovecot.
-        name.push(".posthaste.lock");
-        self.file.with_file_name(name)
-    }
-}
-
-/// The file, with both locks.
-struct Locked {
-    file: Arc<dyn File>,
-    _dot: Option<DotLock>,
-}
-
-impl Drop for Locked {
-    fn drop(&mut self) {
-        // It fails only where there is no such lock, and closing the file would give it back too.
-        let _ = self.file.unlock();
-    }
-}
-
-/// Times that both locks are tried for, about 30 seconds.
-const LOCK_TRIES: u64 = 24;
-/// Tries for the `fcntl` lock while the other one is held, with pauses of 50 ms: a second.
-const FCNTL_TRIES: usize = 20;
-
-/// Takes the locks in the configured order and undoes a half append. `known` is the handle to go on with while it
-/// is still the file that has the name: closing another handle of the same file would give the lock back.
-///
-/// Whoever holds the second lock may wait for the first, as Dovecot does when it reads and then wants to write; so
-/// the first one is given back when the second does not come soon.
-fn lock(
-    shared: &Shared,
-    site: &Site,
-    known: Option<&Arc<dyn File>>,
-    now: SystemTime,
-) -> Result<Locked, Error> {
-    let durable = &shared.durable;
-    for attempt in 0..LOCK_TRIES {
-        if let Some(locked) = try_lock(shared, site, known, now)? {
-            side::recover(durable, &site.journal(), &*locked.file, &site.file)?;
-            return Ok(locked);
-        }
-        // Two that wait for each other do so for different times.
-        let pause = 50 + (u64::from(std::process::id()) + 7 * attempt) % 11 * 30;
-        thread::sleep(Duration::from_millis(pause));
-    }
-    Err(Error::Locked {
-        path: site.file.clone(),
-    })
-}
-
-/// Both locks; `None` when somebody has the second one.
-fn try_lock(
-    shared: &Shared,
-    site: &Site,
-    known: Option<&Arc<dyn File>>,
-    now: SystemTime,
-) -> Result<Option<Locked>, Error> {
-    let durable = &shared.durable;
-    if shared.mbox_locks == MboxLocks::FcntlDotlock {
-        let file = current(durable, site, known)?;
-        let mut locked = Locked { file, _dot: None };
-        if !try_fcntl(&*locked.file, site)? {
-            return Ok(None);
-        }
-        locked._dot = match DotLock::acquire_soon(durable, site.lock(), &shared.host, now) {
-            Err(Error::Locked { .. }) => return Ok(None),
-            other => allowed(other)?,
-        };
-        // Another file may have got the name before the dotlock was there.
-        let stat = durable.stat_maybe(&site.file)?;
-        let inode = locked.file.stat().at("stat", &site.file)?.inode;
-        return Ok(stat.filter(|stat| stat.inode == inode).map(|_| locked));
-    }
-    let dot = allowed(DotLock::acquire(durable, site.lock(), &shared.host, now))?;
-    let file = current(durable, site, known)?;
-    if !try_fcntl(&*file, site)? {
-        return Ok(None);
-    }
-    Ok(Some(Locked { file, _dot: dot }))
-}
-
-/// Where the directory is not ours to write to, as a spool of others', only the other lock is left.
-fn allowed(lock: Result<DotLock, Error>) -> Result<Option<DotLock>, Error> {
-    match lock {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            Ok(None)
-        }
-        other => other.map(Some),
-    }
-}
-
-fn try_fcntl(file: &dyn File, site: &Site) -> Result<bool, Error> {
-    for attempt in 0..FCNTL_TRIES {
-        if attempt > 0 {
-            thread::sleep(Duration::from_millis(50));
-        }
-        if file.try_lock().at("lock", &site.file)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The file that has the name now; made when there is none.
-fn current(
-    durable: &Durable,
-    site: &Site,
-    known: Option<&Arc<dyn File>>,
-) -> Result<Arc<dyn File>, Error> {
-    let stat = match durable.stat_maybe(&site.file)? {
-        Some(stat) => stat,
-        None => {
-            let file = durable.create(&site.file)?;
-            durable.sync(&*file, &site.file)?;
-            if let Some(directory) = site.file.parent() {
-                durable.sync_dir(directory)?;
-            }
-            file.stat().at("stat", &site.file)?
-        }
-    };
-    let same = match known {
-        Some(file) => file.stat().at("stat", &site.file)?.inode == stat.inode,
-        None => false,
-    };
-    Ok(match known {
-        Some(file) if same => Arc::clone(file),
-        _ => Arc::from(durable.open_write(&site.file)?),
-    })
 }
 
 /// Begins the state of an mbox with this UIDVALIDITY, unless it has a state or messages.
@@ -228,6 +110,16 @@ pub(crate) fn begin_as(
         ..Side::default()
     };
     side.write(&shared.durable, &site.state())
+}
+
+/// Ends what a crash cut short, before the mbox gets another name or goes.
+pub(crate) fn settle(shared: &Shared, site: &Site, now: SystemTime) -> Result<(), Error> {
+    for journal in [site.journal(), site.rewriting()] {
+        if shared.durable.stat_maybe(&journal)?.is_some() {
+            return lock(shared, site, None, now).map(drop);
+        }
+    }
+    Ok(())
 }
 
 /// How many messages a file has, as it is without any lock: for counting alone.
@@ -257,6 +149,8 @@ pub(crate) struct Folder {
     /// The next modification sequence is to be reserved, whatever the state file says.
     must_reserve: bool,
     found: BTreeMap<u32, Found>,
+    /// What readers have of it.
+    lent: Vec<Weak<Lent>>,
     index: Index,
 }
 
@@ -275,6 +169,7 @@ impl Folder {
             saved: None,
             must_reserve: false,
             found: BTreeMap::new(),
+            lent: Vec::new(),
             index: Index::new(
                 site.sibling("index"),
                 site.sibling("cache"),
@@ -442,7 +337,7 @@ impl Folder {
             } else {
                 let uid = side.uid_next;
                 match message.slot {
-                    Some((at, _)) => labels.push((at, uid)),
+                    Some((at, _)) => labels.push((at, format!("X-UID: {uid:010}\n").into_bytes())),
                     None => side.unlabelled.push((uid, message.hash)),
                 }
                 fresh.push(uid);
@@ -460,16 +355,7 @@ impl Folder {
             side.reserve_uids(side.uid_next);
             side.write(self.durable(), &self.site.state())?;
         }
-        for (at, uid) in &labels {
-            let line = format!("X-UID: {uid:010}\n");
-            locked
-                .file
-                .write_all_at(line.as_bytes(), *at)
-                .at("write", &self.site.file)?;
-        }
-        if !labels.is_empty() {
-            self.durable().sync_data(&*locked.file, &self.site.file)?;
-        }
+        rewrite::overwrite(self.durable(), &self.site, &*locked.file, &labels)?;
         self.side = side;
         self.see(locked.file.stat().at("stat", &self.site.file)?);
         self.show(found, all, first_look, &fresh)
@@ -589,7 +475,10 @@ impl Folder {
                 size
             }
         };
-        Ok(Reader::new(Arc::clone(file), found.extents(), size))
+        let lent = Arc::new(Lent::new(file, found, &self.site.file)?);
+        self.lent.retain(|lent| lent.strong_count() > 0);
+        self.lent.push(Arc::downgrade(&lent));
+        Ok(Reader::new(lent, found.extents(), size))
     }
 
     fn path(&self) -> &Path {

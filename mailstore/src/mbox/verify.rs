@@ -17,14 +17,17 @@ pub(crate) fn check(
 ) -> Result<Checked, Error> {
     let mut checked = Checked::default();
     let durable = &shared.durable;
-    let journal = site.journal();
-    if durable.stat_maybe(&journal)?.is_some() {
-        if !mend {
-            checked.found(journal, "an append that a crash may have cut", false);
-            return Ok(checked);
+    for (journal, what) in [
+        (site.journal(), "an append that a crash may have cut"),
+        (site.rewriting(), "a change that a crash may have cut"),
+    ] {
+        if durable.stat_maybe(&journal)?.is_some() {
+            // Taking the lock ends it.
+            checked.found(journal, what, mend);
+            if !mend {
+                return Ok(checked);
+            }
         }
-        // Taking the lock undoes it.
-        checked.found(journal, "an append that a crash may have cut", true);
     }
     match Side::read(durable, &site.state()) {
         Err(Error::Corrupt { path, what, .. }) => {
