@@ -19,9 +19,12 @@ use std::time::SystemTime;
 use common::at;
 use mailstore::{Batch, File, Fs, Kind, QueueId, RealFs, Spool, SpoolConfig, Stat};
 
-/// The real files, where one thread waits behind its next read: until two others have met with it.
+/// A thread that is to wait, and where.
+type Armed = Option<(ThreadId, Arc<Barrier>)>;
+
+/// The real files, where one thread waits behind its next read.
 #[derive(Clone, Default)]
-struct Waiting(Arc<Mutex<Option<(ThreadId, Arc<Barrier>)>>>);
+struct Waiting(Arc<Mutex<Armed>>);
 
 impl Waiting {
     fn file(&self, file: Box<dyn File>) -> Box<dyn File> {
