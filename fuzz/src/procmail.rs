@@ -131,7 +131,7 @@ pub fn expression(data: &[u8]) {
 ///
 /// If a line after the first begins with `From `.
 pub fn quote(data: &[u8]) {
-    let out = format::mbox(data, 0, 0);
+    let out = format::mbox(data, 0, None);
     assert!(memory_find(&out, b"\nFrom ").is_none());
     assert!(out.ends_with(b"\n"));
 }

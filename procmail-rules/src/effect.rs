@@ -46,7 +46,8 @@ pub enum Effect {
         path: Vec<u8>,
     },
     /// What is this folder? Make it if its kind is wanted and it is missing.
-    /// Answer: [`Reply::Folder`], or [`Reply::Failed`] if the wanted kind cannot be had.
+    /// Answer: [`Reply::Folder`], [`Reply::NoMaildir`], or [`Reply::Failed`] if there can be no
+    /// such directory.
     Folder {
         /// The folder, without the suffix that told its kind.
         path: Vec<u8>,
@@ -330,6 +331,11 @@ pub enum Reply {
     Rc(Option<Vec<u8>>),
     /// The folder is of this kind.
     Folder(FolderKind),
+    /// The directory is there, but not what a Maildir consists of.
+    NoMaildir {
+        /// `new`, `cur` or `tmp`: the first that cannot be had.
+        part: Vec<u8>,
+    },
     /// Delivered to this file.
     Delivered {
         /// The folder itself for an mbox, else the new file with its directory.
@@ -372,7 +378,10 @@ impl Expected {
         match self {
             Self::Done => matches!(reply, Reply::Done | Reply::Failed),
             Self::Rc => matches!(reply, Reply::Rc(_)),
-            Self::Folder => matches!(reply, Reply::Folder(_) | Reply::Failed),
+            Self::Folder => matches!(
+                reply,
+                Reply::Folder(_) | Reply::NoMaildir { .. } | Reply::Failed
+            ),
             Self::Delivered => matches!(
                 reply,
                 Reply::Delivered { .. } | Reply::CutShort(_) | Reply::Failed

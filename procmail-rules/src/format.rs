@@ -46,15 +46,21 @@ pub fn terminate(text: &mut Vec<u8>) {
 /// What an mbox is given: `>` before every `From ` at the start of a line but the first, and one
 /// newline if the text does not end in an empty line.
 ///
-/// `shield` octets behind `header_length` are not quoted (an honoured `Content-Length`).
+/// `shield` octets behind `header_length` (an honoured `Content-Length`), and the line that begins
+/// right behind them, are not quoted.
 #[must_use]
-pub fn mbox(text: &[u8], header_length: usize, shield: usize) -> Vec<u8> {
+pub fn mbox(text: &[u8], header_length: usize, shield: Option<usize>) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 64);
-    let shielded = header_length..header_length.saturating_add(shield);
+    let shielded = |at: usize| {
+        let end = shield.map(|shield| header_length.saturating_add(shield));
+        at >= header_length && end.is_some_and(|end| at <= end)
+    };
     let mut copied = 0;
+    // A header's first line is not quoted, wherever it begins.
+    let first = text.iter().take_while(|byte| **byte == b'\n').count();
     for at in memchr::memmem::find_iter(text, b"\nFrom ") {
         let at = at + 1;
-        if shielded.contains(&at) {
+        if shielded(at) || at == first && at < header_length {
             continue;
         }
         out.extend_from_slice(text.get(copied..at).unwrap_or(&[]));
@@ -218,11 +224,14 @@ mod tests {
     fn quoting() {
         let text = b"From a\nFrom b\nX: 1\n\nFrom c\n>From d\nfromage";
         assert_eq!(
-            mbox(text, 0, 0),
+            mbox(text, 0, None),
             b"From a\n>From b\nX: 1\n\n>From c\n>From d\nfromage\n"
         );
-        assert_eq!(mbox(b"x\n\n", 0, 0), b"x\n\n");
-        assert_eq!(mbox(b"\nFrom a\nFrom b\n", 1, 7), b"\nFrom a\n>From b\n\n");
+        assert_eq!(mbox(b"x\n\n", 0, None), b"x\n\n");
+        assert_eq!(
+            mbox(b"\nFrom a\nFrom b\n", 1, Some(6)),
+            b"\nFrom a\n>From b\n\n"
+        );
     }
 
     #[test]

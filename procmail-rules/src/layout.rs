@@ -83,16 +83,19 @@ impl Layout<'_> {
             }
             let text = self.script.slice(comment);
             if self.breaks(from, comment.start) == 0 && self.out.last() == Some(&b'\n') {
-                self.append_to_line(text);
+                self.append_to_line(text, comment.start == from);
             } else {
                 self.line(depth, text);
             }
         }
     }
 
-    fn append_to_line(&mut self, comment: &[u8]) {
+    /// A blank in front of a comment may be one that means something, and so may its lack.
+    fn append_to_line(&mut self, comment: &[u8], glued: bool) {
         self.out.pop();
-        self.out.push(b' ');
+        if !glued {
+            self.out.push(b' ');
+        }
         self.out.extend_from_slice(comment);
         self.out.push(b'\n');
     }
@@ -110,7 +113,7 @@ impl Layout<'_> {
                 Statement::Comment(comment) => {
                     let text = self.script.slice(comment);
                     if breaks == 0 && !first && self.out.last() == Some(&b'\n') {
-                        self.append_to_line(text);
+                        self.append_to_line(text, false);
                     } else {
                         self.line(depth, text);
                     }
@@ -164,11 +167,32 @@ impl Layout<'_> {
                 self.line(depth, b"}");
             }
             Action::Folders(words) if words.is_empty() => self.line(depth, b"\"\""),
+            Action::Folders(words) if words.len() == 1 => {
+                let mut text = self.script.slice(&recipe.action_span).to_vec();
+                if self.blank_means_something(&text, recipe.action_span.end) {
+                    text.push(b' ');
+                }
+                self.line(depth, &text);
+            }
             _ => {
                 let text = self.script.slice(&recipe.action_span);
                 self.line(depth, text);
             }
         }
+    }
+
+    /// A blank behind a folder line that is a name begins one more word, though it is empty. In
+    /// front of a comment there is one anyway.
+    fn blank_means_something(&self, folder: &[u8], end: usize) -> bool {
+        let name = folder.strip_suffix(b"=").unwrap_or(folder);
+        let behind = self.script.slice(&(end..self.script.text.len()));
+        let blanks = behind
+            .iter()
+            .take_while(|byte| crate::eval::is_blank(**byte))
+            .count();
+        name.iter().all(|byte| crate::eval::is_name(*byte))
+            && blanks > 0
+            && behind.get(blanks) != Some(&b'#')
     }
 
     fn recipe_line(&self, recipe: &Recipe) -> Vec<u8> {

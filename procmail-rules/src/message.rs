@@ -12,8 +12,8 @@ pub(crate) struct Message {
     framed: Vec<u8>,
     /// Octets of the header with its empty line.
     header_length: usize,
-    /// Octets of the body that `Content-Length` vouches for.
-    shield: usize,
+    /// Octets of the body that `Content-Length` vouches for, if there is one.
+    shield: Option<usize>,
     /// The framed header, joined, and where its lines begin.
     header: OnceLock<(Vec<u8>, Vec<Line>)>,
     whole: OnceLock<Option<Vec<u8>>>,
@@ -24,17 +24,23 @@ const EMPTY: &[u8] = b"\n\n";
 impl Message {
     /// Takes a message in; a `Content-Length` field is corrected if it is to be honoured.
     pub(crate) fn new(text: &[u8], honour_length: bool) -> Self {
-        let header_length = header_length(text);
+        Self::divided(text, header_length(text), honour_length)
+    }
+
+    /// The same, where it is known how long the header is.
+    pub(crate) fn divided(text: &[u8], header_length: usize, honour_length: bool) -> Self {
         let mut framed = frame(text);
-        let mut shield = 0;
+        let mut shield = None;
         let value = text
             .get(..header_length)
             .filter(|_| honour_length)
             .and_then(format::content_length);
         if let (Some(value), Some(inside)) = (value, framed.get_mut(1..)) {
             let body = text.get(header_length..).unwrap_or(&[]);
-            let length = body.len() - usize::from(format::ends_empty(body));
-            shield = format::correct_content_length(inside, &value, length);
+            // An empty line at the end is not counted, nor an octet without a line.
+            let phantom = text.len().checked_sub(2).and_then(|at| text.get(at)) == Some(&b'\n');
+            let length = body.len().saturating_sub(usize::from(phantom));
+            shield = Some(format::correct_content_length(inside, &value, length));
         }
         Self {
             framed,
@@ -57,7 +63,7 @@ impl Message {
         self.text().get(self.header_length..).unwrap_or(&[])
     }
 
-    pub(crate) fn shield(&self) -> usize {
+    pub(crate) fn shield(&self) -> Option<usize> {
         self.shield
     }
 

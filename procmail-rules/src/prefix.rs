@@ -29,11 +29,8 @@ impl Prefixes {
 
 /// `w^x`
 fn weight(text: &[u8]) -> Option<((f64, f64), usize)> {
-    // Most conditions begin with a letter or a `^`: no number does, apart from "inf".
-    if !matches!(
-        text.first(),
-        Some(b'0'..=b'9' | b'.' | b'+' | b'-' | b'i' | b'I' | 0x0a..=0x0d)
-    ) {
+    // "inf" is a number only behind a sign: anything that begins with a letter is an expression.
+    if !matches!(text.first(), Some(b'0'..=b'9' | b'.' | b'+' | b'-')) {
         return None;
     }
     let (weight, used) = number::float(text)?;

@@ -16,7 +16,8 @@ mod corpus;
 
 use std::collections::BTreeMap;
 
-use corpus::generator::{Chance, MESSAGES, Writer};
+use corpus::generator::message::MESSAGES;
+use corpus::generator::{Chance, Writer};
 use procmail_rules::ast::{Action, Script, Span, Statement};
 use procmail_rules::note::Fact;
 use procmail_rules::{Effect, Log};
@@ -71,7 +72,8 @@ fn is_nothing(text: &[u8]) -> bool {
     let comment = text.iter().position(|byte| *byte == b'#');
     text[..comment.unwrap_or(text.len())]
         .iter()
-        .all(|byte| b" \t\n\\".contains(byte))
+        // The octet that makes a substitution a bad one is eaten with it.
+        .all(|byte| b" \t\n\r\\".contains(byte))
 }
 
 /// Compares the tree with what the evaluator says it reads; how many parts were the same.

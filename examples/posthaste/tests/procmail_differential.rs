@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -29,7 +29,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use generator::{Chance, MESSAGES, Writer};
+use generator::{Chance, Writer};
 use posthaste::procmail::{Account, Host, Policy};
 use procmail_rules::{Config, Evaluator, RcFile, RegexCache};
 use regex_automata::meta::Regex;
@@ -48,6 +48,9 @@ const SPARE: u64 = 50;
 
 /// No more pairs than all these are begun after this.
 const ENOUGH: Duration = Duration::from_secs(300);
+
+/// So often a pair differs until it does.
+const TRIES: usize = 4;
 
 /// Of so many pairs one has our command run as a program, the others run it in this process.
 const SPAWNED: u64 = 12;
@@ -68,6 +71,21 @@ const INCLUDED: &str = "I=1\n:0 c\n* ^Subject\ninc-$I\n";
 /// Another, with a chain and a block of its own.
 const INCLUDED_TOO: &str = ":0 A\n{ I=also }\n:0 E\n{ I=else\n:0 a\nB=| cat >/dev/null; echo $I }\n:0 c\n* \
      ^From.*\\/[a-z]+\ninc2-$I-$_\n}\n:0 E\nC=| sed -n 1p\n";
+
+/// What there is before the run.
+const FILES: [(&str, &str); 7] = [
+    ("inc.rc", INCLUDED),
+    ("inc2.rc", INCLUDED_TOO),
+    (
+        "sub/inc3.rc",
+        "LOG=\"$_\n\"\nINCLUDERC=inc.rc\n:0 c\ninc3\n",
+    ),
+    ("crlf.rc", "I=crlf\r\n:0 c\r\nf-$I\r\n"),
+    ("plain", "what was there\n"),
+    // No Maildir can be made of this.
+    ("odd/new", "a file\n"),
+    ("mh/7", "a message\n"),
+];
 
 const ASSIGNMENTS: [&str; 7] = [
     "LOGFILE=log",
@@ -95,8 +113,10 @@ fn observe(by: &By<'_>, place: &Path, rc: &str, message: &str, unique: &Regex) -
     }
     let work = place.join("work");
     let sendmail = place.join("bin/sendmail");
-    fs::write(work.join("inc.rc"), INCLUDED).unwrap();
-    fs::write(work.join("inc2.rc"), INCLUDED_TOO).unwrap();
+    for (name, text) in FILES {
+        fs::create_dir_all(work.join(name).parent().unwrap()).unwrap();
+        fs::write(work.join(name), text).unwrap();
+    }
     fs::write(work.join("rc"), rc).unwrap();
     fs::set_permissions(&work, fs::Permissions::from_mode(0o755)).unwrap();
     std::os::unix::fs::symlink(place.parent().unwrap().join("sendmail"), &sendmail).unwrap();
@@ -133,42 +153,74 @@ fn observe(by: &By<'_>, place: &Path, rc: &str, message: &str, unique: &Regex) -
     };
     let mut files = BTreeMap::new();
     let mut log = Vec::new();
-    for file in common::files(&work) {
-        let name = file
-            .strip_prefix(&work)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+    for file in tree(place) {
+        let name = file.strip_prefix(place).unwrap().to_str().unwrap();
+        let name = name.strip_prefix("work/").unwrap_or(name);
+        if name == "rc" || name.starts_with("bin") || name == "work" {
+            continue;
+        }
+        let metadata = fs::symlink_metadata(&file).unwrap();
+        if metadata.is_dir() {
+            let name = format!("{}/ {:o}", plain(name.as_bytes()), metadata.mode());
+            files.insert((name, String::new()), 1);
+            continue;
+        }
         let octets = fs::read(&file).unwrap();
-        match name.as_str() {
-            "rc" | "inc.rc" | "inc2.rc" => {}
-            "log" => {
-                log = plain(&octets)
-                    .lines()
-                    .filter(|line| !line.starts_with("procmail: ["))
-                    // How a program's own name shows in its environment is its shell's matter.
-                    .filter(|line| !line.starts_with("_=") && !line.starts_with("PWD="))
-                    // The size stands at a column that the name moves.
-                    .map(|line| match line.strip_prefix("  Folder: ") {
-                        Some(rest) => rest.split_whitespace().collect::<Vec<_>>().join(" "),
-                        None => line.to_owned(),
-                    })
-                    .collect();
-            }
-            _ => {
-                *files
-                    .entry((plain(name.as_bytes()), plain(&octets)))
-                    .or_default() += 1
-            }
+        if name.starts_with("log") || name == "sub/log" {
+            let lines = plain(&octets);
+            let lines = lines
+                .lines()
+                .filter(|line| !line.starts_with("procmail: ["))
+                // How a program's own name shows in its environment is its shell's matter.
+                .filter(|line| !line.starts_with("_=") && !line.starts_with("PWD="))
+                .filter(|line| !line.starts_with("OLDPWD="))
+                // The size stands at a column that the name moves.
+                .map(|line| match line.strip_prefix("  Folder: ") {
+                    Some(rest) => rest.split_whitespace().collect::<Vec<_>>().join(" "),
+                    None => line.to_owned(),
+                });
+            log.extend(lines);
+        } else {
+            let (mode, links) = (metadata.mode(), metadata.nlink());
+            let name = format!("{} {mode:o} {links}", plain(name.as_bytes()));
+            *files.entry((name, plain(&octets))).or_default() += 1;
         }
     }
+    settle(&mut log);
     Some(Seen {
         exit,
         stdout: plain(&stdout),
         log,
         files,
     })
+}
+
+/// What captures into a variable is told by two processes at once, in either order.
+fn settle(log: &mut [String]) {
+    for at in 1..log.len() {
+        let begun = log[at].starts_with("procmail: Assigning ") && log[at].ends_with("=\"");
+        let from = at.saturating_sub(6);
+        let executing = |line: &String| line.starts_with("procmail: Executing ");
+        if let Some(before) = log[from..at].iter().rposition(executing).filter(|_| begun) {
+            log[from + before..=at].rotate_right(1);
+        }
+    }
+}
+
+/// All files and folders below a folder, in order.
+fn tree(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                waiting.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
 }
 
 fn spawn(program: &str, work: &Path, sendmail: &str, message: &str) -> Output {
@@ -238,22 +290,42 @@ fn run(
 /// Rcfiles that once made a difference, with their messages: the first line tells what it was,
 /// `-- message` stands between the two.
 const FOUND: &[&str] = &[
+    include_str!("procmail_found/arguments_in_a_word.txt"),
+    include_str!("procmail_found/blanks_behind_a_name.txt"),
+    include_str!("procmail_found/comment_in_a_size.txt"),
+    include_str!("procmail_found/content_length_of_half_a_line.txt"),
     include_str!("procmail_found/directories_in_trace.txt"),
     include_str!("procmail_found/empty_before_comment.txt"),
     include_str!("procmail_found/empty_folder.txt"),
+    include_str!("procmail_found/filter_flag_on_a_folder.txt"),
+    include_str!("procmail_found/filter_without_a_body.txt"),
+    include_str!("procmail_found/first_line_behind_newlines.txt"),
     include_str!("procmail_found/folded_subject.txt"),
     include_str!("procmail_found/host_after_a_filter.txt"),
     include_str!("procmail_found/invalid_regexp.txt"),
+    include_str!("procmail_found/line_of_a_backslash.txt"),
+    include_str!("procmail_found/lock_at_the_end.txt"),
     include_str!("procmail_found/lock_of_a_program.txt"),
+    include_str!("procmail_found/lock_of_the_first_word.txt"),
+    include_str!("procmail_found/match_of_nothing.txt"),
     include_str!("procmail_found/name_before_comment.txt"),
+    include_str!("procmail_found/narrow_content_length.txt"),
     include_str!("procmail_found/newline_in_a_size.txt"),
+    include_str!("procmail_found/no_maildir.txt"),
     include_str!("procmail_found/nothing_to_rescue.txt"),
     include_str!("procmail_found/null_folder_in_trace.txt"),
+    include_str!("procmail_found/numbers_that_are_words.txt"),
+    include_str!("procmail_found/odd_substitutions.txt"),
+    include_str!("procmail_found/open_backquote.txt"),
+    include_str!("procmail_found/open_quotes_in_commands.txt"),
+    include_str!("procmail_found/order_of_unlocking.txt"),
+    include_str!("procmail_found/points_at_the_limits.txt"),
     include_str!("procmail_found/quote_in_an_action.txt"),
     include_str!("procmail_found/size_of_a_condition.txt"),
     include_str!("procmail_found/status_of_a_filter.txt"),
     include_str!("procmail_found/subject_behind_a_backquote.txt"),
     include_str!("procmail_found/subject_behind_a_search.txt"),
+    include_str!("procmail_found/trace_of_settings.txt"),
 ];
 
 /// What came of a pair.
@@ -325,6 +397,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        // As procmail's own, so that what programs write is the same too.
+        rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
         // Both write to disk what they deliver before they go on. In memory that takes no time.
         let memory = Path::new("/dev/shm");
         let folder = match memory.is_dir() {
@@ -364,6 +438,7 @@ fn what_once_differed_is_the_same() {
     }
     let bench = Bench::new();
     let place = bench.place("found");
+    let mut differing = Vec::new();
     for case in FOUND {
         let (name, case) = case.split_once('\n').unwrap();
         let (rc, message) = case.split_once("-- message\n").unwrap();
@@ -372,12 +447,14 @@ fn what_once_differed_is_the_same() {
             By::Library(&bench.regexes),
         ] {
             let told = compare(name, (rc, message), &place, &ours, &bench.unique);
-            if let Compared::Differing(told) = &told {
-                panic!("{told}");
+            match told {
+                Compared::Same => {}
+                Compared::Differing(told) => differing.push(told),
+                Compared::Not => differing.push(format!("{name}: the real one fails")),
             }
-            assert_eq!(told, Compared::Same, "{name}");
         }
     }
+    assert!(differing.is_empty(), "{}", differing.join("\n==========\n"));
 }
 
 #[test]
@@ -401,23 +478,24 @@ fn the_same_comes_of_any_rcfile() {
                 break;
             }
             let mut writer = Writer(Chance::new(seed + pair));
-            let message = writer.of(&MESSAGES);
+            let message = writer.message();
             let rc = writer.rcfile();
-            let ours = if pair.is_multiple_of(SPAWNED) {
+            // Only a process of its own has a umask of its own.
+            let ours = if pair.is_multiple_of(SPAWNED) || rc.contains("UMASK") {
                 By::Program(bench.ours.as_str())
             } else {
                 By::Library(&bench.regexes)
             };
             let name = format!("seed {}", seed + pair);
-            let case = (rc.as_str(), message);
+            let case = (rc.as_str(), message.as_str());
             match compare(&name, case, &place, &ours, &bench.unique) {
                 Compared::Same => run += 1,
                 Compared::Differing(told) => {
                     run += 1;
-                    // The real program reads before its buffers, where anything may stand: what differs for
-                    // that alone does not differ again.
-                    let again = compare(&name, case, &place, &ours, &bench.unique);
-                    if matches!(again, Compared::Differing(_)) {
+                    // Under load a program of the real procmail may end before it gets its input. What
+                    // differs for that alone does not differ every time.
+                    let again = || compare(&name, case, &place, &ours, &bench.unique);
+                    if (1..TRIES).all(|_| matches!(again(), Compared::Differing(_))) {
                         differing.push(told);
                     }
                 }
@@ -436,7 +514,12 @@ fn the_same_comes_of_any_rcfile() {
     });
     let run: u64 = results.iter().map(|(run, _)| run).sum();
     let differing: Vec<&String> = results.iter().flat_map(|(_, told)| told).collect();
-    let shown: Vec<&str> = differing.iter().take(8).map(|told| told.as_str()).collect();
+    let shown = usize::try_from(number("POSTHASTE_SHOWN", 8)).unwrap();
+    let shown: Vec<&str> = differing
+        .iter()
+        .take(shown)
+        .map(|told| told.as_str())
+        .collect();
     assert!(
         differing.is_empty(),
         "{} of {run} pairs differ\n{}",

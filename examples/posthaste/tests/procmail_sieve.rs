@@ -16,7 +16,8 @@ mod generator;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use generator::{Chance, MESSAGES, Writer};
+use generator::message::MESSAGES;
+use generator::{Chance, Writer};
 use posthaste::procmail::{by_procmail, by_sieve};
 use procmail_rules::{Fidelity, RegexCache, Script};
 

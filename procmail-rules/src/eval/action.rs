@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::expand::Mode;
+use super::folder::How;
 use super::program::{Program, UNAVAILABLE, WRITE_ERROR, exit_status};
 use super::recipe::{LocalLock, Recipe};
 use super::source::{Source, is_blank, is_name, is_name_start};
@@ -35,6 +36,14 @@ impl Machine {
     pub(super) async fn action(&mut self, recipe: Recipe, matched: bool) -> Result<(), Error> {
         let skipping = self.skipping > 0;
         let start = self.position();
+        let program = matches!(
+            self.current().and_then(|line| line.peek()),
+            Some(b'!' | b'|')
+        );
+        if recipe.flags.filter && !program {
+            // Reported even in a block that is not entered.
+            self.extraneous(b"filter-flag")?;
+        }
         // What is not done is not expanded either.
         if !matched {
             self.skipping += 1;
@@ -50,16 +59,8 @@ impl Machine {
         let span = start..self.position();
         self.note(span, Fact::Action { done: matched }).await?;
         if !matched {
-            // Reported even in a block that is not entered.
-            let filter = recipe.flags.filter;
-            match line {
-                Line::Folders(Some(_)) | Line::Capture(..) if filter => {
-                    self.extraneous(b"filter-flag")?
-                }
-                Line::Block => self.extraneous_on_block(&recipe)?,
-                _ => {}
-            }
             if matches!(line, Line::Block) {
+                self.extraneous_on_block(&recipe)?;
                 self.open_brace(false)?;
             } else if self.take_overflow() && !skipping {
                 self.last_success = false;
@@ -159,7 +160,12 @@ impl Machine {
             return Ok(Line::Forward(None));
         }
         let fixed = argv.join(&b' ');
-        let Program { command, text } = self.direct(words);
+        let Program {
+            command,
+            text,
+            lost,
+        } = self.direct(words);
+        let lost = lost.map(|(at, word)| (argv.len() + at, word));
         if let Command::Direct(words) = command {
             argv.extend(words);
         }
@@ -167,6 +173,7 @@ impl Machine {
         Ok(Line::Forward(Some(Program {
             command: Command::Direct(argv),
             text,
+            lost,
         })))
     }
 
@@ -178,12 +185,25 @@ impl Machine {
                 name.push(b'=');
             }
         }
-        let words = self.expand_after(source, Mode::Line, 0, name).await?;
+        // A blank ends the name, and something follows it, if only the end of the line.
+        let ended = !name.is_empty() && source.peek().is_some_and(is_blank);
+        let first = if ended {
+            vec![std::mem::take(&mut name)]
+        } else {
+            Vec::new()
+        };
+        let used = first.iter().map(|word| word.len() + 1).sum();
+        source.skip_blanks();
+        let words = self.expand_after(source, Mode::Line, used, name).await?;
         if self.overflow {
             self.overflow = self.skipping > 0;
             return Ok(Line::Folders(None));
         }
-        Ok(Line::Folders(Some(words.into_words())))
+        let mut words = words.into_words();
+        if ended && words.is_empty() {
+            words.push(Vec::new());
+        }
+        Ok(Line::Folders(Some([first, words].concat())))
     }
 
     fn open_brace(&mut self, executed: bool) -> Result<(), Error> {
@@ -213,9 +233,6 @@ impl Machine {
 
     /// What means nothing on a block is reported whether it is entered or not.
     fn extraneous_on_block(&mut self, recipe: &Recipe) -> Result<(), Error> {
-        if recipe.flags.filter {
-            self.extraneous(b"filter-flag")?;
-        }
         if recipe.has_lock() && !recipe.flags.copy {
             self.extraneous(b"locallockfile")?;
         }
@@ -239,11 +256,8 @@ impl Machine {
         let implicit = self.settings.lock_extension.clone();
         self.lock_for(recipe, Some(implicit)).await?;
         if recipe.flags.copy {
-            let done = self.clone_block(recipe).await;
-            self.release_local_lock().await?;
-            return done;
+            return self.clone_block(recipe).await;
         }
-        self.release_local_lock().await?;
         self.last_success = true;
         self.open_brace(true)
     }
@@ -311,9 +325,6 @@ impl Machine {
     }
 
     async fn folder_action(&mut self, recipe: Recipe, names: Vec<Vec<u8>>) -> Result<(), Error> {
-        if recipe.flags.filter {
-            self.extraneous(b"filter-flag")?;
-        }
         let first = names.first().cloned().unwrap_or_default();
         let implicit = match recipe.lock {
             LocalLock::Implicit => self.folder_lock(&first)?,
@@ -329,16 +340,20 @@ impl Machine {
         let delivered = if names.len() == 1 && first.starts_with(b"|") {
             self.print(&first, part, raw).await?
         } else {
-            self.deliver(&names, part, raw, recipe.flags.ignore_errors)
-                .await?
+            let how = How {
+                part,
+                raw,
+                partial: recipe.flags.ignore_errors,
+                lock: false,
+            };
+            self.deliver(&names, how).await?
         };
-        self.delivered(&recipe, delivered).await
+        self.delivered(&recipe, delivered)
     }
 
     /// The end of a delivering action.
-    async fn delivered(&mut self, recipe: &Recipe, delivered: bool) -> Result<(), Error> {
+    fn delivered(&mut self, recipe: &Recipe, delivered: bool) -> Result<(), Error> {
         self.last_success = delivered;
-        self.release_local_lock().await?;
         if !delivered {
             return Ok(());
         }
@@ -358,7 +373,7 @@ impl Machine {
             let delivered = self
                 .print(b"|", recipe.flags.part(), recipe.flags.raw)
                 .await?;
-            return self.delivered(&recipe, delivered).await;
+            return self.delivered(&recipe, delivered);
         }
         self.extraneous_copy(&recipe, recipe.flags.filter)?;
         let Some(program) = self.command(text).await? else {
@@ -375,9 +390,6 @@ impl Machine {
     }
 
     async fn capture(&mut self, recipe: Recipe, name: Vec<u8>, line: Line) -> Result<(), Error> {
-        if recipe.flags.filter {
-            self.extraneous(b"filter-flag")?;
-        }
         self.extraneous_copy(&recipe, true)?;
         match line {
             Line::Pipe(text) => {
@@ -479,7 +491,7 @@ impl Machine {
         match used {
             Use::Deliver => {
                 self.set_last_folder(&program.text)?;
-                self.delivered(&recipe, success).await
+                self.delivered(&recipe, success)
             }
             Use::Filter => {
                 // Where nothing was given to the program, nothing can be rescued.
@@ -490,11 +502,10 @@ impl Machine {
                     self.rescued(&recipe)?;
                 }
                 self.last_success = success;
-                self.release_local_lock().await
+                Ok(())
             }
             Use::Capture(name) => {
                 self.last_success = success;
-                self.release_local_lock().await?;
                 if success {
                     return self.take_capture(&name, ran.output).await;
                 }
@@ -566,12 +577,20 @@ impl Machine {
 
     /// A filter's output takes the place of what it was given.
     fn replace(&mut self, part: Part, output: &[u8]) {
-        let text = match part {
-            Part::Whole => output.to_vec(),
-            Part::Header => [output, self.message.body()].concat(),
-            Part::Body => [self.message.header(), output].concat(),
+        let honour_length = !self.config.ignore_content_length;
+        let message = match part {
+            Part::Whole => Message::new(output, honour_length),
+            Part::Header => {
+                let text = [output, self.message.body()].concat();
+                Message::new(&text, honour_length)
+            }
+            Part::Body => {
+                let header = self.message.header();
+                let text = [header, output].concat();
+                Message::divided(&text, header.len(), honour_length)
+            }
         };
-        self.message = Arc::new(Message::new(&text, !self.config.ignore_content_length));
+        self.message = Arc::new(message);
     }
 
     /// What a failed program was to replace stays.

@@ -29,7 +29,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Does the recipe match, as far as weights are concerned?
     pub(super) fn is_positive(self) -> bool {
-        !self.weighted || self.sum > 0.0
+        !self.weighted || self.sum > 0.0 || self.sum.is_nan()
     }
 
     /// `$=`
@@ -51,21 +51,22 @@ impl Tally {
     }
 
     fn limit(&mut self) {
-        self.sum = if self.sum.is_nan() {
-            0.0
-        } else {
-            self.sum.clamp(MINIMUM, MAXIMUM)
-        };
+        // What is no number stays none.
+        self.sum = self.sum.clamp(MINIMUM, MAXIMUM);
     }
 }
 
-/// Toward zero; the bounds of scores fit.
+/// Toward zero; the bounds of scores fit. What is no number is the least there is.
 #[allow(
     clippy::cast_possible_truncation,
     reason = "the cast saturates, and scores are bounded"
 )]
 fn truncated(value: f64) -> i64 {
-    value as i64
+    if value.is_nan() {
+        i64::MIN
+    } else {
+        value as i64
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -243,7 +244,9 @@ impl Machine {
 
     fn set_match(&mut self, text: Option<&[u8]>, test: &Test) -> Result<(), Error> {
         let Some(text) = text else { return Ok(()) };
-        if test.area != Area::Variable(b"MATCH".to_vec()) {
+        // Searched itself, it is cut where it is.
+        let itself = test.area == Area::Variable(b"MATCH".to_vec());
+        if !itself || self.value(b"MATCH").is_none() {
             self.trace_line(&[b"Assigning \"MATCH=\""])?;
         }
         self.trace_quoted(b"Matched", text)?;
@@ -294,8 +297,7 @@ impl Machine {
     }
 
     async fn size_condition(&mut self, test: &Test, tally: &mut Tally) -> Result<bool, Error> {
-        let joined = join_lines(&test.text);
-        let mut source = Source::line_text(&joined);
+        let mut source = Source::line_text(&test.text);
         let words = self.expand(&mut source, Mode::Unquoted, 0).await?;
         if self.take_overflow() {
             return Ok(false);
@@ -433,10 +435,9 @@ impl Machine {
             self.trace_line(&[found, not, b" \"", text, b"\""])?;
             return Ok(holds);
         }
-        let points = tally.sum - before.sum;
         tally.limit();
-        let points = points.clamp(MINIMUM, MAXIMUM);
-        let holds = holds && tally.sum > MINIMUM;
+        let points = tally.sum - before.sum;
+        let holds = holds && tally.sum != MINIMUM;
         verdict(holds, Some((truncated(points), tally.score())));
         let sum = match tally.sum {
             sum if sum > 0.0 && sum < 1.0 => "+0".to_owned(),

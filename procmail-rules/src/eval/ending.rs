@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::folder::How;
 use super::{Machine, Progress};
 use crate::effect::{Effect, End, Outcome, Output, Purpose};
 use crate::error::Error;
@@ -52,17 +53,11 @@ impl Machine {
         let default = self.settings.default.clone();
         let mut delivered = false;
         if !default.is_empty() {
-            if super::folder::folder_kind(&default).1.is_none()
-                && let Some(lock) = self.folder_lock(&default)?
-            {
-                self.take_local_lock(&lock).await?;
-            }
-            delivered = self.deliver_last(&default).await?;
-            self.release_local_lock().await?;
+            delivered = self.deliver_last(&default, true).await?;
         }
         let orgmail = self.settings.orgmail.clone();
         if !delivered && !orgmail.is_empty() && orgmail != default {
-            delivered = self.deliver_last(&orgmail).await?;
+            delivered = self.deliver_last(&orgmail, false).await?;
         }
         if delivered {
             self.progress = Progress::Delivered;
@@ -70,17 +65,30 @@ impl Machine {
         Ok(())
     }
 
-    async fn deliver_last(&mut self, name: &[u8]) -> Result<bool, Error> {
+    async fn deliver_last(&mut self, name: &[u8], lock: bool) -> Result<bool, Error> {
         if name.starts_with(b"|") {
             return self.print(name, Part::Whole, false).await;
         }
-        self.deliver(
-            std::slice::from_ref(&name.to_vec()),
-            Part::Whole,
-            false,
-            false,
-        )
-        .await
+        let how = How {
+            part: Part::Whole,
+            raw: false,
+            partial: false,
+            lock,
+        };
+        let name = name.to_vec();
+        self.deliver(std::slice::from_ref(&name), how).await
+    }
+
+    /// Locks DEFAULT, unless that is done already.
+    pub(super) async fn take_last_lock(&mut self, folder: &[u8]) -> Result<(), Error> {
+        match self.folder_lock(folder)? {
+            Some(lock) if self.global_lock.as_ref() != Some(&lock) => {
+                // That of the last recipe.
+                self.release_local_lock().await?;
+                self.take_local_lock(&lock).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The abstract of a delivery.

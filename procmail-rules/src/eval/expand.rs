@@ -32,7 +32,9 @@ impl Mode {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Words {
     words: Vec<Vec<u8>>,
-    /// The word that ended in the last `"$@"`.
+    /// Where the last `"$@"` stands: the word, and the octet in it.
+    arguments: Option<(usize, usize)>,
+    /// The word that ends in it.
     arguments_at: Option<usize>,
     /// The variable substituted last.
     pub(super) last_name: Vec<u8>,
@@ -79,6 +81,9 @@ struct Expansion {
     overflow: bool,
     /// Nothing is substituted: the line is only read over.
     inert: bool,
+    /// The word is no more than the name that a folder line begins with: what follows belongs to
+    /// it, whatever blanks come before.
+    named: bool,
 }
 
 impl Expansion {
@@ -98,6 +103,7 @@ impl Expansion {
 
     fn push(&mut self, byte: u8) {
         self.begun = true;
+        self.named = false;
         // Literal text is kept even where nothing is substituted: it tells what a recipe is.
         if !self.is_used() {
             return;
@@ -111,11 +117,23 @@ impl Expansion {
         }
     }
 
+    /// A blank between words.
+    fn separate(&mut self) {
+        if self.begun || !self.named {
+            self.end_word();
+        }
+    }
+
     fn end_word(&mut self) {
         if self.begun || !self.word.is_empty() {
             self.room = self.room.saturating_sub(1);
+            let last = (self.words.words.len(), self.word.len());
+            if self.words.arguments == Some(last) {
+                self.words.arguments_at = Some(last.0);
+            }
             self.words.words.push(std::mem::take(&mut self.word));
             self.begun = false;
+            self.named = false;
         }
     }
 
@@ -124,15 +142,13 @@ impl Expansion {
         if self.splits() {
             for byte in text {
                 if is_space(*byte) {
-                    self.end_word();
+                    self.separate();
                 } else {
                     self.push(*byte);
                 }
             }
         } else {
-            if self.quote.is_some() || !text.is_empty() || self.mode == Mode::Single {
-                self.begun = true;
-            }
+            self.begun = true;
             text.iter().for_each(|byte| self.push(*byte));
         }
     }
@@ -188,26 +204,34 @@ impl Machine {
             .linebuf
             .saturating_sub(used)
             .saturating_sub(name.len());
+        let name_is_empty = name.is_empty();
         let mut state = Expansion {
             mode,
             words: Words::default(),
             word: name,
-            begun: mode.is_text(),
+            begun: mode == Mode::Quoted,
             quote: (mode == Mode::Quoted).then_some(0),
             braces: Vec::new(),
             room,
             overflow: false,
             inert: self.skipping > 0,
+            named: !name_is_empty,
         };
+        // Is an open quote at the end told?
+        let told = source.is_file() || matches!(mode, Mode::Single | Mode::Arguments);
         loop {
             let Some(byte) = source.peek() else {
-                if source.is_file() && state.quote.is_some() {
+                if told && state.quote.is_some() {
                     self.log_line(&[b"Unexpected EOL"])?;
                 }
                 break;
             };
             source.next();
             match byte {
+                b'\\' if source.peek().is_none() => {
+                    self.log_line(&[b"Unexpected EOL"])?;
+                    break;
+                }
                 b'\\' => escape(&mut state, source),
                 b'"' if state.quote == Some(state.braces.len()) => state.quote = None,
                 b'"' if state.quote.is_none() => {
@@ -223,7 +247,7 @@ impl Machine {
                 b'`' => self.backquote(&mut state, source).await?,
                 _ if state.quote.is_some() => state.push(byte),
                 b'\'' => {
-                    if self.single_quoted(&mut state, source)? {
+                    if self.single_quoted(&mut state, source, told)? {
                         break;
                     }
                 }
@@ -239,13 +263,13 @@ impl Machine {
                     break;
                 }
                 b' ' | b'\t' if mode.is_text() => {
-                    source.skip_blanks();
-                    if source.peek().is_some() {
+                    if state.begun {
                         state.push(b' ');
+                        state.begun = false;
                     }
                 }
-                b' ' | b'\t' => state.end_word(),
-                b'#' if !state.begun && !mode.is_text() => {
+                b' ' | b'\t' => state.separate(),
+                b'#' if !state.begun => {
                     source.take_while(|byte| byte != b'\n');
                     if mode == Mode::Line && source.peek().is_some() {
                         source.next();
@@ -263,14 +287,19 @@ impl Machine {
     }
 
     /// Returns whether the text ended inside the quotes.
-    fn single_quoted(&mut self, state: &mut Expansion, source: &mut Source) -> Result<bool, Error> {
+    fn single_quoted(
+        &mut self,
+        state: &mut Expansion,
+        source: &mut Source,
+        told: bool,
+    ) -> Result<bool, Error> {
         state.begun = true;
         loop {
             match source.next() {
                 Some(b'\'') => return Ok(false),
                 Some(byte) => state.push(byte),
                 None => {
-                    if source.is_file() {
+                    if told {
                         self.log_line(&[b"Unexpected EOL"])?;
                     }
                     return Ok(true);
@@ -290,7 +319,7 @@ impl Machine {
                 source.next();
                 return self.braced(state, source);
             }
-            b'\\' if source.peek_second().is_some_and(is_name_start) => {
+            b'\\' if source.peek_second().is_some_and(is_name) => {
                 source.next();
                 let name = source.take_while(is_name).to_vec();
                 if state.is_active() {
@@ -308,7 +337,8 @@ impl Machine {
                 source.next();
                 state.begun = true;
                 if state.is_active() {
-                    state.words.arguments_at = Some(state.words.words.len());
+                    state.words.arguments = Some((state.words.words.len(), state.word.len()));
+                    state.words.arguments_at = None;
                 }
                 return Ok(());
             }
@@ -370,11 +400,15 @@ impl Machine {
     /// `$\NAME`: the value with everything that means something in a regex quoted.
     fn disarmed(&self, name: &[u8]) -> Vec<u8> {
         let mut out = b"()".to_vec();
-        for byte in self.value(name).unwrap_or(&[]) {
-            if b"(|)*?+.^$[\\".contains(byte) {
+        let value = match name.first() {
+            Some(digit) if digit.is_ascii_digit() => self.positional(*digit),
+            _ => self.value(name).unwrap_or(&[]).to_vec(),
+        };
+        for byte in value {
+            if b"(|)*?+.^$[\\".contains(&byte) {
                 out.push(b'\\');
             }
-            out.push(*byte);
+            out.push(byte);
         }
         out
     }
@@ -392,7 +426,7 @@ impl Machine {
         let digits = name.len() > 1 && name.first().is_some_and(u8::is_ascii_digit);
         let filled = value.as_ref().is_some_and(|value| !value.is_empty());
         let alternative = match source.next() {
-            _ if name.is_empty() || digits => Alternative::Bad,
+            _ if digits => Alternative::Bad,
             Some(b'}') => Alternative::Plain,
             Some(b'-') => Alternative::Default(value.is_none()),
             Some(b'+') => Alternative::Replace(value.is_some()),
@@ -416,11 +450,7 @@ impl Machine {
                 state.braces.push(Brace { active });
             }
             Alternative::Replace(active) => state.braces.push(Brace { active }),
-            Alternative::Bad => {
-                if state.is_used() || state.inert {
-                    self.log_quoted(b"Bad substitution of", &name)?;
-                }
-            }
+            Alternative::Bad => self.log_quoted(b"Bad substitution of", &name)?,
         }
         state.words.last_name = name;
         Ok(())
@@ -447,15 +477,14 @@ impl Machine {
                         source.next();
                         command.push(b'"');
                     }
-                    _ => command.push(b'\\'),
+                    Some(_) => command.push(b'\\'),
+                    None => {
+                        self.log_line(&[b"Unexpected EOL"])?;
+                        break;
+                    }
                 },
                 Some(byte) => command.push(byte),
-                None => {
-                    if source.is_file() {
-                        self.log_line(&[b"Unexpected EOL"])?;
-                    }
-                    break;
-                }
+                None => break,
             }
         }
         if !state.is_active() {
@@ -511,7 +540,6 @@ impl Machine {
 /// What follows a backslash.
 fn escape(state: &mut Expansion, source: &mut Source) {
     let Some(byte) = source.peek() else {
-        state.push(b'\\');
         return;
     };
     if byte == b'\n' {

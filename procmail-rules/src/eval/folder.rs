@@ -11,6 +11,18 @@ struct Target {
     kind: FolderKind,
 }
 
+/// What of a message is written, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    pub(super) part: Part,
+    /// Nothing is quoted or added.
+    pub(super) raw: bool,
+    /// What could be written counts.
+    pub(super) partial: bool,
+    /// An mbox is locked, as nothing else has.
+    pub(super) lock: bool,
+}
+
 /// Splits a folder name into the bare name and the kind its suffix asks for.
 pub(crate) fn folder_kind(name: &[u8]) -> (&[u8], Option<FolderKind>) {
     let (bare, kind) = match name {
@@ -66,13 +78,7 @@ impl Machine {
     }
 
     /// Delivers to the folders named; the first decides whether there can be more.
-    pub(super) async fn deliver(
-        &mut self,
-        names: &[Vec<u8>],
-        part: Part,
-        raw: bool,
-        partial: bool,
-    ) -> Result<bool, Error> {
+    pub(super) async fn deliver(&mut self, names: &[Vec<u8>], how: How) -> Result<bool, Error> {
         let Some((first, more)) = names.split_first() else {
             return self.deliver_nowhere();
         };
@@ -84,7 +90,7 @@ impl Machine {
                 let rest = more.join(&b' ');
                 self.skipped(&rest)?;
             }
-            self.last_size = self.part(part).len();
+            self.last_size = self.part(how.part).len();
             self.set_last_folder(first)?;
             self.trace_quoted(b"Opening", first)?;
             return Ok(true);
@@ -95,9 +101,9 @@ impl Machine {
         if target.kind == FolderKind::Mbox {
             let rest = more.join(&b' ');
             self.skipped(&rest)?;
-            return self.append(target.path, part, raw, partial).await;
+            return self.append(target.path, how).await;
         }
-        self.deliver_file(target, more, part, raw, partial).await
+        self.deliver_file(target, more, how).await
     }
 
     fn deliver_nowhere(&mut self) -> Result<bool, Error> {
@@ -117,6 +123,10 @@ impl Machine {
         };
         match self.ask(effect).await? {
             Reply::Folder(kind) => Ok(Some(Target { path, kind })),
+            Reply::NoMaildir { part } => {
+                self.no_maildir(&path, &part)?;
+                Ok(None)
+            }
             _ => {
                 self.log_quoted(b"Unable to treat as directory", &path)?;
                 Ok(Some(Target {
@@ -127,14 +137,21 @@ impl Machine {
         }
     }
 
+    /// A folder that is there, and cannot be made a Maildir, is given up.
+    fn no_maildir(&mut self, path: &[u8], part: &[u8]) -> Result<(), Error> {
+        let part = [path, b"/", part].concat();
+        self.log_quoted(b"Unable to treat as directory", &part)?;
+        self.skipped(path)
+    }
+
     /// Appends to an mbox.
-    async fn append(
-        &mut self,
-        path: Vec<u8>,
-        part: Part,
-        raw: bool,
-        partial: bool,
-    ) -> Result<bool, Error> {
+    async fn append(&mut self, path: Vec<u8>, how: How) -> Result<bool, Error> {
+        let How {
+            part, raw, partial, ..
+        } = how;
+        if how.lock {
+            self.take_last_lock(&path).await?;
+        }
         let content = if raw {
             self.part(part).to_vec()
         } else {
@@ -142,7 +159,6 @@ impl Machine {
         };
         self.set_last_folder(&path)?;
         self.trace_quoted(b"Opening", &path)?;
-        self.trace_line(&[b"Acquiring kernel-lock"])?;
         let size = content.len();
         let delivery = Delivery {
             folder: path.clone(),
@@ -152,7 +168,11 @@ impl Machine {
             timeout: self.timeout(),
             partial,
         };
-        match self.ask(Effect::Deliver(delivery)).await? {
+        let reply = self.ask(Effect::Deliver(delivery)).await?;
+        if reply != Reply::Failed {
+            self.trace_line(&[b"Acquiring kernel-lock"])?;
+        }
+        match reply {
             Reply::Delivered { .. } => {
                 self.last_size = size;
                 return Ok(true);
@@ -209,10 +229,11 @@ impl Machine {
         &mut self,
         target: Target,
         more: &[Vec<u8>],
-        part: Part,
-        raw: bool,
-        partial: bool,
+        how: How,
     ) -> Result<bool, Error> {
+        let How {
+            part, raw, partial, ..
+        } = how;
         let content = self.file_content(target.kind, part, raw);
         let size = content.len();
         let delivery = Delivery {
@@ -256,6 +277,10 @@ impl Machine {
 
     /// Links a delivered file into one more directory, which is made if it is missing.
     async fn link(&mut self, file: &[u8], name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        if name.is_empty() {
+            self.log_quoted(b"Unable to treat as directory", b"")?;
+            return Ok(None);
+        }
         let (path, wanted) = folder_kind(name);
         let wanted = Some(wanted.unwrap_or(FolderKind::Directory));
         let folder = path.to_vec();
@@ -267,6 +292,10 @@ impl Machine {
             .await?
         {
             Reply::Folder(kind) if kind != FolderKind::Mbox => kind,
+            Reply::NoMaildir { part } => {
+                self.no_maildir(&folder, &part)?;
+                return Ok(None);
+            }
             _ => {
                 self.log_quoted(b"Unable to treat as directory", path)?;
                 self.skipped(path)?;

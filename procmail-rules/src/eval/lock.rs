@@ -108,6 +108,7 @@ impl Machine {
         if self.acquire(path).await? {
             self.global_lock = Some(path.to_vec());
         } else {
+            self.trace_quoted(b"Assigning", b"LOCKFILE")?;
             self.remove_value(b"LOCKFILE");
         }
         Ok(())
@@ -125,7 +126,7 @@ impl Machine {
     /// An empty LOCKEXT would make the lock the folder itself, and releasing it would delete the
     /// mail: such a lock is refused.
     pub(super) fn folder_lock(&mut self, folder: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        if folder == b"/dev/null" || folder.starts_with(b"|") {
+        if folder == b"/dev/null" || folder == b"|" {
             return Ok(None);
         }
         if self.settings.lock_extension.is_empty() {
@@ -163,9 +164,9 @@ impl Machine {
                 self.log_line(&[b"Unexpected EOL"])?;
             }
             let mut source = Source::line_text(&name);
-            let words = self.expand(&mut source, Mode::Single, 0).await?;
+            let words = self.expand(&mut source, Mode::Arguments, 0).await?;
             self.take_overflow();
-            name = words.joined(b' ');
+            name = words.into_words().into_iter().next().unwrap_or_default();
         }
         if name.is_empty() {
             self.log_quoted(b"Couldn't determine implicit lockfile from", shown)?;

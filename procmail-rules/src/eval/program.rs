@@ -21,6 +21,8 @@ pub(super) struct Program {
     pub(super) command: Command,
     /// The words joined by blanks, or the shell text: LASTFOLDER and condition lines.
     pub(super) text: Vec<u8>,
+    /// What the first of the arguments put in place of `"$@"` takes the place of.
+    pub(super) lost: Option<(usize, Vec<u8>)>,
 }
 
 impl Program {
@@ -45,6 +47,7 @@ impl Machine {
             return Ok(Some(Program {
                 command,
                 text: text.to_vec(),
+                lost: None,
             }));
         }
         let mut source = Source::line_text(text);
@@ -63,12 +66,15 @@ impl Machine {
         if argv.is_empty() {
             argv.push(Vec::new());
         }
+        let mut lost = None;
         if let Some(at) = at.filter(|at| *at < argv.len() && !self.arguments.is_empty()) {
-            argv.splice(at..=at, self.arguments.iter().cloned());
+            let replaced = argv.splice(at..=at, self.arguments.iter().cloned());
+            lost = replaced.into_iter().next().map(|word| (at, word));
         }
         Program {
             command: Command::Direct(argv),
             text,
+            lost,
         }
     }
 
@@ -109,8 +115,13 @@ impl Machine {
     ) -> Result<Ran, Error> {
         match &program.command {
             Command::Direct(words) => {
-                let words = words.join(&b',');
-                self.trace_quoted(b"Executing", &words)?;
+                let mut words = words.clone();
+                if let Some((at, word)) = &program.lost
+                    && let Some(shown) = words.get_mut(*at)
+                {
+                    shown.splice(..0, word.iter().copied());
+                }
+                self.trace_quoted(b"Executing", &words.join(&b','))?;
             }
             Command::Shell { text, .. } => self.trace_quoted(b"Executing", text)?,
         }

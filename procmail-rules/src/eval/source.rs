@@ -141,19 +141,27 @@ pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n')
 }
 
-/// Drops each backslash-newline and the blanks that start the next line.
+/// Drops each backslash-newline, and the blanks that start the line behind any newline.
 pub(crate) fn join_lines(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
         if byte == b'\\' && after.first() == Some(&b'\n') {
-            rest = after.get(1..).unwrap_or(&[]);
-            while let Some((b' ' | b'\t', more)) = rest.split_first() {
-                rest = more;
-            }
-        } else {
+            continue;
+        }
+        if byte != b'\n' {
             out.push(byte);
-            rest = after;
+            continue;
+        }
+        if !text
+            .get(..text.len() - after.len() - 1)
+            .is_some_and(|before| before.ends_with(b"\\"))
+        {
+            out.push(byte);
+        }
+        while let Some((b' ' | b'\t', more)) = rest.split_first() {
+            rest = more;
         }
     }
     out

@@ -98,6 +98,11 @@ impl Machine {
     /// Reads and executes one statement.
     pub(super) async fn statement(&mut self) -> Result<(), Error> {
         self.port.count_statement()?;
+        if self.source().is_some_and(|source| source.peek().is_none()) {
+            return self.end_of_file();
+        }
+        // That of the recipe before.
+        self.release_local_lock().await?;
         let Some(source) = self.source() else {
             return Ok(());
         };
@@ -238,6 +243,10 @@ impl Machine {
                 self.arguments.drain(..count.min(self.arguments.len()));
                 Ok(())
             }
+            b"COMSAT" if !text.contains(&b'@') && number::setting(text, -1) == 0 => {
+                self.trace_line(&[b"Assigning \"COMSAT=no\""])?;
+                self.set_value(b"COMSAT", b"no")
+            }
             b"UMASK" if !text.is_empty() => {
                 // An empty UMASK would be 000: every mailbox open to everybody. The old one stays.
                 let (mask, used) = number::integer(text, 8);
@@ -268,13 +277,10 @@ impl Machine {
     }
 
     async fn change_directory(&mut self, path: &[u8]) -> Result<(), Error> {
-        if self
-            .ask(Effect::ChangeDirectory {
-                path: path.to_vec(),
-            })
-            .await?
-            == Reply::Done
-        {
+        let effect = Effect::ChangeDirectory {
+            path: path.to_vec(),
+        };
+        if !path.is_empty() && self.ask(effect).await? == Reply::Done {
             return Ok(());
         }
         self.log_quoted(b"Couldn't chdir to", path)?;
@@ -283,21 +289,17 @@ impl Machine {
     }
 
     async fn open_log(&mut self, path: &[u8]) -> Result<(), Error> {
-        self.logging = true;
         let target = if path.is_empty() {
             b"/dev/null".as_slice()
         } else {
             path
         };
-        if self
-            .ask(Effect::OpenLog {
-                path: target.to_vec(),
-            })
-            .await?
-            == Reply::Failed
-        {
-            self.log_quoted(b"Error while writing to", path)?;
+        self.trace_quoted(b"Opening", target)?;
+        let path = target.to_vec();
+        if self.ask(Effect::OpenLog { path }).await? == Reply::Failed {
+            return self.log_quoted(b"Error while writing to", target);
         }
+        self.logging = true;
         Ok(())
     }
 

@@ -271,7 +271,8 @@ impl Words<'_, '_> {
 
     fn escape(&mut self) {
         let Some(byte) = self.parser.peek() else {
-            self.literal(b'\\', false);
+            // There is nothing for it to quote.
+            self.unexpected_end(self.parser.at - 1);
             return;
         };
         if byte == b'\n' {
@@ -314,7 +315,7 @@ impl Words<'_, '_> {
                 self.parser.at += 1;
                 self.braced(start);
             }
-            b'\\' if self.parser.looking_at(1).is_some_and(is_name_start) => {
+            b'\\' if self.parser.looking_at(1).is_some_and(is_name) => {
                 self.parser.at += 1;
                 let name = self.parser.take_while(is_name);
                 let name = self.parser.slice(name).to_vec();
@@ -353,7 +354,7 @@ impl Words<'_, '_> {
         let first = self.parser.peek();
         self.parser.at += usize::from(first.is_some());
         let when = match first {
-            _ if bytes.is_empty() || digits => None,
+            _ if digits => None,
             Some(b'}') => return self.variable(start, name),
             Some(b'-') => Some(When::Unset),
             Some(b'+') => Some(When::Set),
@@ -416,7 +417,8 @@ impl Words<'_, '_> {
                         self.parser.at += 1;
                         text.push(b'"');
                     }
-                    _ => text.push(b'\\'),
+                    Some(_) => text.push(b'\\'),
+                    None => {}
                 },
                 other => text.push(other),
             }

@@ -1,27 +1,13 @@
 //! Rcfiles and messages made by chance, the same for the same seed.
 
+#[path = "generator_choices.rs"]
+mod choices;
+#[path = "generator_message.rs"]
+pub(crate) mod message;
+
 use std::fmt::Write as _;
 
-pub(crate) const MESSAGES: [&str; 12] = [
-    "From a@b Mon Jan  1 00:00:00 2024\n>From c remote from d\nFrom: e\nsubject:\ttabs\there\n\nFrom x\n>From \
-     y\nFrom\n",
-    "From: root@example.org\nTo: Multiple recipients of list\nSubject: a subject that is longer than the \
-     seventy-eight octets which the abstract of the log has room for, by far\n\nb\n\n",
-    "X: y\nSubject:\n folded at once\nsubject: second\n\nno end",
-    "\n\nFrom: late\nSubject: newlines first\n\nbody\n",
-    "From: MAILER-DAEMON\nCc: a,b\nApparently-To: x\nX-Loop: $A `id` \"q\" \\\\ (p|q)*\n\n$A\n{ }\n:0\n* x\n",
-    "no header at all",
-    "From: e\nContent-Length:    3\nX: 1\n\nFrom a\nFrom b\nFrom c\n\n",
-    "From a@b.org Mon Jan  1 00:00:00 2024\nFrom: Ann <a@b.org>\nTo: bob@example.net, Carol \
-     <carol@example.com>\nSubject: Weekly report: green\nX-N: 12\n\nHello Bob,\nnumbers are \
-     up.\nFrom here\n",
-    "From: Dave <dave@example.com>\nTo: rust-l@lists.example.org\nSubject: [rust-l] Re: a\n \
-     folded\n\tsubject\nPrecedence: bulk\nList-Id: Rust <rust-l.lists.org>\n\n> \
-     quoted\nown\n\n\nend",
-    "From: z\nSubject: x\n\n",
-    "From: q@w\nContent-Length: 5\nSubject:\n\nFrom one\n\nFrom two\n\n",
-    "To: a b\nSubject: no body",
-];
+use choices::{FILTERS, FOLDERS, PROGRAMS, SETTINGS, STATEMENTS};
 
 /// A small generator of numbers (xorshift64*), the same everywhere.
 pub(crate) struct Chance(u64);
@@ -67,8 +53,29 @@ impl Writer {
 
     fn variable(&mut self, depth: usize) -> String {
         let name = self.of(&NAMES);
-        match self.0.below(9) {
+        match self.0.below(11) {
             0..3 => format!("${name}"),
+            9 => self.of(STATEMENTS).into(),
+            10 => self
+                .of(&[
+                    "`echo \\`echo a\\``",
+                    "`echo '$A'`",
+                    "\"`echo \\\"a  b\\\"`\"",
+                    "`echo \"a  b\"`",
+                    "\"`echo a; echo; echo`\"",
+                    "`cat | sed 1q`",
+                    "`exit 4;`",
+                    "`echo $1 $#`",
+                    "`echo \"$A\"`",
+                    "`printf '\\\\n x \\\\n'`",
+                    "`true`",
+                    "``",
+                    "`echo a\\\nb`",
+                    "`sed -n 's/^Subject: *//p'`",
+                    "`echo \\$A`",
+                    "`echo a#b #c`",
+                ])
+                .into(),
             3 => format!("${{{name}}}"),
             4 if depth < 2 => {
                 let how = self.of(&[":-", "-", ":+", "+"]);
@@ -123,76 +130,7 @@ impl Writer {
                 self.of(&["multi\nline", "cont\\\n  x", "a\\\nb"])
             ),
             5 => format!("{name}={}\\\n  {}", self.word(0), self.word(0)),
-            6 => self
-                .of(&[
-                    "LOGABSTRACT=all",
-                    "LOGABSTRACT=no",
-                    "VERBOSE=off",
-                    "VERBOSE=on",
-                    "LASTFOLDER=x",
-                    "LOG=\"x\n\"",
-                    "EXITCODE=3",
-                    "EXITCODE=",
-                    "EXITCODE",
-                    "SHIFT=1",
-                    "DEFAULT=d2",
-                    "DEFAULT",
-                    "ORGMAIL",
-                    "MAILDIR=sub",
-                    "MAILDIR=nope",
-                    "LINEBUF=200",
-                    "SENDMAILFLAGS=-x",
-                    "INCLUDERC=inc.rc",
-                    "SWITCHRC=inc.rc",
-                    "SWITCHRC",
-                    "INCLUDERC=none.rc",
-                    "LOCKFILE=g.lk",
-                    "LOCKFILE",
-                    "LOCKEXT=.lk",
-                    "MSGPREFIX=m-",
-                    "SHELLMETAS=",
-                    "SHELLMETAS",
-                    "SHELLFLAGS=-ec",
-                    "COMSAT=no",
-                    "COMSAT=yes",
-                    "LOGABSTRACT=1",
-                    "LOGABSTRACT=2",
-                    "LOGABSTRACT",
-                    "LINEBUF=130",
-                    "LINEBUF=nonsense",
-                    "HOST=$HOST",
-                    "HOST=elsewhere",
-                    "HOST",
-                    "EXITCODE=off",
-                    "EXITCODE=300",
-                    "EXITCODE=-1",
-                    "TRAP=",
-                    "TRAP=\"echo trapped; exit 9\"",
-                    "TRAP=false",
-                    "ORGMAIL=o2",
-                    "DEFAULT=dmd/",
-                    "DEFAULT=dir",
-                    "DEFAULT=dmh/.",
-                    "DEFAULT=no/such",
-                    "DEFAULT=$NOPE",
-                    "INCLUDERC=inc2.rc",
-                    "SWITCHRC=inc2.rc",
-                    "INCLUDERC=",
-                    "INCLUDERC=$A",
-                    "SWITCHRC=/dev/null",
-                    "SWITCHRC=none.rc",
-                    "LOCKFILE=no/such/g.lk",
-                    "LASTFOLDER",
-                    "MATCH",
-                    "LOG=$LASTFOLDER",
-                    "DROPPRIVS=no",
-                    "TIMEOUT=20",
-                    "SUSPEND=1",
-                    "NORESRETRY=1",
-                    "SHIFT=9",
-                    "SHIFT=-1",
-                ])
-                .into(),
+            6 => self.of(SETTINGS).into(),
             _ => format!("{name}={}", self.word(0)),
         }
     }
@@ -217,22 +155,41 @@ impl Writer {
                     "^From:",
                     "^To:",
                 ])),
-                5 => text.push_str(self.of(&["o.", ".*", "e?", "[a-z]+", "[^ ]*", "r.+"])),
+                5 => text.push_str(self.of(&[
+                    "o.", ".*", "e?", "[a-z]+", "[^ ]*", "r.+", "(e|o)+", "[0-9]?", "(ab*)?c", ".?",
+                ])),
                 6 => text.push_str(self.of(&["$", "^^", "\\<", "\\>", "^"])),
                 7 if depth < 2 => {
                     let (one, other) = (self.expression(depth + 1), self.expression(depth + 1));
                     let _ = write!(text, "({one}|{other})");
                 }
                 8 => {
-                    let set = self.of(&["a-z", "^a-z", "A-Z", "]a", "a-]", "^]", "0-9"]);
+                    let set = self.of(&[
+                        "a-z", "^a-z", "A-Z", "]a", "a-]", "^]", "0-9", "^]a", "a-", "-a", "^-a",
+                        "z-a", "\\n", ":alpha:", "a^",
+                    ]);
                     let _ = write!(text, "[{set}]");
                 }
-                9 => text.push_str(self.of(&["\\.", "\\^", "\\$", "\\a"])),
+                9 => text.push_str(self.of(&["\\.", "\\^", "\\$", "\\a", "\\(", "\\\\", "{", "}"])),
                 10 if depth == 0 => {
                     text.push_str(self.of(&["^TO_", "^TO", "^FROM_DAEMON", "^FROM_MAILER"]));
                 }
                 11 if depth == 0 => {
-                    text.push_str(self.of(&["^Subject: \\/.*", "()\\/e", "^From:.*\\/[a-z]+"]));
+                    text.push_str(self.of(&[
+                        "^Subject: \\/.*",
+                        "()\\/e",
+                        "^From:.*\\/[a-z]+",
+                        "^TO_\\/[^, ]*",
+                        "^Subject:.*\\/e.*",
+                        "^^\\/.*$.*",
+                        "e\\/.*^^",
+                        "(a|\\/e)[a-z]*",
+                        ".*/\\/[^/]*$",
+                        "^FROM_DAEMON\\/",
+                        "e\\/",
+                        "\\<\\/[a-z]+\\>",
+                        "b\\/o*",
+                    ]));
                     return text;
                 }
                 _ => text.push('e'),
@@ -248,7 +205,30 @@ impl Writer {
                 0..2 => "! ",
                 2..4 => self.of(&["B ?? ", "H ?? ", "HB ?? ", "A ?? ", "MATCH ?? ", "NOPE ?? "]),
                 _ => self.of(&[
-                    "1^1 ", "2^.5 ", "-3^1 ", "10^0 ", "1^2 ", ".5^0 ", "-1^-1 ", "8^0.25 ",
+                    "1^1 ",
+                    "2^.5 ",
+                    "-3^1 ",
+                    "10^0 ",
+                    "1^2 ",
+                    ".5^0 ",
+                    "-1^-1 ",
+                    "8^0.25 ",
+                    "1 ^ 1 ",
+                    "1e2^0 ",
+                    "0x10^0 ",
+                    "0^1 ",
+                    "-5^0 ",
+                    "2147483647^0 ",
+                    "-2147483647^0 ",
+                    "1^.99 ",
+                    "+3^-2",
+                    "1^ ",
+                    "100^1e1 ",
+                    "inf^1 ",
+                    "+inf^0 ",
+                    "-inf^0 ",
+                    "1^inf ",
+                    ",5^1 ",
                 ]),
             };
             text.push_str(prefix);
@@ -263,9 +243,34 @@ impl Writer {
                 "? sh -c 'cat >/dev/null; exit 2'",
                 "? test 1 = 1",
                 "? wc -l \"$@\"",
+                "? true",
+                "? false",
+                "? exit 300;",
+                "? kill -9 $$;",
+                "? nosuch-program",
+                "? sed 1q >q1",
+                "?",
+                "? ",
+                "? test -n \"$A\"",
+                "? grep -q \"$MATCH\"",
             ])),
             1 => text.push_str(self.of(&[
-                "< 10", "> 200", "< 1000", "> $A", "> 0", "< 0", ">100k", "<1e3", "< ", "> -5",
+                "< 10",
+                "> 200",
+                "< 1000",
+                "> $A",
+                "> 0",
+                "< 0",
+                ">100k",
+                "<1e3",
+                "< ",
+                "> -5",
+                "> 99999999999999999999",
+                "> `echo 10`",
+                "< \"10 0\"",
+                "< 10 # c",
+                ">  1\\\n0",
+                "<${A:-100}",
             ])),
             3 if self.one_in(2) => {
                 let rest = self.of(&[
@@ -282,6 +287,28 @@ impl Writer {
                     "\\/a",
                     "\\<e",
                     "$ `echo ^From`",
+                    "$ ",
+                    "$",
+                    "$ \\/e",
+                    "$ $MATCH",
+                    "$ $\\MATCH",
+                    "$ ^$A\\/.*",
+                    "$ a \"  b\"  c",
+                    "$ 1^0 ! A ?? x",
+                    "$ H ?? $A",
+                    "$$A",
+                    "$ !",
+                    "$ ${A:-\\^F}",
+                    "! ! !  e",
+                    "A ?? B ?? e",
+                    "_ ?? e",
+                    "HH ?? e",
+                    "BH ?? ^^From",
+                    "MATCH ?? ()\\/.",
+                    "A ?? ^^\\/.*^^",
+                    "HOST ?? .",
+                    "x ??",
+                    "??",
                 ]);
                 text.push_str(rest);
             }
@@ -294,89 +321,94 @@ impl Writer {
         text
     }
 
-    /// A recipe. Its programs read all their input: whether what they leave
-    /// can still be written is a matter of time. A folder has no `i`, with
-    /// which procmail loses what cannot be written and posthaste does not.
+    /// A recipe. Programs that do not read all their input are told to have
+    /// it: whether it can still be written is a matter of time. A folder has
+    /// no `i`, with which procmail loses what cannot be written and posthaste
+    /// does not.
     fn recipe(&mut self, depth: usize) -> String {
         let mut flags = String::new();
         for _ in 0..self.0.below(4) {
             flags.push_str(self.of(&["H", "B", "D", "A", "a", "E", "e", "h", "b", "c", "r"]));
         }
         let kind = self.0.below(12);
-        let lock = self.of(&["", "", "", ":", ": l.lock"]);
+        let lock = self.of(&[
+            "",
+            "",
+            "",
+            "",
+            ":",
+            ":",
+            ": l.lock",
+            ":l.lock",
+            ": no/such/l.lock",
+            ":$A",
+            ": \"l 2\"",
+            ": f1.lock",
+            ":$NOPE",
+            ": l.lock x",
+        ]);
         let (flags, action) = match kind {
             0..5 => {
-                let folder = self.of(&[
-                    "f1",
-                    "f2",
-                    "md/",
-                    "mh/.",
-                    "dir",
-                    "no/such",
-                    "/dev/null",
-                    "f1 x",
-                    "\"f 3\"",
-                    "`echo f4`",
-                    "md/ mh/. dir",
-                    "dir md2/",
-                    "mh/. f1",
-                    "box#1",
-                    "f1 # c",
-                    "box$NOPE#1",
-                    "x $NOPE#1",
-                    "a=#b",
-                    "|",
-                    "\"\"",
-                    "$NOPE",
-                    "$A",
-                    "${A:-f5}/",
-                    "sub/../f6",
-                    "./f7",
-                    "f1/",
-                    "dir/.",
-                    "A=f8",
-                    "$DEFAULT",
-                ]);
+                let folder = self.of(FOLDERS);
                 (flags, folder.to_owned())
             }
             // What is not waited for may still run when procmail has ended.
             5 => {
                 let to = self.of(&[
-                    "a@b", "\"$A\" x", "-f me x", "$A", "", "\"$@\"", "a b # c", "`echo q`",
+                    "a@b",
+                    "\"$A\" x",
+                    "-f me x",
+                    "$A",
+                    "",
+                    "\"$@\"",
+                    "a b # c",
+                    "`echo q`",
+                    "x\"$@\"",
+                    "\"a  b\" c",
+                    "a\\\n b",
+                    "| cat",
+                    "'#a'",
                 ]);
                 (flags + "w", format!("! {to}"))
             }
             6 => {
-                let program = self.of(&[
-                    "cat >>p1",
-                    "cat >/dev/null; exit 2",
-                    "tee p3 >/dev/null",
-                    "tee p4 \"$A\"",
-                    "cat >>p9; true $A",
-                    "sh -c 'cat >p5'",
-                    "tee p6 p7 \"$@\"",
-                    "cat >>\\\n  p8",
-                ]);
-                (flags + "wi", format!("| {program}"))
+                let program = self.of(PROGRAMS);
+                {
+                    let wait = self.of(&["wi", "wi", "W", "w", "wW"]);
+                    (flags + wait + unread(program), format!("| {program}"))
+                }
             }
             7 => {
-                let program = self.of(&[
-                    "sed s/e/E/",
-                    "cat",
-                    "tr a-z A-Z",
-                    "cat >/dev/null; exit 1",
-                    "sed s/^Subject:/Object:/",
-                    "cat; echo; echo more",
-                    "sed '$d'",
-                    "cat >/dev/null",
-                    "cat; exit 3",
-                ]);
-                (flags.replace('c', "") + "fw", format!("| {program}"))
+                let program = self.of(FILTERS);
+                {
+                    let wait = self.of(&["w", "w", "W", "wW", "wi"]);
+                    (
+                        flags.replace('c', "") + "f" + wait + unread(program),
+                        format!("| {program}"),
+                    )
+                }
             }
             8 => {
-                let name = self.of(&["A", "B", "X"]);
-                let program = self.of(&["cat >/dev/null; echo v", "sed -n 1p", "wc -l"]);
-                (flags.replace('c', "") + "w", format!("{name}=| {program}"))
+                let name = self.of(&["A", "B", "X", "LASTFOLDER", "MATCH", "LOG"]);
+                let program = self.of(&[
+                    "cat >/dev/null; echo v",
+                    "sed -n 1p",
+                    "wc -l",
+                    "true",
+                    "false",
+                    "cat",
+                    "echo v; exit 3",
+                    "echo; echo",
+                    "printf 'a b'",
+                    "kill -9 $$;",
+                ]);
+                {
+                    let wait = self.of(&["w", "w", "W", "wW", "wi"]);
+                    (
+                        flags.replace('c', "") + wait + unread(program),
+                        format!("{name}=| {program}"),
+                    )
+                }
             }
             _ if depth < 3 => {
                 let inner: Vec<String> = (0..self.0.below(4))
@@ -394,7 +426,7 @@ impl Writer {
             _ => (flags, "f1".into()),
         };
         let start = if self.one_in(12) {
-            self.of(&[":", ":1", ":2", ":00", ": 0", ":0 $NOPE", ":0 x", ":0 \\\n"])
+            self.of(&[":", ":1", ":2", ":00", ": 0", ":0 $NOPE", ":0 \\\n"])
         } else {
             ":0"
         };
@@ -403,7 +435,8 @@ impl Writer {
             ":0" => flags,
             _ => flags.replace('i', ""),
         };
-        let mut text = format!("{start} {flags}{lock}\n");
+        let rest = if self.one_in(30) { " x" } else { "" };
+        let mut text = format!("{start} {flags}{rest}{lock}\n");
         for _ in 0..self.0.below(4) {
             text.push_str(&self.condition());
             text.push('\n');
@@ -437,6 +470,44 @@ impl Writer {
                     "A=\\#x",
                     "A=x#y",
                     "A=$NOPE#x",
+                    "A='open",
+                    "A=\"open $B",
+                    "A=`echo open",
+                    "\tA=x",
+                    "A\t=\tx",
+                    "A = x y z",
+                    "A=x;B=y",
+                    "A=\r",
+                    "\r",
+                    "A=x\\",
+                    "A",
+                    "1A=x",
+                    "A.B=x",
+                    "=x",
+                    "A=(x)",
+                    ":0\n\n:0 c\nf1",
+                    ":0 c\n\n# c\n\nf1",
+                    ":0 c\n* ^Subject\n# c\n* ^From\nf1",
+                    ":0 c\n  * ^Subject # c\n  f1",
+                    ":0c\nf1",
+                    ":0c:\nf1",
+                    ":0: c\nf1",
+                    ":0c:l.lock\nf1",
+                    "::\nf1",
+                    ":0Bc\n*x\nf1 }",
+                    ":0 fwb\n|cat",
+                    ":0 c { }",
+                    ":0\n{ A=1 B=2\n}",
+                    ":0\n{ A=\n}",
+                    ":0 c\n* ^Subject\\\n: x\nf1",
+                    ":0 c\n*\\\n ^Subject\nf1",
+                    ":0 c\n\\\n* ^Subject\nf1",
+                    ":0 c\n* ? \\\n true\nf1",
+                    ":0 ce\nf1",
+                    ":0 eEc\nf1",
+                    ":0 eac\nf1",
+                    ":0 hHbc\nf1",
+                    ":0 Zc\nf1",
                     "A=\"\"#x",
                     "A=$_",
                     "PID=$$",
@@ -449,6 +520,22 @@ impl Writer {
     pub(crate) fn rcfile(&mut self) -> String {
         let statements: Vec<String> = (0..=self.0.below(7)).map(|_| self.statement(0)).collect();
         let end = if self.one_in(4) { "" } else { "\n" };
-        statements.join("\n") + end
+        let start = if self.one_in(4) { "" } else { "VERBOSE=on\n" };
+        let text = start.to_owned() + &statements.join("\n") + end;
+        if self.one_in(40) {
+            text.replace('\n', "\r\n")
+        } else {
+            text
+        }
+    }
+}
+
+/// `i` for programs that do not read what they are given.
+fn unread(program: &str) -> &'static str {
+    let reads = ["cat", "tee", "sed s", "sed '", "tr ", "wc"];
+    if reads.iter().any(|reader| program.contains(reader)) {
+        ""
+    } else {
+        "i"
     }
 }

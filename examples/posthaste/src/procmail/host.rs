@@ -299,15 +299,16 @@ impl Host {
                     .create(path)
                     .is_ok()
         };
-        let made = make(path)
-            && (kind != FolderKind::Maildir
-                || ["tmp", "new", "cur"]
-                    .iter()
-                    .all(|part| make(&path.join(part))));
-        if made {
-            Reply::Folder(kind)
-        } else {
-            Reply::Failed
+        if !make(path) {
+            return Reply::Failed;
+        }
+        let parts = ["new", "cur", "tmp"].into_iter();
+        let missing = parts
+            .filter(|_| kind == FolderKind::Maildir)
+            .find(|part| !make(&path.join(part)));
+        match missing {
+            Some(part) => Reply::NoMaildir { part: part.into() },
+            None => Reply::Folder(kind),
         }
     }
 
