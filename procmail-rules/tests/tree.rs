@@ -16,7 +16,6 @@ mod corpus;
 
 use std::collections::BTreeMap;
 
-use corpus::generator::message::MESSAGES;
 use corpus::generator::{Chance, Writer};
 use procmail_rules::ast::{Action, Script, Span, Statement};
 use procmail_rules::note::Fact;
@@ -147,7 +146,7 @@ fn rcfiles_made_by_chance_have_the_same_tree() {
     let mut same = 0;
     for seed in 0..1_000 {
         let mut writer = Writer(Chance::new(seed));
-        let message = writer.of(&MESSAGES);
+        let message = writer.message();
         let rc = writer.rcfile();
         same += compare(&format!("seed {seed}"), rc.as_bytes(), message.as_bytes());
     }
@@ -208,7 +207,7 @@ fn laid_out_anew_rcfiles_made_by_chance_do_the_same() {
     let mut laid_out = 0;
     for seed in 0..1_000 {
         let mut writer = Writer(Chance::new(seed));
-        let message = writer.of(&MESSAGES);
+        let message = writer.message();
         let rc = writer.rcfile();
         let name = format!("seed {seed}");
         laid_out += usize::from(lay_out(&name, rc.as_bytes(), message.as_bytes()));

@@ -319,7 +319,7 @@ fn anything_translates_to_a_script_that_compiles() {
         .collect();
     for seed in 0..700 {
         let mut writer = Writer(Chance::new(seed));
-        writer.of(&MESSAGES);
+        writer.message();
         let rc = writer.rcfile();
         let _ = compare(&rc, &messages, &regexes);
     }

@@ -30,11 +30,8 @@ impl Header {
     pub(super) fn split(text: &[u8]) -> (Self, &[u8]) {
         let mut header = Self::default();
         let mut rest = text;
-        while rest.first() == Some(&b'\n')
-            && header.fields.is_empty()
-            && rest.iter().any(|byte| *byte != b'\n')
-        {
-            rest = rest.get(1..).unwrap_or(&[]);
+        while let Some(after) = rest.strip_prefix(b"\n") {
+            rest = after;
         }
         while !rest.is_empty() {
             let end = rest
@@ -45,10 +42,17 @@ impl Header {
             if line == b"\n" {
                 return (header, after);
             }
-            let continued = matches!(line.first(), Some(b' ' | b'\t'))
-                || line.starts_with(b">From ") && header.fields.len() == 1;
+            let after_from =
+                matches!(header.fields.as_slice(), [only] if only.starts_with(b"From "));
+            let continued = if after_from {
+                line.starts_with(b">From ")
+            } else {
+                matches!(line.first(), Some(b' ' | b'\t'))
+            };
             match header.fields.last_mut() {
                 Some(field) if continued => field.extend_from_slice(line),
+                // A `From ` line is the first, or the header ends there.
+                Some(_) if line.starts_with(b"From ") => return (header.ended(), rest),
                 _ if name_length(line).is_some() => header.fields.push(line.to_vec()),
                 // No header goes on here.
                 _ => return (header.ended(), rest),
@@ -121,7 +125,9 @@ impl Header {
     /// Joins folded fields.
     pub(super) fn unfold(&mut self) {
         for field in &mut self.fields {
-            unfold(field);
+            if !field.starts_with(b"From ") {
+                unfold(field);
+            }
         }
     }
 
@@ -132,24 +138,19 @@ impl Header {
         copy.fields.concat()
     }
 
-    /// Writes the fields; with `zap`, one blank after each colon, and no empty fields.
-    pub(super) fn write(&self, zap: bool, out: &mut Vec<u8>) {
-        for field in &self.fields {
-            let Some(length) = name_length(field).filter(|_| zap && !field.starts_with(b"From "))
-            else {
-                out.extend_from_slice(field);
-                continue;
+    /// One blank after each colon, and no empty fields.
+    pub(super) fn zap(&mut self) {
+        self.fields.retain_mut(|field| {
+            let Some(length) = name_length(field).filter(|_| !field.starts_with(b"From ")) else {
+                return true;
             };
-            let (name, value) = field.split_at_checked(length).unwrap_or((field, &[]));
-            if value.trim_ascii().is_empty() {
-                continue;
+            let value = field.get(length..).unwrap_or(&[]);
+            if value.len() > 1 && !matches!(value.first(), Some(b' ' | b'\t')) {
+                field.insert(length, b' ');
+                return true;
             }
-            out.extend_from_slice(name);
-            if !matches!(value.first(), Some(b' ' | b'\t')) {
-                out.push(b' ');
-            }
-            out.extend_from_slice(value);
-        }
+            value.len() > 2
+        });
     }
 }
 

@@ -262,9 +262,6 @@ fn from_line(header: &Header) -> Vec<u8> {
 /// Treats one message.
 fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
     let (mut header, body) = Header::split(input);
-    if options.concatenate {
-        header.unfold();
-    }
     let mut code = 0;
     if let Some((size, file)) = &options.cache {
         let key = if options.reply {
@@ -296,26 +293,71 @@ fn one(options: &Options, input: &[u8], out: &mut Vec<u8>) -> u8 {
         out.extend(format::abstract_lines(&text, length, folder, whole.len()));
         return code;
     }
+    let torn = !input
+        .get(..input.len() - body.len())
+        .is_some_and(|header| header.ends_with(b"\n\n"));
+    let shield = content_length(options, &header).map(|length| {
+        // The line that tells that the header is over is written with it.
+        let line = body.iter().position(|byte| *byte == b'\n');
+        let line = line.map_or(body.len(), |at| at + 1);
+        let length = if torn { length.max(line) } else { length };
+        Shield { length, torn }
+    });
+    let from = header.value(b"From ").map(<[u8]>::to_vec);
+    edit::change(&mut header, options, options.reply);
+    if options.zap {
+        header.zap();
+    }
+    if options.concatenate {
+        header.unfold();
+    }
     let mut known = true;
     if options.reply {
         (header, known) = reply::make(&header, options);
+        edit::change(&mut header, options, false);
     } else if !options.no_from
         && (!options.wants(b"xX") || edit::extracts_from(options))
-        && !header.has(b"From ")
+        && from.is_none()
         && !edit::makes_from(options)
     {
         header.prepend(from_line(&header));
     }
-    edit::apply(&mut header, options);
+    edit::add(&mut header, options, from.as_deref());
     if !known {
         code = 67;
     }
-    write(options, &header, body, out);
+    write(options, &header, body, shield, out);
     code
 }
 
+/// What of a body is written as it is.
+#[derive(Debug, Clone, Copy)]
+struct Shield {
+    length: usize,
+    /// No empty line ended the header.
+    torn: bool,
+}
+
+/// So many octets of the body are no lines that could begin with `From `: what Content-Length
+/// says, where that is believed.
+fn content_length(options: &Options, header: &Header) -> Option<usize> {
+    if options.ignore_content_length || options.digest_headers || options.keep_body {
+        return None;
+    }
+    let value = header.value(b"Content-Length:")?.trim_ascii();
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit());
+    let length = number(value.get(..digits.count())?)?;
+    (length > 0).then_some(length)
+}
+
 /// Writes what is wanted of the message.
-fn write(options: &Options, header: &Header, body: &[u8], out: &mut Vec<u8>) {
+fn write(
+    options: &Options,
+    header: &Header,
+    body: &[u8],
+    shield: Option<Shield>,
+    out: &mut Vec<u8>,
+) {
     let extracting = options.wants(b"xX");
     if extracting {
         edit::extract(header, options, out);
@@ -329,14 +371,34 @@ fn write(options: &Options, header: &Header, body: &[u8], out: &mut Vec<u8>) {
     {
         // The header is left out.
     } else {
-        header.write(options.zap, out);
+        out.extend(header.fields().concat());
     }
     let nothing = out.is_empty() && body.is_empty();
     out.push(b'\n');
     if nothing || options.reply && !options.keep_body {
         return;
     }
-    write_body(options, body, out);
+    let Some(shield) = shield.filter(|_| !body.is_empty()) else {
+        write_body(options, body, out);
+        return;
+    };
+    let (whole, rest) = body.split_at_checked(shield.length).unwrap_or((body, &[]));
+    out.extend_from_slice(whole);
+    if shield.torn && rest.is_empty() && !whole.ends_with(b"\n") {
+        out.push(b'\n');
+    }
+    let rest = match rest.strip_prefix(b"\n") {
+        Some(after) if !whole.ends_with(b"\n") => {
+            out.push(b'\n');
+            after
+        }
+        _ => rest,
+    };
+    if !rest.is_empty() {
+        write_body(options, rest, out);
+    } else if !whole.ends_with(b"\n\n") {
+        out.push(b'\n');
+    }
 }
 
 fn write_body(options: &Options, body: &[u8], out: &mut Vec<u8>) {

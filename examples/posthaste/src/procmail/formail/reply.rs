@@ -1,7 +1,7 @@
 //! The header of an automatic reply.
 
 use super::Options;
-use super::header::{Header, matches};
+use super::header::{Header, matches, name_length};
 
 /// Where a reply goes: field, and its weight without and with `-t`.
 ///
@@ -21,24 +21,73 @@ const SOURCES: [(&[u8], u8, u8); 11] = [
     (b"Reply-To:", 1, 11),
 ];
 
-/// The best sender, and the field it is from.
+/// What an address that looks worse loses, as many times as it does.
+const PENALTY: i32 = 12;
+
+/// The best sender, and the field it is from: of two that are as good, the first.
 pub(super) fn sender(header: &Header, trust: bool) -> Option<(Vec<u8>, &'static [u8])> {
-    SOURCES
-        .iter()
-        .map(|(name, plain, trusted)| (name, if trust { *trusted } else { *plain }))
-        .filter(|(_, weight)| *weight > 0)
-        .filter_map(|(name, weight)| {
-            Some((weight, *name, address(header.last_value(name)?, name)?))
-        })
-        .max_by_key(|(weight, _, _)| *weight)
-        .map(|(_, name, address)| (address, name))
+    let mut best: Option<(i32, Vec<u8>, &'static [u8])> = None;
+    for (index, field) in header.fields().iter().enumerate() {
+        let source = SOURCES.iter().find(|(name, _, _)| matches(field, name));
+        let Some((name, plain, trusted)) = source else {
+            continue;
+        };
+        if *name == b"From " && index > 0 {
+            continue;
+        }
+        let value = name_length(field).and_then(|length| field.get(length..));
+        let Some(address) = value.and_then(|value| address(value, name)) else {
+            continue;
+        };
+        let weight = i32::from(if trust { *trusted } else { *plain }) - PENALTY * worse(&address);
+        if best.as_ref().is_none_or(|(than, _, _)| weight > *than) {
+            best = Some((weight, address, name));
+        }
+    }
+    best.map(|(_, address, name)| (address, name))
+}
+
+/// How much worse than a full address this one is.
+fn worse(address: &[u8]) -> i32 {
+    let has = |byte| address.contains(&byte);
+    if !(has(b'@') || has(b'!') || has(b'/')) {
+        4
+    } else if address.windows(5).any(|part| part == b".UUCP") {
+        3
+    } else if has(b'@') && !has(b'.') {
+        2
+    } else {
+        i32::from(has(b'!'))
+    }
+}
+
+/// The address of a `From ` line: that of the last `>From ` line behind it, and the hosts it came
+/// by, if it has none of its own.
+fn envelope(value: &[u8]) -> Option<Vec<u8>> {
+    let lines = value.split(|byte| *byte == b'\n');
+    let mut hosts = Vec::new();
+    let mut user: &[u8] = b"";
+    for line in lines.filter(|line| !line.is_empty()) {
+        let line = line.strip_prefix(b">From ").unwrap_or(line);
+        user = line.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+        for mark in [b" remote from ".as_slice(), b" forwarded by "] {
+            if let Some(at) = line.windows(mark.len()).position(|part| part == mark) {
+                hosts.extend_from_slice(line.get(at + mark.len()..).unwrap_or(&[]));
+                hosts.push(b'!');
+            }
+        }
+    }
+    if user.contains(&b'@') {
+        hosts.clear();
+    }
+    hosts.extend_from_slice(user);
+    (!hosts.is_empty()).then_some(hosts)
 }
 
 /// The bare address of a field.
 fn address(value: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     if name == b"From " {
-        let first = value.split(|byte| byte.is_ascii_whitespace()).next()?;
-        return (!first.is_empty()).then(|| first.to_vec());
+        return envelope(value);
     }
     let mut out = Vec::new();
     let mut comment = 0_usize;
@@ -75,7 +124,7 @@ fn address(value: &[u8], name: &[u8]) -> Option<Vec<u8>> {
             }
             b'>' if angle => break,
             b',' | b';' => break,
-            byte if byte.is_ascii_whitespace() => {}
+            b' ' | b'\t' | b'\n' => {}
             byte => out.push(*byte),
         }
     }
@@ -86,12 +135,13 @@ fn address(value: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn make(header: &Header, options: &Options) -> (Header, bool) {
     let mut reply = Header::default();
     for field in header.fields() {
-        let kept = matches(field, b"X-Loop:")
-            || options.changes.iter().any(|change| {
-                let (name, value) = super::edit::parts(&change.name);
-                let bare = value.trim_ascii().is_empty();
-                change.letter == b'i' && bare && matches(field, name)
-            });
+        let about = options.changes.iter().find(|change| {
+            change.letter == b'i' && matches(field, super::edit::parts(&change.name).0)
+        });
+        let kept = match about {
+            Some(change) => super::edit::parts(&change.name).1.trim_ascii().is_empty(),
+            None => matches(field, b"X-Loop:"),
+        };
         if kept {
             reply.fields_mut().push(field.clone());
         }
@@ -100,18 +150,34 @@ pub(super) fn make(header: &Header, options: &Options) -> (Header, bool) {
     let known = found.is_some();
     let to = found.map_or_else(|| b"foo@bar".to_vec(), |found| found.0);
     reply.push(b"To:", &[b" ", to.as_slice()].concat());
-    if let Some(subject) = header.value(b"Subject:") {
-        let subject = subject.strip_prefix(b" ").unwrap_or(subject);
-        reply.push(b"Subject:", &[b" Re: ", subject].concat());
+    if let Some(subject) = saved(header, b"Subject:") {
+        reply.push(b"Subject:", &[b" Re:", subject.as_slice()].concat());
     }
-    if let Some(id) = header.message_id() {
-        let before = header
-            .value(b"References:")
-            .map(<[u8]>::trim_ascii)
-            .unwrap_or(&[]);
-        let separator: &[u8] = if before.is_empty() { b"" } else { b" " };
-        reply.push(b"References:", &[b" ", before, separator, &id].concat());
-        reply.push(b"In-Reply-To:", &[b" ", id.as_slice()].concat());
+    let references = saved(header, b"References:");
+    let id = saved(header, b"Message-ID:");
+    if references.is_some() || id.is_some() {
+        let all = [
+            references.unwrap_or_default(),
+            id.clone().unwrap_or_default(),
+        ];
+        reply.push(b"References:", &all.concat());
+    }
+    if let Some(id) = id {
+        reply.push(b"In-Reply-To:", &id);
     }
     (reply, known)
+}
+
+/// What the last field called so says, if any says something, with a blank in front.
+fn saved(header: &Header, name: &[u8]) -> Option<Vec<u8>> {
+    let fields = header.fields().iter().rev();
+    let mut values = fields
+        .filter(|field| matches(field, name))
+        .filter_map(|field| field.get(name_length(field)?..)?.strip_suffix(b"\n"));
+    let value = values.find(|value| !value.is_empty())?;
+    let blank: &[u8] = match value.first() {
+        Some(b' ' | b'\t') => b"",
+        _ => b" ",
+    };
+    Some([blank, value].concat())
 }
