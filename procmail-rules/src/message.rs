@@ -31,8 +31,15 @@ impl Message {
     pub(crate) fn divided(text: &[u8], header_length: usize, honour_length: bool) -> Self {
         let mut framed = frame(text);
         let mut shield = None;
+        // Without an empty line, the last field goes on into what was made a body.
+        let before = text.get(..header_length).unwrap_or(text);
+        let after = text.get(header_length..).unwrap_or(&[]);
+        let more = match before.last() {
+            Some(b'\n') | None => 0,
+            Some(_) => memchr::memchr(b'\n', after).unwrap_or(after.len()),
+        };
         let value = text
-            .get(..header_length)
+            .get(..header_length + more)
             .filter(|_| honour_length)
             .and_then(format::content_length);
         if let (Some(value), Some(inside)) = (value, framed.get_mut(1..)) {

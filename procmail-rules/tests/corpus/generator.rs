@@ -321,10 +321,9 @@ impl Writer {
         text
     }
 
-    /// A recipe. Programs that do not read all their input are told to have
-    /// it: whether it can still be written is a matter of time. A folder has
-    /// no `i`, with which procmail loses what cannot be written and posthaste
-    /// does not.
+    /// A recipe. Its programs read all their input: whether what they leave
+    /// can still be written is a matter of time. A folder has no `i`, with
+    /// which procmail loses what cannot be written and posthaste does not.
     fn recipe(&mut self, depth: usize) -> String {
         let mut flags = String::new();
         for _ in 0..self.0.below(4) {
@@ -375,7 +374,7 @@ impl Writer {
                 let program = self.of(PROGRAMS);
                 {
                     let wait = self.of(&["wi", "wi", "W", "w", "wW"]);
-                    (flags + wait + unread(program), format!("| {program}"))
+                    (flags + wait, format!("| {}", reading(program)))
                 }
             }
             7 => {
@@ -383,8 +382,8 @@ impl Writer {
                 {
                     let wait = self.of(&["w", "w", "W", "wW", "wi"]);
                     (
-                        flags.replace('c', "") + "f" + wait + unread(program),
-                        format!("| {program}"),
+                        flags.replace('c', "") + "f" + wait,
+                        format!("| {}", reading(program)),
                     )
                 }
             }
@@ -405,8 +404,8 @@ impl Writer {
                 {
                     let wait = self.of(&["w", "w", "W", "wW", "wi"]);
                     (
-                        flags.replace('c', "") + wait + unread(program),
-                        format!("{name}=| {program}"),
+                        flags.replace('c', "") + wait,
+                        format!("{name}=| {}", reading(program)),
                     )
                 }
             }
@@ -530,12 +529,12 @@ impl Writer {
     }
 }
 
-/// `i` for programs that do not read what they are given.
-fn unread(program: &str) -> &'static str {
+/// A program that reads what it is given.
+fn reading(program: &str) -> String {
     let reads = ["cat", "tee", "sed s", "sed '", "tr ", "wc"];
-    if reads.iter().any(|reader| program.contains(reader)) {
-        ""
+    if program.trim().is_empty() || reads.iter().any(|reader| program.contains(reader)) {
+        program.to_owned()
     } else {
-        "i"
+        format!("cat >/dev/null; {program}")
     }
 }

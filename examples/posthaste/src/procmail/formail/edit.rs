@@ -72,7 +72,8 @@ pub(super) fn add(header: &mut Header, options: &Options, from: Option<&[u8]>) {
 
 /// The lines that go on a `From ` line begin with a blank in any other field.
 fn continue_as_field(field: &mut [u8]) {
-    for at in memchr::memmem::find_iter(&field.to_vec(), b"\n>") {
+    let found: Vec<usize> = memchr::memmem::find_iter(field, b"\n>").collect();
+    for at in found {
         if let Some(byte) = field.get_mut(at + 1) {
             *byte = b' ';
         }

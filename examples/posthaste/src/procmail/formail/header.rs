@@ -106,17 +106,6 @@ impl Header {
         Some(value.strip_suffix(b"\n").unwrap_or(value))
     }
 
-    /// The last field called so.
-    pub(super) fn last_value(&self, name: &[u8]) -> Option<&[u8]> {
-        let field = self
-            .fields
-            .iter()
-            .rev()
-            .find(|field| matches(field, name))?;
-        let value = field.get(name_length(field)?..)?;
-        Some(value.strip_suffix(b"\n").unwrap_or(value))
-    }
-
     pub(super) fn message_id(&self) -> Option<Vec<u8>> {
         let id = self.value(b"Message-ID:")?.trim_ascii();
         (!id.is_empty()).then(|| id.to_vec())
