@@ -135,6 +135,22 @@ fn each_item_of_fetch() {
 }
 
 #[test]
+fn what_nobody_can_decode_is_refused() {
+    let server = Server::start("");
+    let mut imap = Imap::login(&server, "alice");
+    imap.append(
+        "INBOX",
+        "Subject: x\r\nContent-Transfer-Encoding: x-odd\r\n\r\n???\r\n",
+    );
+    imap.ok("SELECT INBOX");
+    for item in ["BINARY.PEEK[1]", "BINARY.SIZE[1]"] {
+        let lines = imap.say(&format!("FETCH 1 {item}"));
+        assert!(lines[0].contains(" NO [UNKNOWN-CTE] "), "{lines:?}");
+    }
+    assert!(imap.ok("FETCH 1 BODY.PEEK[1]")[0].contains("BODY[1] {5}"));
+}
+
+#[test]
 fn a_list_opens_no_message() {
     let server = Server::start("");
     let mut imap = Imap::login(&server, "alice");

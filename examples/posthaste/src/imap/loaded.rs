@@ -340,9 +340,8 @@ impl Loaded {
             return Ok(Some(whole.clone()));
         }
         let decoded = match found.encoding() {
-            Encoding::Unknown => {
-                return Err(StoreError::Storage("unknown transfer encoding".into()));
-            }
+            // RFC 9051 §6.4.5.
+            Encoding::Unknown => return Err(StoreError::Encoding),
             encoding => encoding.decode(found.body().of(whole)),
         };
         Ok(Some(match decoded {

@@ -420,6 +420,7 @@ impl Done {
             StoreError::Gone(_) => Code::ExpungeIssued,
             StoreError::Quota => Code::OverQuota,
             StoreError::Limit(_) => Code::Limit,
+            StoreError::Encoding => Code::UnknownCte,
             _ => {
                 tracing::error!(%error, "the store failed");
                 return Self::no("The store failed; try again later").with(Code::Unavailable);

@@ -58,6 +58,9 @@ pub enum StoreError {
     /// More was asked for at once than is given.
     #[error("{0}")]
     Limit(&'static str),
+    /// A part's transfer encoding is none that can be taken off.
+    #[error("unknown transfer encoding")]
+    Encoding,
     /// The storage failed; trying again later may help.
     #[error("{0}")]
     Storage(String),
