@@ -116,12 +116,14 @@ fn mbox(folder: &Path, now: SystemTime) {
 
 fn main() {
     let Some(folder) = std::env::args_os().nth(1) else {
-        println!("opening FOLDER");
+        println!("opening FOLDER [mbox]");
         return;
     };
     let folder = tempfile::tempdir_in(folder).unwrap();
     // So far behind what is written that nothing counts as new.
     let now = SystemTime::now() + Duration::from_secs(3600);
-    maildir(folder.path(), now);
+    if std::env::args().nth(2).as_deref() != Some("mbox") {
+        maildir(folder.path(), now);
+    }
     mbox(folder.path(), now);
 }

@@ -11,11 +11,13 @@ use crate::durable::{File, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::wire::{Extent, Form};
 
-/// Octets read at once.
-const WINDOW: usize = 1 << 20;
+/// Octets read at once: what the processor's own memory holds until they are looked through.
+const WINDOW: usize = 256 << 10;
+/// As many at least are looked through in one go. What is left of a window that has fewer is read again.
+const STEP: usize = 16 << 10;
 /// A header is looked for in this many octets; what is behind them is taken for body.
 const HEADER_LIMIT: usize = 1 << 20;
-const HEADER_USUAL: usize = 32 << 10;
+const HEADER_USUAL: usize = 16 << 10;
 /// A `From ` line at most.
 const FROM_LIMIT: usize = 1024;
 
@@ -374,7 +376,7 @@ fn next_message(window: &mut Window<'_>, mut at: u64) -> Result<u64, Error> {
     at = at.saturating_sub(1);
     loop {
         let len = window.len;
-        let octets = window.at(at, WINDOW / 2)?;
+        let octets = window.at(at, STEP)?;
         let behind_empty = |hit: &usize| {
             let before = octets.get(..*hit).unwrap_or_default();
             before.ends_with(b"\n") || before.ends_with(b"\n\r")
