@@ -7,7 +7,7 @@ mod mbox;
 mod subscriptions;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
@@ -162,6 +162,18 @@ pub(crate) enum Site {
     Memory(String),
 }
 
+/// Directories that are looked into for mailboxes at most: links that lead in circles would else be followed without end.
+const LEVELS: usize = 1 << 16;
+
+fn count_level(directory: &Path, left: &mut usize) -> Result<(), Error> {
+    *left = left.checked_sub(1).ok_or_else(|| Error::Corrupt {
+        path: directory.to_owned(),
+        at: 0,
+        what: "more than 65,536 levels of mailboxes",
+    })?;
+    Ok(())
+}
+
 /// Where no time is told: only locks of dead processes are broken, not old ones.
 const NO_CLOCK: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -278,10 +290,7 @@ impl Shared {
             }
             Site::Maildir(directory) => maildir::make(&self.durable, directory),
             Site::Mbox(site) => mbox::make(&self.durable, site),
-            Site::Memory(name) => {
-                self.memory.make(name);
-                Ok(())
-            }
+            Site::Memory(name) => self.memory.make(name),
         }
     }
 }
@@ -497,6 +506,7 @@ impl Account {
         }
         if let Site::Mbox(site) = &site {
             mbox::check_levels(&self.shared.durable, &self.shared.root, site, &name)?;
+            mbox::forget(&self.shared.durable, site)?;
         }
         // What was said of an earlier mailbox of the name, and could not be taken back in time.
         metadata::forget(&self.shared, &name, NO_CLOCK)?;
@@ -534,10 +544,7 @@ impl Account {
                 crate::maildir::begin_as(&self.shared, folder, uid_validity, now)
             }
             Site::Mbox(site) => crate::mbox::begin_as(&self.shared, site, uid_validity, now),
-            Site::Memory(name) => {
-                self.shared.memory.begin_as(name, uid_validity);
-                Ok(())
-            }
+            Site::Memory(name) => self.shared.memory.begin_as(name, uid_validity),
         }
     }
 

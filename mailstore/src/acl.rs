@@ -1,5 +1,6 @@
 //! Who may do what with a mailbox: `dovecot-acl` files, as Dovecot's `vfile` backend keeps them (rights of RFC 4314).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -274,41 +275,21 @@ impl Acl {
     }
 
     fn parse(text: &str) -> Self {
-        let mut acl = Self::default();
+        let mut entries: BTreeMap<AclIdentifier, [Option<Rights>; 2]> = BTreeMap::new();
         for line in text.lines() {
             if let Some((negative, identifier, rights)) = parse_line(line) {
-                acl.set(identifier, negative, Some(rights));
+                let [given, taken] = entries.entry(identifier).or_default();
+                *(if negative { taken } else { given }) = Some(rights);
             }
         }
-        acl
-    }
-
-    /// Changes one half of an identifier's entry.
-    fn set(&mut self, identifier: AclIdentifier, negative: bool, rights: Option<Rights>) {
-        let at = match self
-            .entries
-            .binary_search_by(|entry| entry.identifier.cmp(&identifier))
-        {
-            Ok(at) => at,
-            Err(at) => {
-                let entry = AclEntry {
-                    identifier,
-                    rights: None,
-                    negative: None,
-                };
-                self.entries.insert(at, entry);
-                at
-            }
+        let entry = |(identifier, [rights, negative]): (_, [_; 2])| AclEntry {
+            identifier,
+            rights,
+            negative,
         };
-        if let Some(entry) = self.entries.get_mut(at) {
-            if negative {
-                entry.negative = rights;
-            } else {
-                entry.rights = rights;
-            }
+        Self {
+            entries: entries.into_iter().map(entry).collect(),
         }
-        self.entries
-            .retain(|entry| entry.rights.is_some() || entry.negative.is_some());
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a format does for its mailboxes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::durable::Durable;
+use crate::durable::{Durable, Stat};
 use crate::error::Error;
 use crate::flags::{FlagChange, Flags};
 use crate::index::Index;
-use crate::mailbox::Stored;
+use crate::mailbox::{OwnChanges, Stored};
+use crate::object_id::ObjectId;
 use crate::table::Table;
 use crate::wire::Reader;
 use crate::{maildir, mbox};
@@ -32,6 +34,8 @@ pub(crate) trait Backend: Send {
     fn link(&mut self, uid: u32, now: SystemTime) -> Result<Option<Link>, Error>;
     /// Puts messages in, all or none, with UIDs in this order.
     fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error>;
+    /// What the mailbox is known by whatever its name; made if it has none.
+    fn object_id(&mut self, now: SystemTime) -> Result<ObjectId, Error>;
     /// The next message gets this UID, if it is not above it already.
     fn skip_uids(&mut self, next: u32);
     /// The index, with the table that it follows.
@@ -40,6 +44,18 @@ pub(crate) trait Backend: Send {
     fn tag(&self, uid: u32) -> u64;
     /// Tells the index what changed; after every other call.
     fn save(&mut self);
+    /// An mbox as it was read or written last, and whether other programs changed it since this was asked before.
+    fn file(&mut self) -> Option<(Stat, bool)> {
+        None
+    }
+    /// Whether nobody else changed the mailbox since it was looked at, for [`moved_away`](Self::moved_away).
+    fn is_seen(&self) -> bool {
+        false
+    }
+    /// The files of these messages, ascending, went into another mailbox; `seen` as it was before.
+    fn moved_away(&mut self, _uids: &[u32], _seen: bool, _now: SystemTime) -> Result<(), Error> {
+        Ok(())
+    }
     /// This process appended to the mbox behind the sessions' back.
     fn take_growth(&mut self, _growth: mbox::Growth) {}
 }
@@ -49,6 +65,9 @@ pub(crate) struct Link {
     pub(crate) path: PathBuf,
     /// Size on the disk, when the name tells it and it is true.
     pub(crate) disk_size: Option<u64>,
+    /// Whether it is in `new`, and who is to know when its name goes.
+    pub(crate) in_new: bool,
+    pub(crate) own: Arc<OwnChanges>,
 }
 
 /// A message that is to be put into a mailbox.
@@ -66,6 +85,8 @@ pub(crate) enum Source {
     Maildir(maildir::Incoming, String),
     /// In another Maildir folder.
     Link(Link),
+    /// The same, and it is to leave there.
+    Move(Link),
     Mbox(mbox::Incoming),
     /// In wire form.
     Memory(Vec<u8>),
@@ -78,7 +99,7 @@ impl Source {
             Self::Maildir(_, base) => {
                 Ok(maildir::name::size(base.as_bytes(), b'S').unwrap_or_default())
             }
-            Self::Link(link) => link.octets(durable),
+            Self::Link(link) | Self::Move(link) => link.octets(durable),
             Self::Mbox(incoming) => Ok(incoming.octets()),
             Self::Memory(content) => Ok(content.len() as u64),
         }

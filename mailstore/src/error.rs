@@ -130,6 +130,18 @@ impl Error {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Whether a file of the store's own is none that can be read: too long, broken, a symbolic link or a directory.
+    pub(crate) fn is_no_file_of_ours(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Io { source, .. } => {
+                source.kind() == io::ErrorKind::IsADirectory
+                    || source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+            }
+            _ => false,
+        }
+    }
+
     /// The same failure for every caller that shared the operation.
     pub(crate) fn duplicate(&self) -> Self {
         match self {

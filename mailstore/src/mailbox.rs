@@ -1,13 +1,15 @@
 //! A mailbox: one handle for all sessions of the process.
 
+mod transfer;
+mod watch;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::account::{Shared, Site};
 use crate::append::{Append, AppendOptions, Delivered, Delivery, DeliveryId, Incoming};
-use crate::backend::{Backend, Item, Source};
+use crate::backend::{Backend, Item};
 use crate::error::{Error, IoContext};
 use crate::flags::FlagChange;
 use crate::index::{self, Indexed, Wanted};
@@ -17,6 +19,10 @@ use crate::memory;
 use crate::quota::{Admission, QuotaUsed};
 use crate::table::{Changes, Snapshot, Table};
 use crate::wire::Reader;
+pub use transfer::Copied;
+use watch::Listeners;
+pub(crate) use watch::OwnChanges;
+pub use watch::Watch;
 
 /// What a change of flags did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,18 +35,6 @@ pub struct Stored {
     pub highest_modseq: u64,
 }
 
-/// Where copied messages are (RFC 4315 §3, COPYUID).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copied {
-    /// UIDVALIDITY of the target.
-    pub uid_validity: u32,
-    /// Each source UID with the UID of its copy, in the order of the source. Messages that were expunged
-    /// meanwhile are left out.
-    pub uids: Vec<(u32, u32)>,
-}
-
-type Listener = dyn Fn() + Send + Sync;
-
 /// One mailbox. Sessions share it through `Arc`; every method may block on the disk.
 ///
 /// Changes of other programs are seen by [`refresh`](Self::refresh) alone; changes made through this handle are
@@ -51,12 +45,7 @@ pub struct Mailbox {
     pub(crate) shared: Arc<Shared>,
     site: Site,
     folder: Mutex<Open>,
-    generation: AtomicU64,
-    listeners: Mutex<Vec<(u64, Arc<Listener>)>>,
-    listener_count: AtomicU64,
-    /// Whether the system was asked for other processes' changes, and whether it tells of them.
-    asked: AtomicBool,
-    hears: AtomicBool,
+    listeners: Listeners,
 }
 
 enum Open {
@@ -84,11 +73,7 @@ impl Mailbox {
             shared: Arc::clone(shared),
             site,
             folder: Mutex::new(Open::NotYet),
-            generation: AtomicU64::new(0),
-            listeners: Mutex::default(),
-            listener_count: AtomicU64::new(0),
-            asked: AtomicBool::new(false),
-            hears: AtomicBool::new(false),
+            listeners: Listeners::default(),
         }
     }
 
@@ -99,6 +84,16 @@ impl Mailbox {
     /// The name it was opened by.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the mailbox is known by, its MAILBOXID (RFC 8474 §4): another one for each mailbox of an account, the
+    /// same whatever name it gets and however often it is opened, and never given again. In a Maildir it is what
+    /// Dovecot calls the mailbox's GUID.
+    ///
+    /// # Errors
+    /// The disk fails; a mailbox that has no identifier yet gets one.
+    pub fn object_id(&self, now: SystemTime) -> Result<[u8; 16], Error> {
+        self.with(now, |folder| Ok(folder.object_id(now)?.octets()))
     }
 
     /// The mailbox as this process knows it; touches no disk.
@@ -269,7 +264,16 @@ impl Mailbox {
     ) -> Result<Delivered, Error> {
         let delivered = match (incoming, &self.site) {
             (Incoming::Maildir(incoming), Site::Maildir(path)) => {
-                maildir::deliver(&self.shared, path, &self.name, incoming, id, &options, now)?
+                let own = &self.listeners.own;
+                maildir::deliver(
+                    &self.shared,
+                    (path, &self.name),
+                    incoming,
+                    id,
+                    &options,
+                    own,
+                    now,
+                )?
             }
             (Incoming::Mbox(incoming), Site::Mbox(site)) => {
                 // The sessions' own changes of the file are made under the same guard.
@@ -278,7 +282,10 @@ impl Mailbox {
                     mbox::deliver(&self.shared, site, &self.name, incoming, id, options, now)?;
                 if let (Open::Folder(folder), Some(growth)) = (&mut *open, growth) {
                     folder.take_growth(growth);
+                    self.see_file(&mut **folder);
                 }
+                drop(open);
+                self.look_at_missed();
                 delivered
             }
             (Incoming::Memory(incoming), Site::Memory(name)) => {
@@ -368,129 +375,6 @@ impl Mailbox {
         shared.quota.admit(shared, &self.name, more, freed, now)
     }
 
-    /// Copies messages with their flags, keywords and internal dates, all or none (RFC 9051 §6.4.7).
-    ///
-    /// # Errors
-    /// The disk fails, or the target has no room for a keyword.
-    pub fn copy(&self, uids: &[u32], target: &Self, now: SystemTime) -> Result<Copied, Error> {
-        self.transfer(uids, target, None, now)
-    }
-
-    fn transfer(
-        &self,
-        uids: &[u32],
-        target: &Self,
-        freed: Option<&Self>,
-        now: SystemTime,
-    ) -> Result<Copied, Error> {
-        let links = matches!(
-            (&self.site, &target.site),
-            (Site::Maildir(_), Site::Maildir(_))
-        );
-        let (mut items, mut sources) = (
-            Vec::with_capacity(uids.len()),
-            Vec::with_capacity(uids.len()),
-        );
-        for &uid in uids {
-            match self.original(uid, target, links, now) {
-                Ok(Some(item)) => {
-                    sources.push(uid);
-                    items.push(item);
-                }
-                Ok(None) | Err(Error::NoSuchMessage(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let admission = target.admit(&items, freed, now)?;
-        let copied = target.changing(now, |folder| {
-            let uids = folder.place(items, now)?;
-            let uid_validity = folder.table().view().uid_validity;
-            Ok(Copied {
-                uid_validity,
-                uids: sources.into_iter().zip(uids).collect(),
-            })
-        })?;
-        admission.done(&target.shared);
-        Ok(copied)
-    }
-
-    /// A message of this mailbox as it goes into another; `None` when it is gone.
-    fn original(
-        &self,
-        uid: u32,
-        target: &Self,
-        links: bool,
-        now: SystemTime,
-    ) -> Result<Option<Item>, Error> {
-        let view = self.snapshot();
-        let Some(message) = view.message(uid) else {
-            return Ok(None);
-        };
-        let link = if links {
-            self.with(now, |folder| folder.link(uid, now))?
-        } else {
-            None
-        };
-        let (source, size) = match link {
-            Some(link) => (Source::Link(link), message.size),
-            None => {
-                let mut incoming = target.incoming(now)?;
-                let mut reader = self.reader(uid, now)?;
-                incoming.write_all_from(&mut reader)?;
-                let (source, size) = incoming.seal(message.internal_date)?;
-                (source, Some(size))
-            }
-        };
-        Ok(Some(Item {
-            source,
-            flags: message.flags,
-            keywords: view
-                .keywords(message)
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            internal_date: message.internal_date,
-            size,
-        }))
-    }
-
-    /// Copies messages and expunges the originals (RFC 6851 §3.3). A crash in between leaves both: no message is lost
-    /// by it, and a client that moves again what is still there ends with the copy twice.
-    ///
-    /// # Errors
-    /// As [`copy`](Self::copy) and [`expunge`](Self::expunge).
-    pub fn move_to(&self, uids: &[u32], target: &Self, now: SystemTime) -> Result<Copied, Error> {
-        let copied = self.transfer(uids, target, Some(self), now)?;
-        let sources: Vec<u32> = copied.uids.iter().map(|&(source, _)| source).collect();
-        self.expunge(&sources, now)?;
-        Ok(copied)
-    }
-
-    /// Counts the changes and deliveries made through this process; another number means [`refresh`] may tell
-    /// something new.
-    ///
-    /// [`refresh`]: Self::refresh
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// Calls `listener` after each change or delivery, with no lock held, until the [`Watch`] is dropped: of this
-    /// process on the thread that made it; of other processes where the system tells of them (inotify), perhaps
-    /// more than once. It should only wake somebody, who also looks from time to time where
-    /// [`hears_others`](Self::hears_others) is false.
-    pub fn watch(self: &Arc<Self>, listener: impl Fn() + Send + Sync + 'static) -> Watch {
-        let number = self.listener_count.fetch_add(1, Ordering::Relaxed);
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((number, Arc::new(listener)));
-        self.listen();
-        Watch {
-            mailbox: Arc::downgrade(self),
-            number,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Open> {
         // A panic cannot leave the state torn: it is rebuilt from the disk by the next refresh.
         self.folder.lock().unwrap_or_else(PoisonError::into_inner)
@@ -504,18 +388,29 @@ impl Mailbox {
         let mut open = self.lock();
         if matches!(*open, Open::NotYet) {
             *open = Open::Folder(match &self.site {
-                Site::Maildir(path) => Box::new(maildir::Folder::open(&self.shared, path, now)?),
+                Site::Maildir(path) => {
+                    let own = &self.listeners.own;
+                    Box::new(maildir::Folder::open(&self.shared, path, own, now)?)
+                }
                 Site::Mbox(site) => Box::new(mbox::Folder::open(&self.shared, site, now)?),
                 Site::Memory(name) => Box::new(memory::Folder::open(&self.shared, name, now)?),
             });
         }
-        match &mut *open {
-            Open::Folder(folder) => {
-                let result = act(&mut **folder);
-                folder.save();
-                result
-            }
-            _ => Err(Error::NoSuchMailbox(self.name.clone())),
+        let Open::Folder(folder) = &mut *open else {
+            return Err(Error::NoSuchMailbox(self.name.clone()));
+        };
+        let result = act(&mut **folder);
+        folder.save();
+        self.see_file(&mut **folder);
+        drop(open);
+        self.look_at_missed();
+        result
+    }
+
+    /// What this process made of an mbox is no news to its listeners.
+    fn see_file(&self, folder: &mut dyn Backend) {
+        if let Some((stat, false)) = folder.file() {
+            self.file_is_known(stat);
         }
     }
 
@@ -533,75 +428,11 @@ impl Mailbox {
         result
     }
 
-    /// Whether listeners are told of other processes' changes too.
-    pub fn hears_others(&self) -> bool {
-        self.hears.load(Ordering::Acquire)
-    }
-
-    /// Asks the system once to tell of other processes' changes, as long as this handle lives.
-    fn listen(self: &Arc<Self>) {
-        if self.asked.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let mailbox = Arc::downgrade(self);
-        let tell: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || {
-            let mailbox = mailbox.upgrade();
-            mailbox.is_some_and(|mailbox| {
-                mailbox.notify();
-                true
-            })
-        });
-        let durable = &self.shared.durable;
-        let hears = match &self.site {
-            Site::Maildir(path) => ["new", "cur"]
-                .iter()
-                .all(|part| durable.watch(&path.join(part), None, &tell)),
-            Site::Mbox(site) => {
-                let place = site.file.parent().zip(site.file.file_name());
-                place.is_some_and(|(folder, name)| durable.watch(folder, Some(name), &tell))
-            }
-            Site::Memory(_) => false,
-        };
-        self.hears.store(hears, Ordering::Release);
-    }
-
-    fn notify(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        let listeners: Vec<Arc<Listener>> = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(|(_, listener)| Arc::clone(listener))
-            .collect();
-        for listener in listeners {
-            listener();
-        }
-    }
-
     /// The mailbox is no more, or has another name.
     pub(crate) fn retire(&self) {
         let mut open = self.lock();
         *open = Open::Retired(open.view());
         drop(open);
         self.notify();
-    }
-}
-
-/// Keeps a listener of a mailbox; dropping it ends the calls.
-pub struct Watch {
-    mailbox: Weak<Mailbox>,
-    number: u64,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if let Some(mailbox) = self.mailbox.upgrade() {
-            let mut listeners = mailbox
-                .listeners
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            listeners.retain(|(number, _)| *number != self.number);
-        }
     }
 }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
 use crate::index::Index;
 use crate::mailbox::Stored;
+use crate::object_id::ObjectId;
 use crate::quota::QuotaUsed;
 use crate::table::{Message, Table};
 use crate::verify::{Checked, Told};
@@ -51,8 +52,16 @@ impl Root {
         lock(&self.mailboxes).contains_key(name)
     }
 
-    pub(crate) fn make(&self, name: &str) {
-        lock(&self.mailboxes).entry(name.to_owned()).or_default();
+    pub(crate) fn make(&self, name: &str) -> Result<(), Error> {
+        let mut mailboxes = lock(&self.mailboxes);
+        if !mailboxes.contains_key(name) {
+            let contents = Contents {
+                object_id: ObjectId::fresh(name.as_ref())?,
+                ..Contents::default()
+            };
+            mailboxes.insert(name.to_owned(), Arc::new(Mutex::new(contents)));
+        }
+        Ok(())
     }
 
     pub(crate) fn delete(&self, name: &str) {
@@ -86,14 +95,14 @@ impl Root {
     }
 
     /// Begins a mailbox with this UIDVALIDITY, unless it has one or messages.
-    pub(crate) fn begin_as(&self, name: &str, uid_validity: u32) {
-        self.make(name);
-        if let Ok(contents) = self.contents(name) {
-            let mut contents = lock(&contents);
-            if contents.uid_validity == 0 {
-                contents.uid_validity = uid_validity;
-            }
+    pub(crate) fn begin_as(&self, name: &str, uid_validity: u32) -> Result<(), Error> {
+        self.make(name)?;
+        let contents = self.contents(name)?;
+        let mut contents = lock(&contents);
+        if contents.uid_validity == 0 {
+            contents.uid_validity = uid_validity;
         }
+        Ok(())
     }
 
     pub(crate) fn check(&self, name: &str) -> Result<Checked, Error> {
@@ -123,6 +132,7 @@ struct Contents {
     last_uid: u32,
     /// No session was told a higher one.
     modseq: u64,
+    object_id: ObjectId,
     messages: BTreeMap<u32, Kept>,
     delivered: HashSet<String>,
 }
@@ -133,6 +143,7 @@ struct Kept {
     flags: Flags,
     keywords: BTreeSet<String>,
     internal_date: SystemTime,
+    save_date: SystemTime,
     /// No session was told of it.
     recent: bool,
 }
@@ -249,7 +260,7 @@ impl Folder {
                         keywords,
                         modseq: *modseq.get_or_insert_with(|| table.next_modseq()),
                         internal_date: kept.internal_date,
-                        save_date: None,
+                        save_date: Some(kept.save_date),
                         size: Some(kept.content.len() as u64),
                     });
                 }
@@ -385,7 +396,7 @@ impl Backend for Folder {
         Ok(None)
     }
 
-    fn place(&mut self, items: Vec<Item>, _now: SystemTime) -> Result<Vec<u32>, Error> {
+    fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
         self.changing(false, |contents, table| {
             let mut all = Vec::with_capacity(items.len());
             for item in items {
@@ -397,6 +408,7 @@ impl Backend for Folder {
                     flags: item.flags,
                     keywords: canonical(table, &item.keywords)?.into_iter().collect(),
                     internal_date: item.internal_date,
+                    save_date: now,
                     recent: true,
                 });
             }
@@ -406,6 +418,10 @@ impl Backend for Folder {
             }
             all.into_iter().map(|kept| contents.add(kept)).collect()
         })
+    }
+
+    fn object_id(&mut self, _now: SystemTime) -> Result<ObjectId, Error> {
+        Ok(lock(&self.contents).object_id)
     }
 
     fn skip_uids(&mut self, next: u32) {
@@ -440,6 +456,7 @@ pub(crate) fn deliver(
         flags: options.flags,
         keywords: options.keywords.into_iter().collect(),
         internal_date: options.internal_date,
+        save_date: now,
         recent: true,
     })?;
     contents.delivered.insert(name);

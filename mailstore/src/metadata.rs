@@ -127,7 +127,11 @@ fn is_at_or_below(name: &str, above: &str) -> bool {
 
 /// Whether there is any, so that most accounts take no lock.
 fn is_there(shared: &Shared) -> Result<bool, Error> {
-    Ok(!read(shared)?.is_empty())
+    match read(shared) {
+        // Nothing that could be taken over or away; the mailbox itself comes, goes and is renamed all the same.
+        Err(error) if error.is_no_file_of_ours() => Ok(false),
+        other => Ok(!other?.is_empty()),
+    }
 }
 
 /// A mailbox is about to be made, or was deleted: what was said of one of its name is of no use.
@@ -173,7 +177,11 @@ pub(crate) fn forget_below(shared: &Shared, from: &str, now: SystemTime) -> Resu
 
 /// Special uses by mailbox, as they stand in the entries.
 pub(crate) fn special_uses(shared: &Shared) -> Result<BTreeMap<String, String>, Error> {
-    let entries = read(shared)?.into_iter();
+    let entries = match read(shared) {
+        // The mailboxes are listed without their uses.
+        Err(error) if error.is_no_file_of_ours() => return Ok(BTreeMap::new()),
+        other => other?.into_iter(),
+    };
     let uses = entries.filter(|((_, entry), _)| entry == SPECIAL_USE);
     Ok(uses
         .filter_map(|((mailbox, _), value)| Some((mailbox, String::from_utf8(value).ok()?)))

@@ -21,8 +21,9 @@ pub struct Message {
     pub modseq: u64,
     /// INTERNALDATE.
     pub internal_date: SystemTime,
-    /// When the message came into this mailbox (RFC 8514), where the mail itself tells it: a Maildir's file
-    /// names do, an mbox does not.
+    /// When the message came into this mailbox (RFC 8514). A Maildir's file names tell it; an mbox does not, so there
+    /// the index alone knows it: of a message that another program put in it is when it was first seen, and of those
+    /// that are there when an index is made anew nobody knows.
     pub save_date: Option<SystemTime>,
     /// RFC822.SIZE in octets, where it is known without reading the message; see `Mailbox::size`.
     pub size: Option<u64>,
@@ -206,6 +207,23 @@ impl Table {
         self.view.uid_validity = uid_validity;
         self.view.uid_next = uid_next;
         self.recent.clear();
+    }
+
+    /// Others gave sequences up to this.
+    pub(crate) fn raise_modseq(&mut self, modseq: u64) {
+        self.view.highest_modseq = self.view.highest_modseq.max(modseq);
+    }
+
+    /// Others made changes that may have been there and back before they were looked at: every message counts as
+    /// changed, and everything that is not there as expunged.
+    pub(crate) fn doubt_all(&mut self) {
+        let modseq = self.next_modseq();
+        for message in Arc::make_mut(&mut self.view.messages) {
+            message.modseq = modseq;
+            self.news.touched.push(message.uid);
+        }
+        self.forgotten = modseq;
+        self.vanished.clear();
     }
 
     /// Sequence for one change; every message it touches gets the same.

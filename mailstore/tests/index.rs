@@ -294,7 +294,15 @@ fn every_flipped_bit_and_every_cut_is_found_out() {
                 damage(&*sim.open_write(&path).unwrap());
                 let account = open(&sim);
                 let mailbox = account.mailbox("INBOX", at(300)).unwrap();
-                assert_eq!(said(&mailbox), expected, "{name} {what}");
+                let mut told = said(&mailbox);
+                if config.format == mailstore::Format::Mbox && name == "index" && what != "whole" {
+                    // An mbox itself does not say when its messages came.
+                    assert!(told.messages.iter().all(|message| message.4.is_none()));
+                    for (told, expected) in told.messages.iter_mut().zip(&expected.messages) {
+                        told.4 = expected.4;
+                    }
+                }
+                assert_eq!(told, expected, "{name} {what}");
             };
             check("whole".to_owned(), &|_| {});
             for cut in 0..len {

@@ -447,6 +447,8 @@ fn no_uid_or_modseq_is_seen_before_a_smaller_one() {
             }
         });
         let view = mailbox.refresh(now()).unwrap();
-        assert_eq!(view.messages().len() as u64, WRITERS * EACH_WRITES);
+        let names: Vec<_> = shown(&mailbox, now());
+        let count = view.messages().len() as u64;
+        assert_eq!(count, WRITERS * EACH_WRITES, "{config:?}: {names:?}");
     }
 }

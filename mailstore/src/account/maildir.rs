@@ -57,10 +57,10 @@ pub(super) fn existing(durable: &Durable, root: &Path) -> Result<Vec<String>, Er
 /// Takes a mailbox away whole, by one rename; what a crash leaves of it is removed by the next delete.
 pub(super) fn delete(durable: &Durable, root: &Path, directory: &Path) -> Result<(), Error> {
     let trash = root.join(TRASH);
-    remove_tree(durable, &trash)?;
+    empty_trash(durable, root)?;
     durable.rename(directory, &trash)?;
     durable.sync_dir(root)?;
-    remove_tree(durable, &trash)
+    empty_trash(durable, root)
 }
 
 /// A deleted mailbox on its way out. Two dots: no mailbox has such a name.
@@ -81,8 +81,24 @@ pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
     durable.make_dirs_in(path, &["tmp", "new", "cur"])
 }
 
+/// Removes a deleted mailbox; of one that was a link to a directory elsewhere, the link alone.
+pub(super) fn empty_trash(durable: &Durable, root: &Path) -> Result<(), Error> {
+    let mut kind = None;
+    durable.readdir(root, |name, known| {
+        if name == TRASH {
+            kind = Some(known);
+        }
+    })?;
+    let trash = root.join(TRASH);
+    match kind {
+        None => Ok(()),
+        Some(Kind::Directory) => remove_tree(durable, &trash),
+        Some(_) => durable.remove(&trash).map(|_| ()),
+    }
+}
+
 /// Removes a directory and all in it; nothing when it is not there.
-pub(super) fn remove_tree(durable: &Durable, path: &Path) -> Result<(), Error> {
+fn remove_tree(durable: &Durable, path: &Path) -> Result<(), Error> {
     let mut names: Vec<(PathBuf, Kind)> = Vec::new();
     match durable.readdir(path, |name, kind| names.push((path.join(name), kind))) {
         Err(error) if error.is_not_found() => return Ok(()),

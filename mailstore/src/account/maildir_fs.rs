@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::maildir::{TRASH, remove_tree};
+use super::maildir::{TRASH, empty_trash};
 use crate::durable::{Durable, Kind};
 use crate::error::Error;
 use crate::name;
@@ -44,7 +44,8 @@ pub(super) fn directory(root: &Path, name: &str) -> Result<PathBuf, Error> {
 /// Names of the mailboxes that have a directory of messages, INBOX aside.
 pub(super) fn existing(durable: &Durable, root: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
-    walk(durable, root, "", DEPTH, &mut names)?;
+    let mut left = super::LEVELS;
+    walk(durable, root, "", DEPTH, &mut left, &mut names)?;
     Ok(names)
 }
 
@@ -53,8 +54,10 @@ fn walk(
     directory: &Path,
     above: &str,
     depth: usize,
+    left: &mut usize,
     names: &mut Vec<String>,
 ) -> Result<(), Error> {
+    super::count_level(directory, left)?;
     for file_name in levels_in(durable, directory)? {
         let Some(level) = name::from_disk(file_name.as_bytes()).filter(|name| !name.contains('/'))
         else {
@@ -68,7 +71,7 @@ fn walk(
             names.push(name.clone());
         }
         if depth > 0 {
-            walk(durable, &path, &format!("{name}/"), depth - 1, names)?;
+            walk(durable, &path, &format!("{name}/"), depth - 1, left, names)?;
         }
     }
     Ok(())
@@ -107,7 +110,7 @@ pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
 /// what a crash leaves is the mailbox with fewer messages.
 pub(super) fn delete(durable: &Durable, root: &Path, directory: &Path) -> Result<(), Error> {
     let trash = root.join(TRASH);
-    remove_tree(durable, &trash)?;
+    empty_trash(durable, root)?;
     if levels_in(durable, directory)?.is_empty() {
         durable.rename(directory, &trash)?;
     } else {
@@ -121,7 +124,7 @@ pub(super) fn delete(durable: &Durable, root: &Path, directory: &Path) -> Result
         durable.sync_dir(above)?;
     }
     remove_empty_levels(durable, root, directory);
-    remove_tree(durable, &trash)
+    empty_trash(durable, root)
 }
 
 /// What belongs to the mailbox of a directory and not to those below it, `cur` last.

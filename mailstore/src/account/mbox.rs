@@ -90,6 +90,19 @@ pub(super) fn make(durable: &Durable, site: &Site) -> Result<(), Error> {
     durable.sync_dir(directory)
 }
 
+/// Removes the state of an earlier mailbox of the name, whose file is gone: by another program, or by a deletion that
+/// a crash cut. The new one is another mailbox.
+pub(super) fn forget(durable: &Durable, site: &Site) -> Result<(), Error> {
+    let mut had = false;
+    for path in [site.state(), site.journal()] {
+        had |= durable.remove(&path)?;
+    }
+    match site.state().parent() {
+        Some(directory) if had => durable.sync_dir(directory),
+        _ => Ok(()),
+    }
+}
+
 /// Removes a mailbox, and the levels above it that are empty then.
 pub(super) fn delete(durable: &Durable, root: &Path, site: &Site) -> Result<(), Error> {
     durable.remove(&site.file)?;
@@ -139,7 +152,8 @@ fn remove_empty_levels(durable: &Durable, root: &Path, file: &Path) {
 /// Names of the mailboxes that have a file, INBOX aside.
 pub(super) fn existing(durable: &Durable, root: &Path, inbox: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
-    walk(durable, root, "", DEPTH, &mut |path, name| {
+    let mut left = super::LEVELS;
+    walk(durable, root, "", DEPTH, &mut left, &mut |path, name| {
         if path != inbox
             && name::canonical(&name).is_ok_and(|canonical| canonical == name && name != "INBOX")
         {
@@ -154,8 +168,10 @@ fn walk(
     directory: &Path,
     above: &str,
     depth: usize,
+    left: &mut usize,
     each: &mut dyn FnMut(&Path, String),
 ) -> Result<(), Error> {
+    super::count_level(directory, left)?;
     let mut entries: Vec<(PathBuf, String, Kind)> = Vec::new();
     durable.readdir(directory, |name, kind| {
         let level = name.as_bytes();
@@ -177,7 +193,7 @@ fn walk(
         match kind {
             Kind::File if !is_own(&name) => each(&path, name),
             Kind::Directory if depth > 0 => {
-                walk(durable, &path, &format!("{name}/"), depth - 1, each)?
+                walk(durable, &path, &format!("{name}/"), depth - 1, left, each)?
             }
             _ => {}
         }
@@ -189,6 +205,8 @@ fn walk(
 fn is_own(name: &str) -> bool {
     [
         "subscriptions",
+        "posthaste-metadata",
+        "posthaste-metadata.tmp",
         "posthaste-uidvalidity",
         "posthaste-uidvalidity.tmp",
         "subscriptions.tmp",

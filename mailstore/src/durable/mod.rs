@@ -46,6 +46,9 @@ pub struct Stat {
     pub mode: u32,
 }
 
+/// What [`Fs::watch`] calls: with the name that changed, or none when not all was told; false ends it.
+pub type Tell = dyn Fn(Option<&OsStr>) -> bool + Send + Sync;
+
 /// The file system as the crate sees it. [`RealFs`] is the one of the operating system.
 ///
 /// Files are created 0600, directories 0700.
@@ -56,6 +59,14 @@ pub trait Fs: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
     /// Opens an existing file for reading and writing.
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// As [`open`](Self::open), for a file that nobody has reason to make a symbolic link of: such a one is refused.
+    fn open_own(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.open(path)
+    }
+    /// As [`open_write`](Self::open_write), the same.
+    fn open_own_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.open_write(path)
+    }
     /// Puts octets behind the end of an existing file, whoever else does so at the same time.
     fn append(&self, path: &Path, octets: &[u8]) -> io::Result<()> {
         let file = self.open_write(path)?;
@@ -85,17 +96,12 @@ pub trait Fs: Send + Sync {
     fn boot(&self) -> u128 {
         0
     }
-    /// Calls `tell`, on a thread of its own, soon after a name in the directory comes, goes or is written to, this
-    /// name or any; from now on until it gives false.
+    /// Calls `tell`, on a thread of its own, soon after any name in the directory comes or goes, or this name
+    /// does or is written to; from now on until it gives false. `tell` gets the name, or none when the system did not tell all.
     ///
     /// # Errors
     /// There is no such service: the caller polls.
-    fn watch(
-        &self,
-        _directory: &Path,
-        _name: Option<&OsStr>,
-        _tell: Arc<dyn Fn() -> bool + Send + Sync>,
-    ) -> io::Result<()> {
+    fn watch(&self, _directory: &Path, _name: Option<&OsStr>, _tell: Arc<Tell>) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -127,6 +133,10 @@ pub trait File: Send + Sync {
     fn try_claim(&self) -> io::Result<bool> {
         Ok(true)
     }
+    /// Gives that lock back before the handle is closed.
+    fn unclaim(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The verbs that keep mail durable, over any [`Fs`].
@@ -151,6 +161,16 @@ impl Durable {
 
     pub(crate) fn open(&self, path: &Path) -> Result<Box<dyn File>, Error> {
         self.fs.open(path).at("open", path)
+    }
+
+    /// As [`open`](Self::open), but not through a symbolic link: whoever can make one in a mailbox must not read by it
+    /// what this process may read.
+    pub(crate) fn open_own(&self, path: &Path) -> Result<Box<dyn File>, Error> {
+        self.fs.open_own(path).at("open", path)
+    }
+
+    pub(crate) fn open_own_write(&self, path: &Path) -> Result<Box<dyn File>, Error> {
+        self.fs.open_own_write(path).at("open for writing", path)
     }
 
     pub(crate) fn open_write(&self, path: &Path) -> Result<Box<dyn File>, Error> {
@@ -198,13 +218,13 @@ impl Durable {
     /// The whole of a small file; `None` when it does not exist.
     ///
     /// # Errors
-    /// A file above `limit` octets is refused rather than read.
+    /// A file above `limit` octets is refused rather than read, and so is a symbolic link.
     pub(crate) fn read_maybe(
         &self,
         path: &Path,
         limit: u64,
     ) -> Result<Option<(Vec<u8>, Stat)>, Error> {
-        let file = match self.fs.open(path) {
+        let file = match self.fs.open_own(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).at("open", path),
@@ -308,12 +328,7 @@ impl Durable {
     }
 
     /// See [`Fs::watch`]; false when there is nothing to wait for and the caller polls.
-    pub(crate) fn watch(
-        &self,
-        directory: &Path,
-        name: Option<&OsStr>,
-        tell: &Arc<dyn Fn() -> bool + Send + Sync>,
-    ) -> bool {
+    pub(crate) fn watch(&self, directory: &Path, name: Option<&OsStr>, tell: &Arc<Tell>) -> bool {
         self.fs.watch(directory, name, Arc::clone(tell)).is_ok()
     }
 

@@ -11,8 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use rustix::fs::inotify;
 
-/// Called with no lock held; false when nobody is interested any more.
-type Tell = dyn Fn() -> bool + Send + Sync;
+use super::Tell;
 
 /// Who is told of a directory's changes: of all, or of those of one name.
 struct Told {
@@ -43,17 +42,19 @@ fn notices() -> Option<&'static Arc<Notices>> {
         .as_ref()
 }
 
-/// Calls `tell` when a name in the directory comes, goes or is written to, from now until it gives false.
+/// Calls `tell` when a name in the directory comes or goes, or this name is written to, until it gives false.
 pub(super) fn watch(directory: &Path, name: Option<&OsStr>, tell: Arc<Tell>) -> io::Result<()> {
     let Some(notices) = notices() else {
         return Err(io::ErrorKind::Unsupported.into());
     };
-    let flags = inotify::WatchFlags::CREATE
+    let mut flags = inotify::WatchFlags::CREATE
         | inotify::WatchFlags::DELETE
         | inotify::WatchFlags::MOVED_FROM
         | inotify::WatchFlags::MOVED_TO
-        | inotify::WatchFlags::CLOSE_WRITE
-        | inotify::WatchFlags::MODIFY;
+        | inotify::WatchFlags::MASK_ADD;
+    if name.is_some() {
+        flags |= inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::MODIFY;
+    }
     // Under the lock: the thread must not forget the directory in between.
     let mut watched = notices
         .watched
@@ -97,11 +98,13 @@ impl Notices {
         let wanted: Vec<Arc<Tell>> = {
             let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             let told = watched.get(&number).into_iter().flatten();
-            told.filter(|told| told.name.is_none() || told.name.as_deref() == name)
-                .map(|told| Arc::clone(&told.tell))
-                .collect()
+            told.filter(|told| {
+                name.is_none() || told.name.is_none() || told.name.as_deref() == name
+            })
+            .map(|told| Arc::clone(&told.tell))
+            .collect()
         };
-        let done: Vec<Arc<Tell>> = wanted.into_iter().filter(|tell| !tell()).collect();
+        let done: Vec<Arc<Tell>> = wanted.into_iter().filter(|tell| !tell(name)).collect();
         if done.is_empty() {
             return;
         }
@@ -123,14 +126,7 @@ impl Notices {
             watched.keys().copied().collect()
         };
         for number in numbers {
-            let names: Vec<Option<OsString>> = {
-                let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-                let told = watched.get(&number).into_iter().flatten();
-                told.map(|told| told.name.clone()).collect()
-            };
-            for name in names {
-                self.told(number, name.as_deref());
-            }
+            self.told(number, None);
         }
     }
 }

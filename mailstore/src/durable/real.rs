@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 
-use super::{File, Fs, Kind, Stat};
+use super::{File, Fs, Kind, Stat, Tell};
 
 /// The operating system's file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,10 +29,7 @@ impl Fs for RealFs {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         // A pipe under a message's name must not be waited for: the caller sees that it is no file.
-        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).custom_flags(flags).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        open(OpenOptions::new().read(true), OFlags::NONBLOCK, path)
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
@@ -41,9 +38,23 @@ impl Fs for RealFs {
         )))
     }
 
+    fn open_own(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        open(OpenOptions::new().read(true), flags, path)
+    }
+
+    fn open_own_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        open(
+            OpenOptions::new().read(true).write(true),
+            OFlags::NOFOLLOW,
+            path,
+        )
+    }
+
     fn append(&self, path: &Path, octets: &[u8]) -> io::Result<()> {
         OpenOptions::new()
             .append(true)
+            .custom_flags(bits(OFlags::NOFOLLOW))
             .open(path)?
             .write_all(octets)
     }
@@ -100,12 +111,7 @@ impl Fs for RealFs {
     }
 
     #[cfg(target_os = "linux")]
-    fn watch(
-        &self,
-        directory: &Path,
-        name: Option<&OsStr>,
-        tell: Arc<dyn Fn() -> bool + Send + Sync>,
-    ) -> io::Result<()> {
+    fn watch(&self, directory: &Path, name: Option<&OsStr>, tell: Arc<Tell>) -> io::Result<()> {
         super::notice::watch(directory, name, tell)
     }
 
@@ -116,6 +122,15 @@ impl Fs for RealFs {
             u128::from_str_radix(&id.trim().replace('-', ""), 16).unwrap_or(0)
         })
     }
+}
+
+fn bits(flags: OFlags) -> i32 {
+    i32::try_from(flags.bits()).unwrap_or_default()
+}
+
+fn open(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<Box<dyn File>> {
+    let file = options.custom_flags(bits(flags)).open(path)?;
+    Ok(Box::new(RealFile(file)))
 }
 
 fn stat_of(metadata: &fs::Metadata) -> io::Result<Stat> {
@@ -196,6 +211,10 @@ impl File for RealFile {
     #[cfg(not(target_os = "linux"))]
     fn unlock(&self) -> io::Result<()> {
         Ok(rustix::fs::fcntl_lock(&self.0, FlockOperation::Unlock)?)
+    }
+
+    fn unclaim(&self) -> io::Result<()> {
+        Ok(rustix::fs::flock(&self.0, FlockOperation::Unlock)?)
     }
 
     fn try_claim(&self) -> io::Result<bool> {

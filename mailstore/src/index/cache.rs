@@ -96,7 +96,7 @@ impl Cache {
     /// The file, when it is the one that the index speaks of.
     pub(super) fn file(&mut self, durable: &Durable) -> Option<CacheFile> {
         if self.open.is_none() && self.generation != 0 {
-            let file = durable.open_write(&self.path).ok()?;
+            let file = durable.open_own_write(&self.path).ok()?;
             let mut octets = [0; HEADER];
             let read = read_full_at(&*file, &mut octets, 0).ok()?;
             if octets.get(..read)? != header(self.generation) {
@@ -116,7 +116,7 @@ impl Cache {
         self.open = None;
         self.generation = 0;
         durable.publish(&self.path, &header(generation))?;
-        let file = durable.open_write(&self.path)?;
+        let file = durable.open_own_write(&self.path)?;
         self.open = Some(CacheFile {
             file: Arc::from(file),
             generation,

@@ -100,7 +100,7 @@ fn seed(salt: u64) -> u32 {
 
 /// Reads a log; nothing when there is none, or when one octet of it is not as it was written.
 pub(super) fn read(durable: &Durable, path: &Path) -> Result<Option<Read>, Error> {
-    let file = match durable.open_write(path) {
+    let file = match durable.open_own_write(path) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error),
@@ -112,6 +112,10 @@ pub(super) fn read(durable: &Durable, path: &Path) -> Result<Option<Read>, Error
     else {
         return Ok(None);
     };
+    // A header can be made by anybody, and memory for what it promises must be there in the file.
+    if file.stat().at("stat", path)?.len < end {
+        return Ok(None);
+    }
     let octets = crate::durable::read_all(&*file, end).at("read", path)?;
     let Some(bodies) = frames(&octets, end, salt, last) else {
         return Ok(None);
@@ -184,7 +188,7 @@ impl Log {
         content.extend_from_slice(&slot(salt, end, sum));
         content.extend_from_slice(&frame);
         durable.publish(path, &content)?;
-        let file = durable.open_write(path)?;
+        let file = durable.open_own_write(path)?;
         if !file.try_claim().at("lock", path)? {
             return Ok(None);
         }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::keywords::KeywordFile;
@@ -15,7 +16,8 @@ use crate::error::Error;
 use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
 use crate::index::Index;
 use crate::lock::DotLock;
-use crate::mailbox::Stored;
+use crate::mailbox::{OwnChanges, Stored};
+use crate::object_id::ObjectId;
 use crate::quota::QuotaUsed;
 use crate::table::{Message, Table};
 use crate::wire::Reader;
@@ -23,6 +25,8 @@ use crate::wire::Reader;
 /// A message whose file is in `cur`.
 struct Placed {
     name: Vec<u8>,
+    /// Where it was in another mailbox.
+    from: Option<PathBuf>,
     flags: Flags,
     keywords: Keywords,
     internal_date: SystemTime,
@@ -57,7 +61,7 @@ impl Backend for Folder {
     }
 
     fn expunge(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
-        self.expunge_now(uids, now)
+        self.ordered(|folder| folder.expunge_now(uids, now))
     }
 
     fn link(&mut self, uid: u32, now: SystemTime) -> Result<Option<Link>, Error> {
@@ -67,12 +71,33 @@ impl Backend for Folder {
             Ok(Some(Link {
                 path: path.to_owned(),
                 disk_size,
+                in_new: entry.in_new,
+                own: Arc::clone(&folder.own),
             }))
         })
     }
 
     fn place(&mut self, items: Vec<Item>, now: SystemTime) -> Result<Vec<u32>, Error> {
         self.place_now(items, now)
+    }
+
+    fn object_id(&mut self, now: SystemTime) -> Result<ObjectId, Error> {
+        self.object_id_now(now)
+    }
+
+    fn is_seen(&self) -> bool {
+        self.cur_is_seen()
+    }
+
+    fn moved_away(&mut self, uids: &[u32], seen: bool, now: SystemTime) -> Result<(), Error> {
+        if seen {
+            self.stamp_own_change();
+        }
+        self.ordered(|folder| {
+            folder.catch_up(now)?;
+            // The renames came to the disk with the other mailbox's directory.
+            folder.forget(uids).map(|_| ())
+        })
     }
 
     fn skip_uids(&mut self, next: u32) {
@@ -121,7 +146,20 @@ impl Folder {
         now: SystemTime,
     ) -> Result<Stored, Error> {
         let named = self.keywords(&change.keywords, change.mode == FlagMode::Remove, now)?;
-        self.reserve_modseq()?;
+        self.ordered(|folder| {
+            folder.catch_up(now)?;
+            folder.set_flags_ordered(uids, change, named, unchanged_since, now)
+        })
+    }
+
+    fn set_flags_ordered(
+        &mut self,
+        uids: &[u32],
+        change: &FlagChange,
+        named: Keywords,
+        unchanged_since: Option<u64>,
+        now: SystemTime,
+    ) -> Result<Stored, Error> {
         let seen = self.cur_is_seen();
         let mut stored = Stored::default();
         let mut modseq = None;
@@ -176,7 +214,7 @@ impl Folder {
                 if *to == *entry.name && !entry.in_new {
                     return Ok(None);
                 }
-                folder.durable().rename(path, &path_of(&folder.cur, &to))?;
+                folder.rename_file(entry, path, &to)?;
                 Ok(Some((to, flags, keywords)))
             });
             let (to, flags, keywords) = match renamed {
@@ -203,7 +241,7 @@ impl Folder {
     }
 
     fn expunge_now(&mut self, uids: &[u32], now: SystemTime) -> Result<Vec<u32>, Error> {
-        self.reserve_modseq()?;
+        self.catch_up(now)?;
         let seen = self.cur_is_seen();
         let mut gone = Vec::new();
         let mut failed = None;
@@ -211,10 +249,15 @@ impl Folder {
             if self.index.slots.get(uid).is_none() {
                 continue;
             }
-            let removed = self.with_file(uid, now, |folder, _, path| {
+            let removed = self.with_file(uid, now, |folder, entry, path| {
                 // Not `remove`, which takes a missing name for done: it may have another name by now.
                 folder.durable().stat(path)?;
-                folder.durable().remove(path)
+                folder.own.expect(entry.in_new, &entry.name);
+                let removed = folder.durable().remove(path);
+                if !matches!(removed, Ok(true)) {
+                    folder.own.take(entry.in_new, &entry.name);
+                }
+                removed
             });
             match removed {
                 Ok(_) => gone.push(uid),
@@ -246,20 +289,75 @@ impl Folder {
             let keywords = self.keywords(&item.keywords, false, now)?;
             with_letters.push((item, keywords));
         }
-        let _lock = self.lock_unchanged_list(now)?;
+        self.ordered(|folder| folder.place_all(with_letters, now))
+    }
+
+    fn place_all(
+        &mut self,
+        with_letters: Vec<(Item, Keywords)>,
+        now: SystemTime,
+    ) -> Result<Vec<u32>, Error> {
+        self.catch_up(now)?;
+        let mut lock = self.lock_unchanged_list(now)?;
+        if !self.list.has_room(with_letters.len()) {
+            drop(lock);
+            self.begin_anew(now)?;
+            lock = self.lock_unchanged_list(now)?;
+        }
         let seen = self.cur_is_seen();
         let mut placed: Vec<Placed> = Vec::with_capacity(with_letters.len());
         let result = self.place_locked(with_letters, &mut placed, now);
         if result.is_err() {
             for placed in &placed {
-                // Not acknowledged; what cannot be removed becomes a message of its own.
-                let _ = self.durable().remove(&path_of(&self.cur, &placed.name));
+                self.take_back(placed);
             }
         }
         if seen {
             self.stamp_own_change();
         }
+        drop(lock);
         result
+    }
+
+    /// Puts a name into `cur`.
+    fn expecting(&self, name: &[u8], put: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        self.own.expect(false, name);
+        let put = put();
+        if put.is_err() {
+            self.own.take(false, name);
+        }
+        put
+    }
+
+    /// Undoes what was not acknowledged. What cannot be removed becomes a message of its own.
+    fn take_back(&self, placed: &Placed) {
+        let path = path_of(&self.cur, &placed.name);
+        self.own.expect(false, &placed.name);
+        let undone = match &placed.from {
+            Some(from) => {
+                let back = self.durable().rename(&path, from);
+                back.and_then(|()| {
+                    from.parent()
+                        .map_or(Ok(()), |from| self.durable().sync_dir(from))
+                })
+            }
+            None => self.durable().remove(&path).map(|_| ()),
+        };
+        if undone.is_err() {
+            self.own.take(false, &placed.name);
+        }
+    }
+
+    /// Gives a file another name in `cur`.
+    pub(super) fn rename_file(&self, entry: &Entry, path: &Path, to: &[u8]) -> Result<(), Error> {
+        self.own.expect(entry.in_new, &entry.name);
+        self.own.expect(false, to);
+        let renamed = self.durable().rename(path, &path_of(&self.cur, to));
+        if renamed.is_err() {
+            self.own.take(entry.in_new, &entry.name);
+            self.own.take(false, to);
+        }
+        renamed
     }
 
     /// The list's lock, with everything known that other programs put into the list before.
@@ -284,16 +382,19 @@ impl Folder {
         placed: &mut Vec<Placed>,
         now: SystemTime,
     ) -> Result<Vec<u32>, Error> {
-        self.reserve_modseq()?;
         let mut name;
         for (item, keywords) in items {
             let flags = item.flags;
+            let mut from = None;
             match item.source {
                 Source::Maildir(mut incoming, base) => {
                     name = name::with_flags(base.as_bytes(), flags, keywords);
-                    incoming.rename_to(&path_of(&self.cur, &name))?;
+                    self.expecting(&name, || incoming.rename_to(&path_of(&self.cur, &name)))?;
                 }
-                Source::Link(link) => {
+                source @ (Source::Link(_) | Source::Move(_)) => {
+                    let (Source::Link(link) | Source::Move(link)) = &source else {
+                        continue;
+                    };
                     let mut base = name::fresh(now, self.shared.count(), &self.shared.host);
                     for (field, size) in [('S', link.disk_size), ('W', item.size)] {
                         if let Some(size) = size {
@@ -301,13 +402,26 @@ impl Folder {
                         }
                     }
                     name = name::with_flags(base.as_bytes(), flags, keywords);
-                    self.durable()
-                        .link(&link.path, &path_of(&self.cur, &name))?;
+                    let to = path_of(&self.cur, &name);
+                    if matches!(source, Source::Link(_)) {
+                        self.expecting(&name, || self.durable().link(&link.path, &to))?;
+                    } else {
+                        let old = link.path.file_name().unwrap_or_default().as_bytes();
+                        link.own.expect(link.in_new, old);
+                        let renamed =
+                            self.expecting(&name, || self.durable().rename(&link.path, &to));
+                        if renamed.is_err() {
+                            link.own.take(link.in_new, old);
+                        }
+                        renamed?;
+                        from = Some(link.path.clone());
+                    }
                 }
                 Source::Mbox(_) | Source::Memory(_) => continue,
             }
             placed.push(Placed {
                 name,
+                from,
                 flags,
                 keywords,
                 internal_date: item.internal_date,
@@ -374,11 +488,11 @@ pub(crate) fn measure(durable: &Durable, directory: &Path) -> Result<(u64, u64),
 /// Delivers without opening the folder. The message gets its UID with the next refresh.
 pub(crate) fn deliver(
     shared: &Shared,
-    folder: &Path,
-    mailbox: &str,
+    (folder, mailbox): (&Path, &str),
     mut incoming: Incoming,
     id: &DeliveryId,
     options: &AppendOptions,
+    own: &OwnChanges,
     now: SystemTime,
 ) -> Result<Delivered, Error> {
     let (base, _) = incoming.seal(options.internal_date)?;
@@ -399,7 +513,7 @@ pub(crate) fn deliver(
         messages: 1,
     };
     let admission = shared.quota.admit(shared, mailbox, more, None, now)?;
-    let placed = incoming.deliver(&base, options.flags, keywords);
+    let placed = incoming.deliver(&base, options.flags, keywords, own);
     shared.deliveries.made(folder, &unique, placed.is_ok());
     placed?;
     admission.done(shared);

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::durable::{Durable, File};
 use crate::error::{Error, IoContext};
 use crate::flags::{Flags, Keywords};
+use crate::mailbox::OwnChanges;
 use crate::maildir::{name, path_of};
 use crate::wire::ToDisk;
 
@@ -91,8 +92,10 @@ impl Incoming {
         base: &str,
         flags: Flags,
         keywords: Keywords,
+        own: &OwnChanges,
     ) -> Result<(), Error> {
-        let (directory, name) = if flags.is_empty() && keywords.is_empty() {
+        let in_new = flags.is_empty() && keywords.is_empty();
+        let (directory, name) = if in_new {
             (self.folder.join("new"), base.as_bytes().to_vec())
         } else {
             (
@@ -101,10 +104,16 @@ impl Incoming {
             )
         };
         let path = path_of(&directory, &name);
-        self.rename_to(&path)?;
+        own.expect(in_new, &name);
+        self.rename_to(&path).inspect_err(|_| {
+            own.take(in_new, &name);
+        })?;
         if let Err(error) = self.durable.sync_dir(&directory) {
             // It was not acknowledged: the caller tries again, and this one must not stay beside it.
-            let _ = self.durable.remove(&path);
+            own.expect(in_new, &name);
+            if self.durable.remove(&path).is_err() {
+                own.take(in_new, &name);
+            }
             return Err(error);
         }
         Ok(())

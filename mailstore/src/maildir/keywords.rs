@@ -8,6 +8,8 @@ use crate::error::Error;
 use crate::flags::Keywords;
 use crate::lock::DotLock;
 
+/// A file of more octets is none.
+const LENGTH: u64 = 1 << 20;
 /// Letters there are.
 pub(crate) const LIMIT: usize = 26;
 
@@ -29,11 +31,23 @@ impl KeywordFile {
 
     /// Reads the file again if it changed.
     pub(crate) fn refresh(&mut self, durable: &Durable) -> Result<(), Error> {
+        self.read(durable, false)
+    }
+
+    fn read(&mut self, durable: &Durable, adding: bool) -> Result<(), Error> {
         let stat = durable.stat_maybe(&self.path)?;
         if stat == self.seen {
             return Ok(());
         }
-        if let Some((content, stat)) = durable.read_maybe(&self.path, 1 << 20)? {
+        let read = match durable.read_maybe(&self.path, LENGTH) {
+            // The mail is served without names; whoever wants to add one is told.
+            Err(error) if error.is_no_file_of_ours() && !adding => {
+                self.seen = stat;
+                return Ok(());
+            }
+            other => other?,
+        };
+        if let Some((content, stat)) = read {
             self.names = parse(&content);
             self.seen = Some(stat);
         }
@@ -69,7 +83,7 @@ impl KeywordFile {
         lock.push(".lock");
         let _lock = DotLock::acquire(durable, PathBuf::from(lock), host, now)?;
         self.seen = None;
-        self.refresh(durable)?;
+        self.read(durable, true)?;
         let mut names = self.names.clone();
         for keyword in wanted {
             if known(&names, keyword) {

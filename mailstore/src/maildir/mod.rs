@@ -4,6 +4,7 @@ mod change;
 mod incoming;
 mod keywords;
 pub(crate) mod name;
+mod order;
 mod reading;
 mod restore;
 mod scan;
@@ -22,10 +23,12 @@ pub(crate) use reading::{Lying, open_message, read_only};
 pub(crate) use verify::check;
 
 use crate::account::Shared;
-use crate::durable::{Durable, Stat};
+use crate::durable::{Durable, File, Stat, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::index::Index;
 use crate::lock::DotLock;
+use crate::mailbox::OwnChanges;
+use crate::object_id::ObjectId;
 use crate::table::Table;
 use crate::wire::{Extent, Form, Reader, ToWire};
 use keywords::KeywordFile;
@@ -34,8 +37,8 @@ use uidlist::UidList;
 
 /// A UID list above this is refused: about a line of 256 octets for each of 16 million messages.
 const LIST_LIMIT: u64 = 4 << 30;
-/// Modification sequences reserved by one write of the `posthaste-modseq` file.
-const RESERVE: u64 = 4096;
+/// A list's first line is looked for in so many octets when nothing else of it is wanted.
+const LIST_HEADER: usize = 1024;
 /// Files in `tmp` of this age were left by a crash.
 const ABANDONED: Duration = Duration::from_secs(36 * 3600);
 
@@ -78,16 +81,35 @@ pub(crate) struct Folder {
     ceiling: u64,
     /// What the disk says of them.
     reserved: u64,
+    /// The file that says so, as it was read or written last.
+    modseq_seen: Option<Stat>,
+    /// The end of the range that was reserved last for changes.
+    changed: u64,
+    /// What another process changed is being looked at.
+    doubts: bool,
+    /// `cur`, whose lock makes one order of the changes of all processes, and whether it is held.
+    order: Option<Box<dyn File>>,
+    in_order: bool,
+    /// The index is the latest and this process', so that nobody else was told of sequences.
+    is_alone: bool,
+    /// Told of each name before it is changed.
+    own: Arc<OwnChanges>,
     /// When it was looked at last.
     now: SystemTime,
 }
 
 impl Folder {
     /// Opens a folder whose directories exist.
-    pub(crate) fn open(shared: &Arc<Shared>, path: &Path, now: SystemTime) -> Result<Self, Error> {
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        path: &Path,
+        own: &Arc<OwnChanges>,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
         let durable = &shared.durable;
         durable.make_dirs_in(path, &["tmp", "new", "cur"])?;
-        let ceiling = read_modseq(durable, path)?;
+        let (reserved, modseq_seen) = order::read_modseq(durable, path, now)?;
+        let ceiling = reserved.ceiling;
         let mut folder = Self {
             shared: Arc::clone(shared),
             path: path.to_owned(),
@@ -109,15 +131,26 @@ impl Folder {
             keywords: KeywordFile::new(path),
             ceiling,
             reserved: ceiling,
+            modseq_seen,
+            changed: reserved.changed,
+            doubts: false,
+            order: None,
+            in_order: false,
+            is_alone: false,
+            own: Arc::clone(own),
             now,
         };
         let restored = folder.restore()?;
-        if !restored {
+        if restored.is_none() {
             folder.open_list(now)?;
             folder.table = Table::new(folder.list.uid_validity, folder.list.uid_next, ceiling);
         }
         folder.sweep(now)?;
-        folder.look(now, !restored)?;
+        folder.ordered(|folder| {
+            folder.announce();
+            // UIDs of a list that changed are taken over with their messages, or never.
+            folder.look(now, restored != Some(true))
+        })?;
         Ok(folder)
     }
 
@@ -145,27 +178,72 @@ impl Folder {
             return Ok(());
         }
         let _lock = self.lock_list(now)?;
+        self.open_list_locked(now)
+    }
+
+    fn open_list_locked(&mut self, now: SystemTime) -> Result<(), Error> {
+        let path = self.list_path();
         if self.read_list(&path)? {
             return Ok(());
         }
         // Courier's list has the form of version 1; it is taken over when there is no other.
-        let courier = self
-            .durable()
-            .read_maybe(&self.path.join("courierimapuiddb"), LIST_LIMIT)?;
+        let courier = self.path.join("courierimapuiddb");
+        let courier = match self.durable().read_maybe(&courier, LIST_LIMIT) {
+            Err(error) if error.is_no_file_of_ours() => None,
+            other => other?,
+        };
         self.list = match courier.and_then(|(content, _)| UidList::parse(&content)) {
             Some(list) => list,
             None => UidList::new(self.shared.next_uid_validity(now)?, 1),
         };
         self.list_loaded = true;
+        self.list.set_object_id(ObjectId::fresh(&path)?);
+        self.replace_list()
+    }
+
+    /// Writes all of the list anew.
+    fn replace_list(&mut self) -> Result<(), Error> {
+        let path = self.list_path();
         let content = self.list.write();
         self.durable().replace(&path, &content)?;
         self.list_seen = self.durable().stat_maybe(&path)?;
         Ok(())
     }
 
+    fn object_id_now(&mut self, now: SystemTime) -> Result<ObjectId, Error> {
+        let path = self.list_path();
+        let file = match self.durable().open_own(&path) {
+            Err(error) if error.is_not_found() => None,
+            other => Some(other?),
+        };
+        if let Some(file) = file {
+            let mut start = [0; LIST_HEADER];
+            let read = read_full_at(&*file, &mut start, 0).at("read", &path)?;
+            if let Some(id) = start.get(..read).and_then(UidList::object_id_in) {
+                return Ok(id);
+            }
+        }
+        // A list of before there were identifiers, or with a longer header.
+        let _lock = self.lock_list(now)?;
+        self.list_seen = None;
+        self.reread_list(now, true)?;
+        if let Some(id) = self.list.object_id() {
+            return Ok(id);
+        }
+        let id = ObjectId::fresh(&path)?;
+        self.list.set_object_id(id);
+        self.replace_list()?;
+        Ok(id)
+    }
+
     /// False when there is no list that can be read.
     fn read_list(&mut self, path: &Path) -> Result<bool, Error> {
-        let Some((content, stat)) = self.durable().read_maybe(path, LIST_LIMIT)? else {
+        let read = match self.durable().read_maybe(path, LIST_LIMIT) {
+            // No list, as one that is not in the form.
+            Err(error) if error.is_no_file_of_ours() => None,
+            other => other?,
+        };
+        let Some((content, stat)) = read else {
             return Ok(false);
         };
         let Some(list) = UidList::parse(&content) else {
@@ -177,8 +255,8 @@ impl Folder {
         Ok(true)
     }
 
-    /// Reads the list again if another program wrote it; true when it did.
-    fn reread_list(&mut self, now: SystemTime) -> Result<bool, Error> {
+    /// Reads the list again if another program wrote it; true when it did. `locked`: the caller holds its lock.
+    fn reread_list(&mut self, now: SystemTime, locked: bool) -> Result<bool, Error> {
         let path = self.list_path();
         let stat = self.durable().stat_maybe(&path)?;
         if stat == self.list_seen && stat.is_some() {
@@ -186,7 +264,11 @@ impl Folder {
         }
         let (validity, next) = (self.list.uid_validity, self.list.uid_next);
         if !self.read_list(&path)? {
-            self.open_list(now)?;
+            if locked {
+                self.open_list_locked(now)?;
+            } else {
+                self.open_list(now)?;
+            }
         }
         if self.list.uid_validity == validity {
             // The list may have been put back to an older one; UIDs that were shown stay given.
@@ -205,8 +287,27 @@ impl Folder {
     fn load_list(&mut self, now: SystemTime) -> Result<(), Error> {
         if !self.list_loaded {
             self.list_seen = None;
-            self.reread_list(now)?;
+            self.reread_list(now, false)?;
         }
+        Ok(())
+    }
+
+    /// The UIDs are used up, or another program's list says so: they begin anew under another UIDVALIDITY.
+    fn begin_anew(&mut self, now: SystemTime) -> Result<(), Error> {
+        let _lock = self.lock_list(now)?;
+        let path = self.list_path();
+        let id = match self.list.object_id() {
+            Some(id) => id,
+            None => ObjectId::fresh(&path)?,
+        };
+        self.list = UidList::new(self.shared.next_uid_validity(now)?, 1);
+        self.list.set_object_id(id);
+        self.replace_list()?;
+        self.reserve_modseq()?;
+        self.table.reset(self.list.uid_validity, self.list.uid_next);
+        self.index.discard();
+        self.cur_stamp = None;
+        self.new_stamp = None;
         Ok(())
     }
 
@@ -236,29 +337,12 @@ impl Folder {
             let content = self.list.write();
             self.durable().replace(&path, &content)?;
         } else {
-            let file = self.durable().open_write(&path)?;
+            let file = self.durable().open_own_write(&path)?;
             let end = file.stat().at("stat", &path)?.len;
             file.write_all_at(lines, end).at("write", &path)?;
             self.durable().sync_data(&*file, &path)?;
         }
         self.list_seen = self.durable().stat_maybe(&path)?;
-        Ok(())
-    }
-
-    /// Makes sure that the next modification sequence is below what the disk says may have been given.
-    fn reserve_modseq(&mut self) -> Result<(), Error> {
-        if self.table.view().highest_modseq + 1 < self.ceiling {
-            return Ok(());
-        }
-        let lock = self.path.join("posthaste-modseq.lock");
-        let _lock = DotLock::acquire(self.durable(), lock, &self.shared.host, self.now)?;
-        // Another process may have reserved more.
-        let reserved = read_modseq(self.durable(), &self.path)?;
-        let ceiling = self.table.view().highest_modseq.max(reserved) + RESERVE;
-        self.durable()
-            .replace(&self.path.join(MODSEQ), format!("{ceiling}\n").as_bytes())?;
-        self.ceiling = ceiling;
-        self.reserved = ceiling;
         Ok(())
     }
 
@@ -327,7 +411,7 @@ impl Folder {
     /// The message's content.
     fn reader_now(&mut self, uid: u32, now: SystemTime) -> Result<Reader, Error> {
         let (file, len, path) = self.with_file(uid, now, |folder, _, path| {
-            let file = folder.durable().open(path)?;
+            let file = folder.durable().open_own(path)?;
             let len = file.stat().at("stat", path)?.len;
             Ok((file, len, path.to_owned()))
         })?;
@@ -383,25 +467,9 @@ pub(crate) fn begin_as(
     if uid_validity == 0 || !read_only(&shared.durable, folder)?.is_empty() {
         return Ok(());
     }
-    let content = UidList::new(uid_validity, 1).write();
-    shared.durable.replace(&path, &content)
-}
-
-const MODSEQ: &str = "posthaste-modseq";
-
-fn read_modseq(durable: &Durable, path: &Path) -> Result<u64, Error> {
-    let path = path.join(MODSEQ);
-    match durable.read_maybe(&path, 64)? {
-        None => Ok(1),
-        Some((content, _)) => std::str::from_utf8(&content)
-            .ok()
-            .and_then(|text| text.trim_end().parse().ok())
-            .ok_or(Error::Corrupt {
-                path,
-                at: 0,
-                what: "no number",
-            }),
-    }
+    let mut list = UidList::new(uid_validity, 1);
+    list.set_object_id(ObjectId::fresh(&path)?);
+    shared.durable.replace(&path, &list.write())
 }
 
 /// Wire size of a file in disk form.
@@ -409,7 +477,7 @@ fn count_wire(file: &dyn crate::durable::File, len: u64) -> std::io::Result<u64>
     let mut block = vec![0; 64 * 1024];
     let (mut at, mut size, mut to_wire) = (0, 0, ToWire::default());
     while at < len {
-        let read = crate::durable::read_full_at(file, &mut block, at)?;
+        let read = read_full_at(file, &mut block, at)?;
         if read == 0 {
             break;
         }

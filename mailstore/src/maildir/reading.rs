@@ -72,7 +72,7 @@ pub(crate) fn open_message(
     durable: &Durable,
     path: &Path,
 ) -> Result<(Reader, std::time::SystemTime), Error> {
-    let file = durable.open(path)?;
+    let file = durable.open_own(path)?;
     let stat = file.stat().at("stat", path)?;
     if stat.kind != Kind::File {
         return Err(Error::Corrupt {

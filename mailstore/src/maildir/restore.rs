@@ -91,15 +91,16 @@ fn same_list(a: &Stat, b: &Stat) -> bool {
 }
 
 impl Folder {
-    /// Takes the table from the index; false when there is none, or it is of another mailbox.
-    pub(super) fn restore(&mut self) -> Result<bool, Error> {
+    /// Takes the table from the index; nothing when there is none, or it is of another mailbox, else whether the list
+    /// is the one that the index knows.
+    pub(super) fn restore(&mut self) -> Result<Option<bool>, Error> {
         let durable = self.shared.durable.clone();
         let Some(loaded) = self.index.load(&durable, self.reserved) else {
-            return Ok(false);
+            return Ok(None);
         };
         let Some(site) = Site::read(&loaded.state.site) else {
             self.index.discard();
-            return Ok(false);
+            return Ok(None);
         };
         let path = self.list_path();
         let list = self.durable().stat_maybe(&path)?;
@@ -111,10 +112,10 @@ impl Folder {
             self.list_seen = list;
         } else if !self.read_list(&path)? || self.list.uid_validity != loaded.uid_validity {
             self.index.discard();
-            return Ok(false);
+            return Ok(None);
         }
         self.take(loaded, &site, same_list)?;
-        Ok(true)
+        Ok(Some(same_list))
     }
 
     fn take(&mut self, loaded: Loaded, site: &Site, same_list: bool) -> Result<(), Error> {
@@ -130,6 +131,7 @@ impl Folder {
             ..
         } = loaded;
         let (mut highest, mut forgotten) = (state.highest_modseq, state.forgotten);
+        self.is_alone = is_latest;
         if is_latest {
             // What a closed index does not tell is reserved anew, so that it is not taken for the latest again.
             self.ceiling = if state.closed { 0 } else { self.reserved };

@@ -73,7 +73,8 @@ impl Folder {
         self.now = now;
         self.keywords.refresh(&self.shared.durable)?;
         self.table.set_keyword_names(&self.keywords.names);
-        let force = self.reread_list(now)? || force || self.list_suspect;
+        let outrun = self.is_outrun()?;
+        let force = self.reread_list(now, false)? || force || outrun || self.list_suspect;
         let new_modified = self.durable().stat(&self.new)?.modified;
         let cur_modified = self.durable().stat(&self.cur)?.modified;
         let scan_new = force
@@ -88,6 +89,18 @@ impl Folder {
             self.table.raise_uid_next(self.list.uid_next);
             return Ok(());
         }
+        let times = [(scan_new, new_modified), (scan_cur, cur_modified)];
+        self.ordered(|folder| folder.scan_both(times, force, now))
+    }
+
+    /// Reads the directories that may have changed, which had these times before.
+    fn scan_both(
+        &mut self,
+        [(scan_new, new_modified), (scan_cur, cur_modified)]: [(bool, SystemTime); 2],
+        force: bool,
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        self.begin_look()?;
         self.load_list(now)?;
         let mut found = Found::new();
         if scan_new {
@@ -107,6 +120,7 @@ impl Folder {
         if scan_cur {
             self.cur_stamp = Some(Stamp::new(cur_modified, now));
         }
+        self.end_look()?;
         if moved {
             // The renames made here are known; a change of another's beside them is found once time has settled.
             self.stamp_own_change();
@@ -243,8 +257,8 @@ impl Folder {
         }
         if !fresh.is_empty() || self.list_suspect {
             fresh.sort_unstable_by(|a, b| name::arrival(a).cmp(&name::arrival(b)));
-            let _lock = self.lock_list(now)?;
-            if self.reread_list(now)? {
+            let lock = self.lock_list(now)?;
+            if self.reread_list(now, true)? {
                 // Another program gave UIDs just now: to these files, or to others, which go before these.
                 let mut listed = Found::new();
                 self.scan(&self.new, true, &mut listed)?;
@@ -252,6 +266,11 @@ impl Folder {
                 listed.retain(|base, _| self.list.uid(base).is_some_and(|uid| uid >= shown));
                 found.extend(listed);
                 fresh.retain(|base| self.list.uid(base).is_none_or(|uid| uid < shown && !first));
+            }
+            if !self.list.has_room(fresh.len()) {
+                drop(lock);
+                self.begin_anew(now)?;
+                return self.look(now, true).map(|()| false);
             }
             self.assign(&fresh)?;
         }
@@ -314,10 +333,7 @@ impl Folder {
         if !to.contains(&b':') {
             to.extend_from_slice(b":2,");
         }
-        match self
-            .durable()
-            .rename(&path_of(&self.new, &entry.name), &path_of(&self.cur, &to))
-        {
+        match self.rename_file(entry, &path_of(&self.new, &entry.name), &to) {
             Ok(()) => {
                 *entry = Entry {
                     name: to.into(),

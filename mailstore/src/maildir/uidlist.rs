@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::object_id::ObjectId;
+
 /// The list as it stands in the file.
 #[derive(Debug, Default)]
 pub(crate) struct UidList {
@@ -32,6 +34,24 @@ impl UidList {
             uid_next,
             ..Self::default()
         }
+    }
+
+    /// What the mailbox is known by, as Dovecot keeps it: the field `G`.
+    pub(crate) fn object_id(&self) -> Option<ObjectId> {
+        let mut fields = self.header.iter();
+        fields.find_map(|field| ObjectId::parse(field.strip_prefix('G')?))
+    }
+
+    /// The same, from the beginning of a file; `None` too when its first line is longer.
+    pub(crate) fn object_id_in(start: &[u8]) -> Option<ObjectId> {
+        let end = memchr::memchr(b'\n', start)?;
+        Self::parse(start.get(..=end)?)?.object_id()
+    }
+
+    /// From the next [`write`](Self::write) on.
+    pub(crate) fn set_object_id(&mut self, id: ObjectId) {
+        self.header.retain(|field| !field.starts_with('G'));
+        self.header.push(format!("G{id}"));
     }
 
     /// Reads the file; `None` when its header is no version 3 (or Courier's version 1) header.
@@ -174,6 +194,11 @@ impl UidList {
             .find_map(|field| field.strip_prefix('W')?.parse().ok())
     }
 
+    /// Whether so many UIDs are left.
+    pub(crate) fn has_room(&self, count: usize) -> bool {
+        usize::try_from(u32::MAX - self.uid_next).unwrap_or(usize::MAX) >= count
+    }
+
     /// Gives the next UID to a base and adds its line to `out`; `None` when none is left.
     pub(crate) fn assign(&mut self, base: &[u8], out: &mut Vec<u8>) -> Option<u32> {
         let uid = self.uid_next;
@@ -267,6 +292,8 @@ mod tests {
         assert!(list.appendable);
         assert_eq!((list.uid_validity, list.uid_next), (1_275_660_208, 25022));
         assert_eq!(list.uid(b"1276533073.M242911P3632.kurkku"), Some(25017));
+        let id = ObjectId::parse("3085f01b7f11094c501100008c4a11c1");
+        assert_eq!((list.object_id(), UidList::object_id_in(file)), (id, id));
         assert_eq!(
             list.wire_size(b"1276533073.M242911P3632.kurkku"),
             Some(2481)

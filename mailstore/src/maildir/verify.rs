@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::keywords::KeywordFile;
+use super::order::{MODSEQ, above_all, parse_modseq};
 use super::uidlist::UidList;
-use super::{ABANDONED, LIST_LIMIT, MODSEQ, count_wire, name, path_of, read_modseq};
+use super::{ABANDONED, LIST_LIMIT, count_wire, name, path_of};
 use crate::account::Shared;
 use crate::durable::Durable;
 use crate::error::{Error, IoContext};
@@ -88,17 +89,18 @@ impl Look<'_> {
 
     fn modseq(&mut self) -> Result<(), Error> {
         let path = self.folder.join(MODSEQ);
-        if let Err(Error::Corrupt { what, .. }) = read_modseq(self.durable(), self.folder) {
+        let sound = match self.durable().read_maybe(&path, 64) {
+            Ok(read) => read.is_none_or(|(content, _)| parse_modseq(&content).is_some()),
+            Err(Error::Corrupt { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        if !sound {
             if self.mend {
-                // Above all that can have been given: a sequence for each change.
-                let seconds = self
-                    .now
-                    .duration_since(SystemTime::UNIX_EPOCH)
-                    .unwrap_or(Duration::from_secs(1));
-                let content = format!("{}\n", seconds.as_secs());
+                let content = format!("{}\n", above_all(self.now));
                 self.durable().replace(&path, content.as_bytes())?;
             }
-            self.checked.found(path, what, self.mend);
+            let problem = "it is no number of a modification sequence";
+            self.checked.found(path, problem, self.mend);
         }
         Ok(())
     }
@@ -190,7 +192,7 @@ impl Look<'_> {
         mut path: PathBuf,
         keywords: &KeywordFile,
     ) -> Result<(), Error> {
-        let file = match self.durable().open(&path) {
+        let file = match self.durable().open_own(&path) {
             Ok(file) => file,
             // Gone or renamed in this moment.
             Err(error) if error.is_not_found() => return Ok(()),

@@ -16,6 +16,7 @@ use crate::error::{Error, IoContext};
 use crate::flags::{FlagChange, FlagMode};
 use crate::index::Index;
 use crate::mailbox::Stored;
+use crate::object_id::ObjectId;
 use crate::quota::QuotaUsed;
 use crate::table::Table;
 use crate::wire::Reader;
@@ -107,7 +108,7 @@ impl Backend for Folder {
         let mut side = self.side.clone();
         side.reserve_uids(self.table.view().uid_next);
         if side != self.side {
-            side.write(self.durable(), &self.site.state())?;
+            self.write_side(&side)?;
             self.side = side;
         }
         let kept = self.found.iter().filter(|(uid, _)| !gone.contains(uid));
@@ -132,7 +133,7 @@ impl Backend for Folder {
             side.reserve_uids(next);
             // Not given yet; what is reserved is the labels' right to be believed.
             side.uid_next = self.side.uid_next;
-            side.write(self.durable(), &self.site.state())?;
+            self.write_side(&side)?;
             self.side = side;
         }
         let mut messages = Vec::with_capacity(items.len());
@@ -171,6 +172,15 @@ impl Backend for Folder {
             self.table.add_recent(uid);
         }
         Ok(uids)
+    }
+
+    fn file(&mut self) -> Option<(Stat, bool)> {
+        let by_others = std::mem::take(&mut self.by_others);
+        Some((self.grown.or(self.seen)?, by_others))
+    }
+
+    fn object_id(&mut self, now: SystemTime) -> Result<ObjectId, Error> {
+        self.object_id_now(now)
     }
 
     fn skip_uids(&mut self, next: u32) {

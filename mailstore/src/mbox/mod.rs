@@ -31,6 +31,7 @@ use crate::durable::{Durable, File, Stat};
 use crate::error::{Error, IoContext};
 use crate::flags::Keywords;
 use crate::index::Index;
+use crate::object_id::ObjectId;
 use crate::table::{Message, Table};
 use crate::wire::Reader;
 use lent::Lent;
@@ -107,6 +108,7 @@ pub(crate) fn begin_as(
         uid_validity,
         uid_next: 1,
         uid_ceiling: 1,
+        object_id: ObjectId::fresh(&site.state())?,
         ..Side::default()
     };
     side.write(&shared.durable, &site.state())
@@ -135,11 +137,15 @@ pub(crate) struct Folder {
     site: Site,
     table: Table,
     side: Side,
+    /// The state file as it was read or written last.
+    side_seen: Option<Stat>,
     file: Option<Arc<dyn File>>,
     /// The file when it was read or written last.
     seen: Option<Stat>,
     /// What it is since, by nothing but appends of this process.
     grown: Option<Stat>,
+    /// Others changed it, too.
+    by_others: bool,
     /// When it was seen.
     seen_at: SystemTime,
     /// When the locks were taken last.
@@ -148,6 +154,10 @@ pub(crate) struct Folder {
     saved: Option<Stat>,
     /// The next modification sequence is to be reserved, whatever the state file says.
     must_reserve: bool,
+    /// Another process changed something since this one looked.
+    doubts: bool,
+    /// The index is the latest and this process', so that nobody else was told of sequences.
+    is_alone: bool,
     found: BTreeMap<u32, Found>,
     /// What readers have of it.
     lent: Vec<Weak<Lent>>,
@@ -161,13 +171,17 @@ impl Folder {
             site: site.clone(),
             table: Table::new(1, 1, 1),
             side: Side::default(),
+            side_seen: None,
             file: None,
             seen: None,
             grown: None,
+            by_others: false,
             seen_at: now,
             locked_at: now,
             saved: None,
             must_reserve: false,
+            doubts: false,
+            is_alone: false,
             found: BTreeMap::new(),
             lent: Vec::new(),
             index: Index::new(
@@ -181,6 +195,7 @@ impl Folder {
         let locked = lock(shared, site, None, now)?;
         folder.file = Some(Arc::clone(&locked.file));
         if folder.restore()? {
+            folder.announce();
             folder.refresh_locked(&locked)?;
             return Ok(folder);
         }
@@ -189,6 +204,7 @@ impl Folder {
         folder.open_side(found.first(), now)?;
         let side = &folder.side;
         folder.table = Table::new(side.uid_validity, side.uid_next, side.modseq_ceiling.max(1));
+        folder.announce();
         folder.take(&locked, found, true)?;
         Ok(folder)
     }
@@ -210,10 +226,12 @@ impl Folder {
         self.side = Side {
             uid_validity,
             uid_next: last.saturating_add(1),
+            object_id: ObjectId::fresh(&self.site.state())?,
             ..Side::default()
         };
         self.side.uid_ceiling = self.side.uid_next;
-        self.side.write(self.durable(), &self.site.state())
+        let side = self.side.clone();
+        self.write_side(&side)
     }
 
     /// Removes what crashes left of messages on their way in. Those of other processes that still run stay.
@@ -255,9 +273,38 @@ impl Folder {
         self.file = Some(Arc::clone(&locked.file));
         // Another process may have given UIDs and sequences since; it wrote them under this lock.
         if let Some(side) = Side::read(self.durable(), &self.site.state())? {
+            self.side_seen = self.durable().stat_maybe(&self.site.state())?;
+            let outrun = side.modseq_ceiling != self.side.modseq_ceiling;
+            if outrun && side.modseq_changed == self.side.modseq_changed {
+                // Another process shows sequences, and changed nothing. What it does from now on is above its range,
+                // as is what is done here.
+                let below = side.modseq_ceiling.saturating_sub(side::RESERVE_MODSEQ);
+                self.table.raise_modseq(below);
+                self.must_reserve = true;
+            } else if outrun {
+                // What was changed there and back cannot be seen any more.
+                self.must_reserve = true;
+                self.doubts = true;
+                self.read_anew();
+            }
             self.side = side;
         }
         Ok(locked)
+    }
+
+    fn write_side(&mut self, side: &Side) -> Result<(), Error> {
+        let path = self.site.state();
+        side.write(self.durable(), &path)?;
+        self.side_seen = self.durable().stat_maybe(&path)?;
+        Ok(())
+    }
+
+    /// The next look reads all of the file.
+    fn read_anew(&mut self) {
+        self.grown = None;
+        if let Some(seen) = &mut self.seen {
+            (seen.modified, seen.len) = (SystemTime::UNIX_EPOCH, 0);
+        }
     }
 
     /// The file is read, or was written, as it is.
@@ -268,7 +315,10 @@ impl Folder {
     }
 
     fn refresh_now(&mut self, now: SystemTime) -> Result<(), Error> {
-        if self.durable().stat_maybe(&self.site.file)? == self.seen && self.seen.is_some() {
+        if self.durable().stat_maybe(&self.site.file)? == self.seen
+            && self.seen.is_some()
+            && self.durable().stat_maybe(&self.site.state())? == self.side_seen
+        {
             return Ok(());
         }
         let locked = self.lock(now)?;
@@ -281,6 +331,7 @@ impl Folder {
         if Some(stat) == self.seen {
             return Ok(());
         }
+        self.by_others |= self.grown != Some(stat);
         let path = &self.site.file;
         // Another program that appends may have changed flags before the old end too.
         if let Some(seen) = self.seen
@@ -353,7 +404,7 @@ impl Folder {
             side.unlabelled != self.side.unlabelled || side.uid_next > self.side.uid_ceiling;
         if changed {
             side.reserve_uids(side.uid_next);
-            side.write(self.durable(), &self.site.state())?;
+            self.write_side(&side)?;
         }
         rewrite::overwrite(self.durable(), &self.site, &*locked.file, &labels)?;
         self.side = side;
@@ -373,6 +424,9 @@ impl Folder {
             .into_iter()
             .map(|found| (found.meta.uid, found))
             .collect();
+        if self.doubts {
+            self.reserve_modseq()?;
+        }
         if all {
             let gone: Vec<u32> = self
                 .found
@@ -410,7 +464,8 @@ impl Folder {
                     keywords,
                     modseq: self.modseq(&mut modseq)?,
                     internal_date: found.date,
-                    save_date: None,
+                    // Of those that were there already nobody knows.
+                    save_date: (!first_look).then_some(self.locked_at),
                     size: None,
                 }),
             }
@@ -421,6 +476,9 @@ impl Folder {
         }
         self.table.insert(added);
         self.table.raise_uid_next(self.side.uid_next);
+        if std::mem::take(&mut self.doubts) {
+            self.table.doubt_all();
+        }
         for &uid in fresh {
             self.table.add_recent(uid);
         }
@@ -438,17 +496,45 @@ impl Folder {
         }
     }
 
+    /// Tells the other processes that this one is there, unless the index says that there is none: what it shows from
+    /// now on may be above what they reserved.
+    fn announce(&mut self) {
+        if !self.is_alone {
+            // A full disk, or one that may not be written to, does not keep anybody from reading.
+            self.must_reserve = self.reserve(false).is_err();
+        }
+    }
+
     fn reserve_modseq(&mut self) -> Result<(), Error> {
-        let highest = self.table.view().highest_modseq;
-        if highest + 1 < self.side.modseq_ceiling && !self.must_reserve {
+        let next = self.table.view().highest_modseq + 1;
+        let own = self.doubts || self.side.modseq_changed == self.side.modseq_ceiling;
+        if next < self.side.modseq_ceiling && own && !self.must_reserve {
             return Ok(());
         }
+        self.reserve(!self.doubts)
+    }
+
+    fn reserve(&mut self, changes: bool) -> Result<(), Error> {
         let mut side = self.side.clone();
-        side.reserve_modseq(highest);
-        side.write(self.durable(), &self.site.state())?;
+        self.table.raise_modseq(side.modseq_ceiling);
+        side.reserve_modseq(self.table.view().highest_modseq, changes);
+        self.write_side(&side)?;
         self.side = side;
         self.must_reserve = false;
         Ok(())
+    }
+
+    fn object_id_now(&mut self, now: SystemTime) -> Result<ObjectId, Error> {
+        if self.side.object_id.is_none() {
+            let _locked = self.lock(now)?;
+            if self.side.object_id.is_none() {
+                let mut side = self.side.clone();
+                side.object_id = ObjectId::fresh(&self.site.state())?;
+                self.write_side(&side)?;
+                self.side = side;
+            }
+        }
+        Ok(self.side.object_id)
     }
 
     fn keyword_bits(&mut self, names: &[String]) -> Keywords {

@@ -1,7 +1,7 @@
 //! Taking up where an index left off.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::meta::Meta;
 use super::scan::Found;
@@ -187,6 +187,7 @@ impl Folder {
         let mut messages = loaded.messages;
         let mut highest = loaded.state.highest_modseq;
         let mut forgotten = loaded.state.forgotten;
+        self.is_alone = loaded.is_latest;
         if loaded.is_latest {
             // What a closed index does not tell is reserved anew, so that it is not taken for the latest again.
             self.must_reserve = loaded.state.closed;
@@ -207,11 +208,8 @@ impl Folder {
         self.side = side;
         self.found = found;
         self.seen = Some(site.seen);
-        if !site.is_settled
-            && let Some(seen) = &mut self.seen
-        {
-            // All of it is read again.
-            (seen.modified, seen.len) = (SystemTime::UNIX_EPOCH, 0);
+        if !site.is_settled {
+            self.read_anew();
         }
         Ok(true)
     }

@@ -231,7 +231,7 @@ impl Folder {
         self.see(stat);
         if side != self.side {
             side.reserve_uids(self.table.view().uid_next);
-            side.write(self.durable(), &self.site.state())?;
+            self.write_side(&side)?;
             self.side = side;
         }
         Ok(())

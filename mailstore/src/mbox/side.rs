@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::durable::{Durable, File, read_full_at};
 use crate::error::{Error, IoContext};
+use crate::object_id::ObjectId;
 
 /// UIDs and modification sequences reserved by one write.
 const RESERVE_UIDS: u32 = 1024;
-const RESERVE_MODSEQ: u64 = 4096;
+pub(super) const RESERVE_MODSEQ: u64 = 4096;
 
 /// The state file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub(super) struct Side {
     /// `X-UID` fields below this may be ours; a stranger's are not believed.
     pub(super) uid_ceiling: u32,
     pub(super) modseq_ceiling: u64,
+    /// The end of the range of sequences that was reserved last for changes, and not only for being shown.
+    pub(super) modseq_changed: u64,
+    /// What the mailbox is known by; one of an older state may have none yet.
+    pub(super) object_id: ObjectId,
     /// UIDs of messages that have no `X-UID`, with a checksum of the header, ascending.
     pub(super) unlabelled: Vec<(u32, u32)>,
 }
@@ -46,8 +51,12 @@ impl Side {
             uid_next: words.next()?.parse().ok()?,
             uid_ceiling: words.next()?.parse().ok()?,
             modseq_ceiling: words.next()?.parse().ok()?,
+            modseq_changed: 0,
+            object_id: words.next().and_then(ObjectId::parse).unwrap_or_default(),
             unlabelled: Vec::new(),
         };
+        let changed = words.next().and_then(|word| word.parse().ok());
+        side.modseq_changed = changed.unwrap_or(side.modseq_ceiling);
         for line in lines {
             let (uid, hash) = line.split_once(' ')?;
             side.unlabelled
@@ -63,15 +72,24 @@ impl Side {
             .max(self.uid_next.saturating_add(RESERVE_UIDS));
     }
 
-    pub(super) fn reserve_modseq(&mut self, highest: u64) {
-        self.modseq_ceiling = self.modseq_ceiling.max(highest) + RESERVE_MODSEQ;
+    /// `changes`: not only for being shown.
+    pub(super) fn reserve_modseq(&mut self, highest: u64, changes: bool) {
+        let ceiling = self.modseq_ceiling.max(highest);
+        self.modseq_ceiling = ceiling.saturating_add(RESERVE_MODSEQ);
+        if changes {
+            self.modseq_changed = self.modseq_ceiling;
+        }
     }
 
     pub(super) fn write(&self, durable: &Durable, path: &Path) -> Result<(), Error> {
         let mut out = format!(
-            "1 {} {} {} {}\n",
+            "1 {} {} {} {}",
             self.uid_validity, self.uid_next, self.uid_ceiling, self.modseq_ceiling
         );
+        if !self.object_id.is_none() {
+            let _ = write!(out, " {} {}", self.object_id, self.modseq_changed);
+        }
+        out.push('\n');
         for (uid, hash) in &self.unlabelled {
             let _ = writeln!(out, "{uid} {hash}");
         }
@@ -267,6 +285,13 @@ mod tests {
         assert_eq!(
             (side.uid_validity, side.uid_next, side.unlabelled.len()),
             (17, 20, 2)
+        );
+        assert!(side.object_id.is_none());
+        let id = "0123456789abcdef0123456789abcdef";
+        let side = Side::parse(&format!("1 17 20 30 4096 {id}\n18 77\n")).unwrap();
+        assert_eq!(
+            (side.object_id.to_string().as_str(), side.unlabelled.len()),
+            (id, 1)
         );
         assert!(Side::parse("2 1 1 1 1\n").is_none());
         assert!(Side::parse("").is_none());

@@ -11,10 +11,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::{QuotaLimits, QuotaUsed};
-use crate::durable::Durable;
-use crate::error::Error;
+use crate::durable::{Durable, read_full_at};
+use crate::error::{Error, IoContext};
 
 pub(super) const NAME: &str = "maildirsize";
+/// Octets in which the limits are, however long the file is.
+const LINE: usize = 1024;
 /// A file of so many octets is counted anew.
 const LIMIT: u64 = 5120;
 /// So is one of this age, when it says that the account is full.
@@ -35,7 +37,8 @@ impl MaildirSize {
     pub(super) fn read(durable: &Durable, root: &Path) -> Result<Option<Self>, Error> {
         let (content, stat) = match durable.read_maybe(&root.join(NAME), LIMIT - 1) {
             Ok(Some(read)) => read,
-            Ok(None) | Err(Error::Corrupt { .. }) => return Ok(None),
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_no_file_of_ours() => return Ok(None),
             Err(error) => return Err(error),
         };
         Ok(parse(&content).map(|(limits, used, lines)| Self {
@@ -57,9 +60,14 @@ impl MaildirSize {
 
 /// The limits of a file that may be too long to be believed otherwise.
 pub(super) fn limits(durable: &Durable, root: &Path) -> Result<Option<QuotaLimits>, Error> {
-    let Some((content, _)) = durable.read_maybe(&root.join(NAME), 16 << 20)? else {
-        return Ok(None);
+    let path = root.join(NAME);
+    let file = match durable.open_own(&path) {
+        Err(error) if error.is_not_found() || error.is_no_file_of_ours() => return Ok(None),
+        other => other?,
     };
+    let mut content = vec![0; LINE];
+    let read = read_full_at(&*file, &mut content, 0).at("read", &path)?;
+    content.truncate(read);
     let first = content.split(|&octet| octet == b'\n').next();
     Ok(first
         .and_then(|line| std::str::from_utf8(line).ok())

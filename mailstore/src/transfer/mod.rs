@@ -39,7 +39,8 @@ pub enum Foreign {
 pub enum Source {
     /// Mailboxes of an account, as a session sees them.
     Account(Arc<Account>),
-    /// Files, which are read and not changed.
+    /// Files, which are read and not changed. Symbolic links are not followed out of them, and where a file stands for
+    /// a message not at all: what they lead to is told as not read.
     Files {
         /// How they are kept.
         format: Foreign,

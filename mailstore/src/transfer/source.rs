@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::{Foreign, Source, eml};
 use crate::account::{foreign_maildirs, foreign_mboxes};
 use crate::durable::{Durable, Fs, Kind, RealFs};
-use crate::error::Error;
+use crate::error::{Error, IoContext};
 use crate::flags::Flags;
 use crate::mailbox::Mailbox;
 use crate::mh::{self, MhFolder, Numbered};
@@ -128,6 +128,7 @@ impl Source {
             }
             Self::Files { format, path } => (format, path),
         };
+        let root = path.as_path();
         let missing = || Error::NoSuchMailbox(name.to_owned());
         let of = |found: Vec<(String, PathBuf)>| {
             let path = found.into_iter().find(|(own, _)| own == name);
@@ -142,6 +143,11 @@ impl Source {
         Ok(match format {
             Foreign::Maildir => {
                 let folder = of(foreign_maildirs(&durable, path)?)?;
+                for directory in ["new", "cur"].map(|part| folder.join(part)) {
+                    if durable.stat_maybe(&directory)?.is_some() {
+                        within(path, &directory)?;
+                    }
+                }
                 let found = maildir::read_only(&durable, &folder)?;
                 Box::new(OfMaildir { durable, found })
             }
@@ -150,10 +156,12 @@ impl Source {
                     Kind::File => path.clone(),
                     _ => of(foreign_mboxes(&durable, path)?)?,
                 };
+                within(root, &path)?;
                 let found = mbox::Lying::read(&durable, &path, host, now)?;
                 Box::new(OfMbox { path, found })
             }
             Foreign::Mh => {
+                within(root, &below)?;
                 let folder = MhFolder::new(&durable, &below, host);
                 let found = folder.messages()?;
                 Box::new(OfMh {
@@ -162,12 +170,28 @@ impl Source {
                     found,
                 })
             }
-            Foreign::Eml => Box::new(OfEml {
-                found: eml::messages(&durable, &below)?,
-                durable,
-            }),
+            Foreign::Eml => {
+                within(root, &below)?;
+                Box::new(OfEml {
+                    found: eml::messages(&durable, &below)?,
+                    durable,
+                })
+            }
         })
     }
+}
+
+/// Whoever made the source may have made links in it to what the one who reads it may read.
+fn within(root: &Path, path: &Path) -> Result<(), Error> {
+    let real = |path: &Path| std::fs::canonicalize(path).at("resolve", path);
+    if real(path)?.starts_with(real(root)?) {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        path: path.to_owned(),
+        at: 0,
+        what: "a symbolic link leads out of the source",
+    })
 }
 
 /// The top folder is INBOX.
