@@ -432,6 +432,10 @@ impl Mailbox for LocalMailbox {
         self.mailbox.name()
     }
 
+    fn object_id(&self) -> BoxFuture<'_, StoreResult<[u8; 16]>> {
+        Box::pin(self.run(|mailbox| mailbox.object_id(SystemTime::now())))
+    }
+
     fn snapshot(&self) -> BoxFuture<'_, StoreResult<Snapshot>> {
         Box::pin(self.run(|mailbox| mailbox.refresh(SystemTime::now())))
     }
