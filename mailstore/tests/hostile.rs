@@ -50,7 +50,9 @@ fn contents() -> Vec<(&'static str, Vec<u8>)> {
         ("nothing", Vec::new()),
         (
             "octets",
-            (0..4096u32).map(|n| (n * 7919 >> 3) as u8).collect(),
+            (0..4096u32)
+                .map(|n| ((n * 7919) >> 3).to_le_bytes()[0])
+                .collect(),
         ),
         ("zeros", vec![0; 5000]),
         ("line ends", vec![b'\n'; 100_000]),
