@@ -89,19 +89,30 @@ impl Folder {
             self.table.raise_uid_next(self.list.uid_next);
             return Ok(());
         }
-        let times = [(scan_new, new_modified), (scan_cur, cur_modified)];
-        self.ordered(|folder| folder.scan_both(times, force, now))
+        self.ordered(|folder| folder.scan_both(scan_new, scan_cur, force, now))
     }
 
-    /// Reads the directories that may have changed, which had these times before.
+    /// Reads the directories that may have changed.
     fn scan_both(
         &mut self,
-        [(scan_new, new_modified), (scan_cur, cur_modified)]: [(bool, SystemTime); 2],
+        scan_new: bool,
+        scan_cur: bool,
         force: bool,
         now: SystemTime,
     ) -> Result<(), Error> {
-        self.begin_look()?;
+        // Another process may have been at work while this one waited for its turn: UIDs of a list are taken over
+        // with their messages, or never.
+        let seen = self.list_seen;
         self.load_list(now)?;
+        let force = self.reread_list(now, false)? || self.list_seen != seen || force;
+        let new_modified = self.durable().stat(&self.new)?.modified;
+        let cur_modified = self.durable().stat(&self.cur)?.modified;
+        let changed = |stamp: Option<Stamp>, modified| {
+            force || !stamp.is_some_and(|stamp| stamp.unchanged(modified, now))
+        };
+        let scan_new = scan_new || changed(self.new_stamp, new_modified);
+        let scan_cur = scan_cur || changed(self.cur_stamp, cur_modified);
+        self.begin_look()?;
         let mut found = Found::new();
         if scan_new {
             self.scan(&self.new, true, &mut found)?;
