@@ -34,13 +34,17 @@ pub trait Candidate {
     fn save_date(&self) -> Option<DateTime> {
         None
     }
-    /// Its EMAILID (RFC 8474).
-    fn email_id(&self) -> Option<&[u8]> {
-        None
+    /// Whether this is its EMAILID (RFC 8474 §6), upper case and lower case
+    /// told apart.
+    fn has_email_id(&self, id: &[u8]) -> Option<bool> {
+        let _ = id;
+        Some(false)
     }
-    /// Its THREADID (RFC 8474).
-    fn thread_id(&self) -> Option<&[u8]> {
-        None
+    /// Whether this is its THREADID (RFC 8474 §6), upper case and lower case
+    /// told apart; no message matches where there are none.
+    fn has_thread_id(&self, id: &[u8]) -> Option<bool> {
+        let _ = id;
+        Some(false)
     }
     /// Whether an annotation that is asked for has the needle in its value;
     /// without a needle, whether there is none with a value (RFC 5257 §4.5).

@@ -201,7 +201,7 @@ fn by_cost(mut tests: Vec<Test>) -> Vec<Test> {
 impl Test {
     fn cost(&self) -> u8 {
         match self {
-            Self::Sent(_) => 1,
+            Self::Sent(_) | Self::EmailId(_) | Self::ThreadId(_) => 1,
             Self::Field(..) => 2,
             Self::Body(_) => 3,
             Self::Text(_) => 4,
@@ -234,8 +234,8 @@ impl Test {
                 let date = candidate.sent_date().ok_or(Need::Header)?;
                 date.is_some_and(|date| days.hold(date))
             }
-            Self::EmailId(id) => candidate.email_id() == Some(id.as_bytes()),
-            Self::ThreadId(id) => candidate.thread_id() == Some(id.as_bytes()),
+            Self::EmailId(id) => candidate.has_email_id(id.as_bytes()).ok_or(Need::Header)?,
+            Self::ThreadId(id) => candidate.has_thread_id(id.as_bytes()).ok_or(Need::Header)?,
             Self::Annotation(wanted, needle) => {
                 candidate.annotation_contains(wanted, needle.as_ref())
             }

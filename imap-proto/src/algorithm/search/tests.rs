@@ -28,6 +28,9 @@ impl Candidate for Mail {
     fn size(&self) -> u64 {
         u64::from(self.number) * 1000
     }
+    fn has_email_id(&self, id: &[u8]) -> Option<bool> {
+        self.header.map(|_| id == b"M5")
+    }
     fn sent_date(&self) -> Option<Option<Date>> {
         self.header.map(|_| None)
     }
@@ -101,6 +104,10 @@ fn table() {
         ("OR UNSEEN BODY hello", true),
         ("NOT (SEEN BODY nothing)", true),
         ("SEEN UNSEEN", false),
+        ("EMAILID M5", true),
+        ("EMAILID m5", false),
+        ("NOT EMAILID M6", true),
+        ("THREADID T5", false),
     ] {
         let verdict = program(text).evaluate(&mail);
         let expected = if expected {
@@ -127,6 +134,8 @@ fn asks_only_for_what_decides() {
         ("BODY x", Verdict::Needs(Need::Body)),
         ("TEXT x", Verdict::Needs(Need::Header)),
         ("NOT SENTON 1-Jan-2000", Verdict::Needs(Need::Header)),
+        ("EMAILID M5", Verdict::Needs(Need::Header)),
+        ("EMAILID M5 SEEN", Verdict::NoMatch),
     ] {
         assert_eq!(program(text).evaluate(&mail), expected, "{text}");
     }
