@@ -9,6 +9,8 @@
 mod common;
 #[path = "imap/compress.rs"]
 mod compress;
+#[path = "imap/object_ids.rs"]
+mod object_ids;
 #[path = "imap/order.rs"]
 mod order;
 #[path = "imap/peers.rs"]

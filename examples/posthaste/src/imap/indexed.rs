@@ -71,10 +71,20 @@ pub(super) fn item(
             let text = digested.share(digest.preview().as_bytes());
             FetchItem::Preview(Some(IString::lossy(text)))
         }
-        FetchAttribute::EmailId => FetchItem::EmailId(object_id(b'M', digest.email_id())),
-        FetchAttribute::ThreadId => FetchItem::ThreadId(Some(object_id(b'T', digest.thread_id()))),
+        FetchAttribute::EmailId => FetchItem::EmailId(email_id(&digest)),
+        FetchAttribute::ThreadId => FetchItem::ThreadId(Some(thread_id(&digest))),
         other => return Err(StoreError::Storage(format!("{other:?} is not known"))),
     })
+}
+
+/// Of the octets of a message, so that its copies have it too (RFC 8474 §5.1).
+pub(super) fn email_id(digest: &Digest<'_>) -> IString {
+    object_id(b'M', digest.email_id())
+}
+
+/// Of what the messages of a conversation name first (RFC 8474 §5.2).
+pub(super) fn thread_id(digest: &Digest<'_>) -> IString {
+    object_id(b'T', digest.thread_id())
 }
 
 /// `objectid` (RFC 8474 §7): a letter that tells kinds apart, then the octets in hex.

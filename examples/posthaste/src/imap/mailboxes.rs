@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use imap_proto::{
-    Atom, Code, Delimiter, List, ListPattern, Mailbox, MailboxAttribute, MailboxList, Namespace,
-    Namespaces, Status, StatusItem, StatusValue, Untagged,
+    Atom, Code, Delimiter, IString, List, ListPattern, Mailbox, MailboxAttribute, MailboxList,
+    Namespace, Namespaces, Status, StatusItem, StatusValue, Untagged,
 };
 
 use super::{Done, Machine, Result, Session};
@@ -56,11 +56,15 @@ impl Session<'_> {
             let special_use = special_use
                 .first()
                 .map(|name| format!("\\{}", name.as_str()));
-            account
-                .create(&name_of(mailbox), special_use.as_deref())
-                .await
+            let name = name_of(mailbox);
+            account.create(&name, special_use.as_deref()).await?;
+            account.open(&name).await?.object_id().await
         };
-        finish(created.await, "CREATE completed")
+        match created.await {
+            // RFC 8474 §4.1.
+            Ok(id) => Done::ok("CREATE completed").with(Code::MailboxId(IString::lossy(id))),
+            Err(error) => Done::failed(&error),
+        }
     }
 
     pub(super) async fn delete(&mut self, mailbox: &Mailbox) -> Done {
@@ -286,7 +290,7 @@ impl Entry {
             attributes.push(MailboxAttribute::from_name(&name));
         }
         if list.selection.recursive_match && self.subscribed_below {
-            data.child_info = vec![imap_proto::IString::lossy("SUBSCRIBED")];
+            data.child_info = vec![IString::lossy("SUBSCRIBED")];
         }
         Some(data)
     }
@@ -330,6 +334,9 @@ async fn status(
             }
             StatusItem::AppendLimit => StatusValue::AppendLimit(u32::try_from(append_limit).ok()),
             StatusItem::HighestModSeq => StatusValue::HighestModSeq(snapshot.highest_modseq),
+            StatusItem::MailboxId => {
+                StatusValue::MailboxId(IString::lossy(mailbox.object_id().await?))
+            }
             other => {
                 return Err(StoreError::Storage(format!(
                     "{} is not known",

@@ -11,6 +11,7 @@ use imap_proto::{
 use mime::{Headers, Structure};
 
 use super::fetch::date_time;
+use super::indexed;
 use super::loaded::read_header;
 use super::selected::Selected;
 use super::{Done, Machine, Result, Session};
@@ -270,6 +271,16 @@ impl Candidate for Looked<'_> {
 
     fn save_date(&self) -> Option<DateTime> {
         date_time(self.message.save_date?)
+    }
+
+    fn has_email_id(&self, id: &[u8]) -> Option<bool> {
+        let digest = self.digest.as_ref()?.digest();
+        Some(indexed::email_id(&digest).as_bytes() == id)
+    }
+
+    fn has_thread_id(&self, id: &[u8]) -> Option<bool> {
+        let digest = self.digest.as_ref()?.digest();
+        Some(indexed::thread_id(&digest).as_bytes() == id)
     }
 
     fn sent_date(&self) -> Option<Option<Date>> {

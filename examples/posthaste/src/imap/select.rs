@@ -3,8 +3,8 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use imap_proto::{
-    Code, Extension, FetchItem, Flag, MailboxList, NumberSet, PermanentFlag, QResync, Resync,
-    Select, StatusResponse, Untagged, View,
+    Code, Extension, FetchItem, Flag, IString, MailboxList, NumberSet, PermanentFlag, QResync,
+    Resync, Select, StatusResponse, Untagged, View,
 };
 
 use super::mailboxes::{delimiter, name_of};
@@ -34,7 +34,7 @@ impl Session<'_> {
         // (RFC 9051 §6.3.2); the machine has said so.
         self.selected = None;
         let rev2 = conn.machine().is_enabled(Extension::Imap4Rev2);
-        let opened = match self.open(&select, conn).await {
+        let (opened, id) = match self.open(&select, conn).await {
             Ok(opened) => opened,
             Err(error) => return Ok(conn.machine().reply(Done::failed(&error).0)?),
         };
@@ -72,6 +72,8 @@ impl Session<'_> {
             told(Code::UidNext(next), "Predicted next UID")?;
         }
         told(Code::HighestModSeq(opened.modseq), "Highest")?;
+        // RFC 8474 §4.2.
+        told(Code::MailboxId(IString::lossy(id)), "Mailbox")?;
         if !rev2 {
             let unseen = snapshot
                 .messages()
@@ -106,10 +108,12 @@ impl Session<'_> {
         Ok(conn.machine().reply(StatusResponse::ok(text).with(code))?)
     }
 
-    async fn open(&self, select: &Select, conn: &mut Machine) -> StoreResult<Selected> {
+    /// The mailbox opened, and its id.
+    async fn open(&self, select: &Select, conn: &mut Machine) -> StoreResult<(Selected, String)> {
         let name = name_of(&select.mailbox);
         let mailbox = self.account()?.open(&name).await?;
         let snapshot = mailbox.snapshot().await?;
+        let id = mailbox.object_id().await?;
         let recent = if select.read_only {
             Vec::new()
         } else {
@@ -125,7 +129,7 @@ impl Session<'_> {
         let (uids, own) = self.service.shared_uids.select(place, now);
         let mut view = View::select(own, view_options(conn.machine()));
         view.set_recent(recent.into_iter().filter_map(uid));
-        Ok(Selected {
+        let selected = Selected {
             mailbox,
             view,
             uids,
@@ -134,7 +138,8 @@ impl Session<'_> {
             held: None,
             owes_modseq: false,
             read_only: select.read_only,
-        })
+        };
+        Ok((selected, id))
     }
 
     /// CLOSE and UNSELECT.

@@ -47,7 +47,7 @@ pub(super) fn smtp_config(
 }
 
 /// What of IMAP is offered beside what the machine offers by itself.
-const OFFERED: [Extension; 14] = [
+const OFFERED: [Extension; 15] = [
     Extension::CondStore,
     Extension::QResync,
     Extension::Sort,
@@ -59,6 +59,7 @@ const OFFERED: [Extension; 14] = [
     Extension::Partial,
     Extension::Preview,
     Extension::SaveDate,
+    Extension::ObjectId,
     Extension::CreateSpecialUse,
     Extension::CompressDeflate,
     Extension::Quota,

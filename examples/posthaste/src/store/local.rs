@@ -432,8 +432,12 @@ impl Mailbox for LocalMailbox {
         self.mailbox.name()
     }
 
-    fn object_id(&self) -> BoxFuture<'_, StoreResult<[u8; 16]>> {
-        Box::pin(self.run(|mailbox| mailbox.object_id(SystemTime::now())))
+    fn object_id(&self) -> BoxFuture<'_, StoreResult<String>> {
+        Box::pin(self.run(|mailbox| {
+            let id = mailbox.object_id(SystemTime::now())?;
+            // RFC 8474 §8.1: a letter before what may begin with a digit.
+            Ok(format!("F{}", data_encoding::HEXLOWER.encode(&id)))
+        }))
     }
 
     fn snapshot(&self) -> BoxFuture<'_, StoreResult<Snapshot>> {

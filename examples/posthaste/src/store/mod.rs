@@ -241,8 +241,9 @@ pub trait Mailbox: Send + Sync + 'static {
     /// The mailbox's name.
     fn name(&self) -> &str;
 
-    /// What the mailbox is known by whatever its name (MAILBOXID, RFC 8474 §4).
-    fn object_id(&self) -> BoxFuture<'_, StoreResult<[u8; 16]>>;
+    /// What the mailbox is known by whatever its name (MAILBOXID, RFC 8474
+    /// §4), as clients and scripts write it: letters, digits, `_` and `-`.
+    fn object_id(&self) -> BoxFuture<'_, StoreResult<String>>;
 
     /// What is there now, news from other processes included.
     fn snapshot(&self) -> BoxFuture<'_, StoreResult<Snapshot>>;
