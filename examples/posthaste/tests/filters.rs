@@ -7,6 +7,8 @@
 )]
 
 mod common;
+#[path = "filters/mailbox_ids.rs"]
+mod mailbox_ids;
 
 use std::fs;
 use std::io::Read;

@@ -39,6 +39,7 @@ impl Plan<'_> {
                 }
                 Answer::Bool(all)
             }
+            Question::MailboxIdExists(ids) => Answer::Bool(self.has_mailboxes(&ids).await?),
             Question::SpecialUseExists {
                 mailbox,
                 attributes,

@@ -1,6 +1,7 @@
 //! A user's Sieve script, run on a delivery.
 
 mod answer;
+mod mailbox;
 mod plan;
 mod program;
 
@@ -114,7 +115,6 @@ impl SieveConfig {
         let never = [
             "vnd.dovecot.testsuite",
             "imapsieve",
-            "mailboxid",
             "convert",
             "processcalendar",
             "redirect-dsn",

@@ -7,7 +7,7 @@ use sieve::{Action, Answer, Evaluation, Keep, Outcome as Verdict, ProgramKind, P
 
 use super::super::local::from_store;
 use super::super::{Failure, Outcome};
-use super::{GENERATIONS, LIST_MEMBERS, LONG_WORK, Plan, inbox};
+use super::{GENERATIONS, LIST_MEMBERS, LONG_WORK, Plan};
 use super::{duplicate_key, vacation_key};
 use crate::blocking::in_place;
 use crate::queue::{Born, BornContent, Envelope, Recipient};
@@ -217,17 +217,7 @@ impl Plan<'_> {
         mailbox: sieve::Mailbox,
         edited: Option<Vec<u8>>,
     ) -> Result<String, Outcome> {
-        let mut name = inbox(&mailbox.name);
-        if let Some(wanted) = &mailbox.special_use {
-            let mailboxes = self.account.mailboxes().await.map_err(from_store)?;
-            let found = mailboxes.into_iter().find(|info| {
-                let special_use = info.special_use.as_ref();
-                special_use.is_some_and(|own| own.eq_ignore_ascii_case(wanted))
-            });
-            if let Some(found) = found {
-                name = found.name;
-            }
-        }
+        let mut name = self.target(&mailbox).await.map_err(from_store)?;
         if !self.account.exists(&name).await.map_err(from_store)? {
             let made = if mailbox.create {
                 self.make(&name).await
@@ -274,9 +264,9 @@ impl Plan<'_> {
     /// A copy of what was sent (RFC 8580): its failure is no reason to answer
     /// a second time.
     async fn store_copy(&self, mailbox: sieve::Mailbox, message: Bytes) {
-        let name = inbox(&mailbox.name);
-        let (flags, keywords) = split_flags(mailbox.flags);
+        let (flags, keywords) = split_flags(mailbox.flags.clone());
         let stored = async {
+            let name = self.target(&mailbox).await?;
             if mailbox.create && !self.account.exists(&name).await? {
                 self.make(&name).await?;
             }
