@@ -19,26 +19,59 @@ pub struct Tree<'s> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommandNode<'s> {
-    pub(crate) name: Identifier<'s>,
+    pub(crate) name: Name<'s>,
     pub(crate) inner: Inner,
     pub(crate) has_block: bool,
     /// The command behind this one and its block.
-    pub(crate) next: usize,
-    pub(crate) span: Span,
+    pub(crate) next: u32,
+    /// One past its last octet.
+    pub(crate) end: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TestNode<'s> {
-    pub(crate) name: Identifier<'s>,
+    pub(crate) name: Name<'s>,
     pub(crate) inner: Inner,
-    pub(crate) span: Span,
+    /// One past its last octet.
+    pub(crate) end: u32,
+}
+
+/// What a command or test begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<'s> {
+    pub(crate) text: &'s str,
+    /// Its first octet.
+    pub(crate) at: u32,
+    /// 1-based.
+    pub(crate) line: u32,
+}
+
+impl<'s> Name<'s> {
+    fn identifier(self) -> Identifier<'s> {
+        let at = self.at as usize;
+        Identifier {
+            text: self.text,
+            span: Span::new(at, at + self.text.len()),
+        }
+    }
+
+    fn to(self, end: u32) -> Span {
+        Span::new(self.at as usize, end as usize)
+    }
+}
+
+/// Places are kept in half a word: longer sources are not parsed.
+pub(crate) const LONGEST: usize = u32::MAX as usize;
+
+pub(crate) fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// What stands behind a name: places in the lists of arguments and of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inner {
-    pub(crate) arguments: (usize, usize),
-    pub(crate) tests: (usize, usize),
+    pub(crate) arguments: (u32, u32),
+    pub(crate) tests: (u32, u32),
 }
 
 /// A command with its arguments and, for control structures, its block.
@@ -116,9 +149,9 @@ impl<'s> Tree<'s> {
     /// With room for what a script of so many octets holds as a rule.
     pub(crate) fn with_room(octets: usize) -> Self {
         Self {
-            commands: Vec::with_capacity(octets / 32 + 4),
+            commands: Vec::with_capacity(octets / 36 + 4),
             tests: Vec::with_capacity(octets / 48 + 4),
-            arguments: Vec::with_capacity(octets / 20 + 4),
+            arguments: Vec::with_capacity(octets / 24 + 4),
         }
     }
 
@@ -132,15 +165,17 @@ impl<'s> Tree<'s> {
         }
     }
 
-    fn arguments_at(&self, (start, end): (usize, usize)) -> &[Argument<'s>] {
-        self.arguments.get(start..end).unwrap_or_default()
+    fn arguments_at(&self, (start, end): (u32, u32)) -> &[Argument<'s>] {
+        self.arguments
+            .get(start as usize..end as usize)
+            .unwrap_or_default()
     }
 
-    fn tests_at(&self, (at, end): (usize, usize)) -> Tests<'_> {
+    fn tests_at(&self, (at, end): (u32, u32)) -> Tests<'_> {
         Tests {
             tree: self,
-            at,
-            end,
+            at: at as usize,
+            end: end as usize,
         }
     }
 }
@@ -149,7 +184,7 @@ impl<'t> Command<'t> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> Identifier<'t> {
-        self.node.name
+        self.node.name.identifier()
     }
 
     /// Tags and positional arguments in order.
@@ -170,14 +205,18 @@ impl<'t> Command<'t> {
         self.node.has_block.then_some(Commands {
             tree: self.tree,
             at: self.at + 1,
-            end: self.node.next,
+            end: self.node.next as usize,
         })
     }
 
     /// From the name to the semicolon or closing brace.
     #[must_use]
     pub fn span(&self) -> Span {
-        self.node.span
+        self.node.name.to(self.node.end)
+    }
+
+    pub(crate) fn line(&self) -> u32 {
+        self.node.name.line
     }
 }
 
@@ -185,7 +224,7 @@ impl<'t> Test<'t> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> Identifier<'t> {
-        self.node.name
+        self.node.name.identifier()
     }
 
     /// Tags and positional arguments in order.
@@ -203,7 +242,11 @@ impl<'t> Test<'t> {
     /// From the name to the last argument.
     #[must_use]
     pub fn span(&self) -> Span {
-        self.node.span
+        self.node.name.to(self.node.end)
+    }
+
+    pub(crate) fn line(&self) -> u32 {
+        self.node.name.line
     }
 }
 
@@ -220,7 +263,7 @@ impl<'t> Iterator for Commands<'t> {
             node,
             at: self.at,
         };
-        self.at = node.next;
+        self.at = node.next as usize;
         Some(command)
     }
 }
@@ -234,7 +277,7 @@ impl<'t> Iterator for Tests<'t> {
         }
         let node = self.tree.tests.get(self.at)?;
         // What is inside of it lies behind it.
-        self.at = node.inner.tests.1.max(self.at + 1);
+        self.at = (node.inner.tests.1 as usize).max(self.at + 1);
         Some(Test {
             tree: self.tree,
             node,

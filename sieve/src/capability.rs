@@ -124,19 +124,19 @@ impl Capabilities {
     /// The set with `name` added; unknown names change nothing.
     #[must_use]
     pub fn with(self, name: &str) -> Self {
-        index(name).map_or(self, |bit| Self(self.0 | 1 << bit))
+        self.or(Self::named(name.as_bytes()))
     }
 
     /// The set with `name` removed.
     #[must_use]
     pub fn without(self, name: &str) -> Self {
-        index(name).map_or(self, |bit| Self(self.0 & !(1 << bit)))
+        Self(self.0 & !Self::named(name.as_bytes()).0)
     }
 
     /// Whether `name`, which is case-sensitive, is in the set.
     #[must_use]
     pub fn contains(self, name: &str) -> bool {
-        index(name).is_some_and(|bit| self.0 & 1 << bit != 0)
+        self.meets(Self::named(name.as_bytes()))
     }
 
     /// Whether `other` has all that is in this set.
@@ -156,7 +156,17 @@ impl Capabilities {
     /// Whether this crate knows `name` at all.
     #[must_use]
     pub fn is_known(name: &str) -> bool {
-        index(name).is_some()
+        Self::named(name.as_bytes()) != Self::none()
+    }
+
+    /// The one of this name; none if it is unknown.
+    pub(crate) fn named(name: &[u8]) -> Self {
+        static INDEX: LazyLock<NameIndex> = LazyLock::new(|| NameIndex::new(NAMES.iter().copied()));
+        INDEX
+            .find(name, |at| {
+                NAMES.get(at).is_some_and(|known| known.as_bytes() == name)
+            })
+            .map_or(Self::none(), |bit| Self(1 << bit))
     }
 
     /// Those named, all of which are known.
@@ -187,14 +197,27 @@ impl Capabilities {
         self.0 & other.0 != 0
     }
 
-    /// Adds what `name` brings with it.
-    pub(crate) fn with_implied(self, name: &str) -> Self {
-        let set = self.with(name);
-        match name {
-            "vacation-seconds" => set.with("vacation"),
-            "spamtestplus" => set.with("spamtest"),
-            _ => set,
+    /// The set with what those in it bring along.
+    pub(crate) const fn with_implied(self) -> Self {
+        const IMPLIED: [(Capabilities, Capabilities); 2] = [
+            (
+                Capabilities::of(&["vacation-seconds"]),
+                Capabilities::of(&["vacation"]),
+            ),
+            (
+                Capabilities::of(&["spamtestplus"]),
+                Capabilities::of(&["spamtest"]),
+            ),
+        ];
+        let [(seconds, vacation), (plus, spamtest)] = IMPLIED;
+        let mut set = self;
+        if set.meets(seconds) {
+            set = set.or(vacation);
         }
+        if set.meets(plus) {
+            set = set.or(spamtest);
+        }
+        set
     }
 }
 
@@ -238,11 +261,6 @@ const fn same(mut left: &[u8], mut right: &[u8]) -> bool {
             _ => return false,
         }
     }
-}
-
-fn index(name: &str) -> Option<usize> {
-    static INDEX: LazyLock<NameIndex> = LazyLock::new(|| NameIndex::new(NAMES.iter().copied()));
-    INDEX.find(name, |at| NAMES.get(at) == Some(&name))
 }
 
 /// The known name nearest to a mistyped one.

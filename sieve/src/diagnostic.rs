@@ -1,5 +1,7 @@
 //! What the compiler says about a script.
 
+use std::cell::OnceCell;
+
 use crate::position::{Lines, Position, Span};
 
 /// How grave a [`Diagnostic`] is.
@@ -145,7 +147,8 @@ impl std::error::Error for Diagnostic {}
 #[derive(Debug)]
 pub(crate) struct Sink<'s> {
     pub(crate) source: &'s [u8],
-    pub(crate) lines: Lines,
+    /// Cut at the first fault, since most scripts have none.
+    lines: OnceCell<Lines>,
     pub(crate) list: Vec<Diagnostic>,
     limit: usize,
 }
@@ -154,10 +157,22 @@ impl<'s> Sink<'s> {
     pub(crate) fn new(source: &'s [u8], limit: usize) -> Self {
         Self {
             source,
-            lines: Lines::new(source),
+            lines: OnceCell::new(),
             list: Vec::new(),
             limit,
         }
+    }
+
+    fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::new(self.source))
+    }
+
+    pub(crate) fn line(&self, at: usize) -> u32 {
+        self.lines().line(at)
+    }
+
+    pub(crate) fn position(&self, at: usize) -> Position {
+        self.lines().position(self.source, at)
     }
 
     pub(crate) fn error(&mut self, kind: DiagnosticKind, span: Span, message: impl Into<String>) {
@@ -206,7 +221,7 @@ impl<'s> Sink<'s> {
             severity,
             kind,
             span,
-            position: self.lines.position(self.source, span.start),
+            position: self.position(span.start),
             message,
             hint,
         });

@@ -42,8 +42,7 @@ const SLOTS: usize = 256;
 
 /// Without regard to ASCII case.
 #[inline]
-fn hash(name: &str) -> usize {
-    let octets = name.as_bytes();
+fn hash(octets: &[u8]) -> usize {
     let at = |place: usize| octets.get(place).map_or(0, |c| usize::from(c | 0x20));
     let length = octets.len();
     length
@@ -59,7 +58,7 @@ impl NameIndex {
         let mut slots = [0; SLOTS];
         for (number, name) in (1_u8..=100).zip(names) {
             let free = (0..SLOTS)
-                .map(|step| (hash(name) + step) % SLOTS)
+                .map(|step| (hash(name.as_bytes()) + step) % SLOTS)
                 .find(|&slot| slots.get(slot) == Some(&0));
             if let Some(slot) = free.and_then(|slot| slots.get_mut(slot)) {
                 *slot = number;
@@ -70,7 +69,7 @@ impl NameIndex {
 
     /// The place of the first name that `is` says it is.
     #[inline]
-    pub(crate) fn find(&self, name: &str, is: impl Fn(usize) -> bool) -> Option<usize> {
+    pub(crate) fn find(&self, name: &[u8], is: impl Fn(usize) -> bool) -> Option<usize> {
         let mut slot = hash(name) % SLOTS;
         loop {
             match self.slots.get(slot) {
@@ -95,7 +94,8 @@ mod tests {
     fn names_are_found() {
         let names = ["keep", "stop", "Discard", "fileinto", "peek"];
         let index = NameIndex::new(names.iter().copied());
-        let find = |name: &str| index.find(name, |at| names[at].eq_ignore_ascii_case(name));
+        let find =
+            |name: &str| index.find(name.as_bytes(), |at| names[at].eq_ignore_ascii_case(name));
         for (at, name) in names.iter().enumerate() {
             assert_eq!(find(name), Some(at));
             assert_eq!(find(&name.to_ascii_uppercase()), Some(at));

@@ -316,17 +316,17 @@ fn inline(items: &[Item<'_>]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn words(source: &str) -> (Vec<TokenKind<'_>>, Vec<String>) {
+    type Word<'s> = (TokenKind<'s>, Vec<u8>);
+
+    fn words(source: &str) -> (Vec<Word<'_>>, Vec<String>) {
         let mut sink = Sink::new(source.as_bytes(), 10);
         let lexed = crate::lexer::lex(&mut sink);
         let comments = lexed
             .comments
             .iter()
             .map(|span| source[span.start..span.end].trim_end().to_owned());
-        (
-            lexed.tokens.into_iter().map(|token| token.kind).collect(),
-            comments.collect(),
-        )
+        let (kinds, _) = crate::lexer::tests::kinds(source);
+        (kinds, comments.collect())
     }
 
     fn check(source: &str) -> String {

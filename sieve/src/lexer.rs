@@ -1,26 +1,29 @@
 //! Octets to tokens (RFC 5228 §8.1).
 
-use std::borrow::Cow;
-
 use crate::diagnostic::{DiagnosticKind, Sink};
 use crate::position::Span;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind<'s> {
     Identifier(&'s str),
     /// Without the colon.
     Tag(&'s str),
     Number(u64),
-    Text(Cow<'s, [u8]>),
+    /// A string that means what stands between its quotes.
+    Text(&'s [u8]),
+    /// Another, which the lexer has [built](Lexer::built).
+    BuiltText,
     /// One of `[](){},;`.
     Mark(u8),
     End,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'s> {
     pub(crate) kind: TokenKind<'s>,
     pub(crate) span: Span,
+    /// Where it begins, 1-based.
+    pub(crate) line: u32,
 }
 
 /// A comment with its delimiters, for the formatter.
@@ -37,19 +40,21 @@ pub(crate) struct Lexer<'a, 's> {
     pub(crate) sink: &'a mut Sink<'s>,
     source: &'s [u8],
     at: usize,
+    /// Of the octet at `at`, 1-based.
+    pub(crate) line: u32,
     /// The source, if all of it is text.
     text: Option<&'s str>,
+    /// What the last token stands for, if it is a [`TokenKind::BuiltText`].
+    pub(crate) built: Vec<u8>,
     comments: Vec<Comment>,
     /// A string or comment swallowed the rest: what the parser misses at the end is no fault of its own.
     pub(crate) unclosed: bool,
 }
 
-/// Octets between tokens.
-const BLANK: u8 = 1;
 /// Octets of identifiers and tags.
-const WORD: u8 = 2;
+const WORD: u8 = 1;
 /// Octets that stand for themselves in a quoted string and do not end it.
-const PLAIN: u8 = 4;
+const PLAIN: u8 = 2;
 
 /// What each octet can be.
 const CLASSES: [u8; 256] = {
@@ -58,10 +63,8 @@ const CLASSES: [u8; 256] = {
     let mut place = classes.as_mut_slice();
     while let Some((class, rest)) = place.split_first_mut() {
         *class = match octet {
-            b' ' | b'\t' => BLANK | PLAIN,
-            b'\r' | b'\n' => BLANK,
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => WORD | PLAIN,
-            b'"' | b'\\' | 0 => 0,
+            b'"' | b'\\' | b'\r' | b'\n' | 0 => 0,
             _ => PLAIN,
         };
         octet = octet.wrapping_add(1);
@@ -125,7 +128,9 @@ impl<'a, 's> Lexer<'a, 's> {
             sink,
             source,
             at,
+            line: 1,
             text,
+            built: Vec::new(),
             comments: Vec::new(),
             unclosed: false,
         }
@@ -134,12 +139,13 @@ impl<'a, 's> Lexer<'a, 's> {
     /// The next token; at the end of the source [`TokenKind::End`] again and again.
     pub(crate) fn next(&mut self) -> Token<'s> {
         loop {
-            self.at += run(self.rest(), BLANK);
             let start = self.at;
             let Some(octet) = self.peek() else {
                 return self.cut(TokenKind::End, start);
             };
             match octet {
+                b' ' | b'\t' | b'\r' => self.at += 1,
+                b'\n' => self.end_line(),
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                     let name = self.word();
                     return if self.peek() == Some(b':') && name.eq_ignore_ascii_case("text") {
@@ -193,6 +199,12 @@ impl<'a, 's> Lexer<'a, 's> {
         }
     }
 
+    /// Past a line feed.
+    fn end_line(&mut self) {
+        self.at += 1;
+        self.line = self.line.saturating_add(1);
+    }
+
     fn peek(&self) -> Option<u8> {
         self.source.get(self.at).copied()
     }
@@ -201,10 +213,11 @@ impl<'a, 's> Lexer<'a, 's> {
         self.source.get(self.at + offset).copied()
     }
 
-    /// What was cut from `start` up to here.
+    /// What was cut from `start` up to here, all on one line.
     fn cut(&self, kind: TokenKind<'s>, start: usize) -> Token<'s> {
         let span = Span::new(start, self.at);
-        Token { kind, span }
+        let line = self.line;
+        Token { kind, span, line }
     }
 
     fn rest(&self) -> &'s [u8] {
@@ -227,6 +240,10 @@ impl<'a, 's> Lexer<'a, 's> {
         let start = self.at;
         let body = self.source.get(start + 2..).unwrap_or_default();
         if let Some(end) = memchr::memmem::find(body, b"*/") {
+            let lines = body.iter().take(end).filter(|&&octet| octet == b'\n');
+            self.line = self
+                .line
+                .saturating_add(u32::try_from(lines.count()).unwrap_or(u32::MAX));
             self.at = start + 2 + end + 2;
             self.comments.push(Span::new(start, self.at));
         } else {
@@ -251,9 +268,10 @@ impl<'a, 's> Lexer<'a, 's> {
         self.at += plain;
         if self.peek() == Some(b'"') {
             self.at += 1;
-            return self.cut(TokenKind::Text(Cow::Borrowed(text)), start);
+            return self.cut(TokenKind::Text(text), start);
         }
         let mut text = text.to_vec();
+        let line = self.line;
         loop {
             let Some(octet) = self.peek() else {
                 self.unclosed = true;
@@ -279,12 +297,17 @@ impl<'a, 's> Lexer<'a, 's> {
                 }
                 b'\r' if self.peek() == Some(b'\n') => {}
                 // Strings hold CRLF line ends whatever the editor wrote.
-                b'\n' => text.extend_from_slice(b"\r\n"),
+                b'\n' => {
+                    self.line = self.line.saturating_add(1);
+                    text.extend_from_slice(b"\r\n");
+                }
                 0 => self.nul(),
                 other => text.push(other),
             }
         }
-        self.cut(TokenKind::Text(Cow::Owned(text)), start)
+        self.built = text;
+        let token = self.cut(TokenKind::BuiltText, start);
+        Token { line, ..token }
     }
 
     fn nul(&mut self) {
@@ -361,9 +384,10 @@ impl<'a, 's> Lexer<'a, 's> {
                 "text: must be followed by a line end",
                 "begin the text on the next line and end it with a line of one dot",
             );
-            return self.cut(TokenKind::Text(Cow::Borrowed(b"")), start);
+            return self.cut(TokenKind::Text(b""), start);
         }
-        self.at += 1;
+        let line_of_token = self.line;
+        self.end_line();
         let mut text = Vec::new();
         loop {
             let rest = self.source.get(self.at..).unwrap_or_default();
@@ -380,7 +404,10 @@ impl<'a, 's> Lexer<'a, 's> {
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let line = rest.get(..end).unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            self.at = (self.at + end + 1).min(self.source.len());
+            self.at += end;
+            if end < rest.len() {
+                self.end_line();
+            }
             if line == b"." {
                 break;
             }
@@ -394,7 +421,12 @@ impl<'a, 's> Lexer<'a, 's> {
             });
             text.extend_from_slice(b"\r\n");
         }
-        self.cut(TokenKind::Text(Cow::Owned(text)), start)
+        self.built = text;
+        let token = self.cut(TokenKind::BuiltText, start);
+        Token {
+            line: line_of_token,
+            ..token
+        }
     }
 
     /// `//` up to the end of its line: one fault, whatever stands there.
@@ -426,7 +458,7 @@ impl<'a, 's> Lexer<'a, 's> {
             "write \" instead of '",
         );
         let text = text.get(..end).unwrap_or_default();
-        Some(self.cut(TokenKind::Text(Cow::Borrowed(text)), start))
+        Some(self.cut(TokenKind::Text(text), start))
     }
 
     /// Skips a run of octets that begin no token, so that it makes one fault.
@@ -458,33 +490,44 @@ impl<'a, 's> Lexer<'a, 's> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn kinds(source: &str) -> (Vec<TokenKind<'_>>, usize) {
+    /// Each token with what was built for it, and the number of faults.
+    pub(crate) fn kinds(source: &str) -> (Vec<(TokenKind<'_>, Vec<u8>)>, usize) {
         let mut sink = Sink::new(source.as_bytes(), 100);
-        let lexed = lex(&mut sink);
-        (
-            lexed.tokens.into_iter().map(|t| t.kind).collect(),
-            sink.list.len(),
-        )
+        let mut lexer = Lexer::new(&mut sink);
+        let mut kinds = Vec::new();
+        loop {
+            let kind = lexer.next().kind;
+            kinds.push((kind, std::mem::take(&mut lexer.built)));
+            if kind == TokenKind::End {
+                return (kinds, sink.list.len());
+            }
+        }
+    }
+
+    fn of(kind: TokenKind<'static>) -> (TokenKind<'static>, Vec<u8>) {
+        (kind, Vec::new())
     }
 
     #[test]
     fn tokens_of_every_kind() {
-        let (tokens, faults) = kinds("if :Over 2K /* c */ [\"a\\\"b\"] # x\n;");
+        let (tokens, faults) = kinds("if :Over 2K /* c */ [\"a\\\"b\",\"c\"] # x\n;");
         assert_eq!(faults, 0);
         assert_eq!(
             tokens,
             [
-                TokenKind::Identifier("if"),
-                TokenKind::Tag("Over"),
-                TokenKind::Number(2048),
-                TokenKind::Mark(b'['),
-                TokenKind::Text(b"a\"b".into()),
-                TokenKind::Mark(b']'),
-                TokenKind::Mark(b';'),
-                TokenKind::End,
+                of(TokenKind::Identifier("if")),
+                of(TokenKind::Tag("Over")),
+                of(TokenKind::Number(2048)),
+                of(TokenKind::Mark(b'[')),
+                (TokenKind::BuiltText, b"a\"b".to_vec()),
+                of(TokenKind::Mark(b',')),
+                of(TokenKind::Text(b"c")),
+                of(TokenKind::Mark(b']')),
+                of(TokenKind::Mark(b';')),
+                of(TokenKind::End),
             ]
         );
     }
@@ -493,8 +536,22 @@ mod tests {
     fn multi_line_is_unstuffed_and_has_crlf() {
         let (tokens, faults) = kinds("text: # note\na\r\n..b\n.c\n.\n;");
         assert_eq!(faults, 0);
-        assert_eq!(tokens[0], TokenKind::Text(b"a\r\n.b\r\n.c\r\n".into()));
-        assert_eq!(tokens[1], TokenKind::Mark(b';'));
+        let text = b"a\r\n.b\r\n.c\r\n".to_vec();
+        assert_eq!(tokens[0], (TokenKind::BuiltText, text));
+        assert_eq!(tokens[1], of(TokenKind::Mark(b';')));
+    }
+
+    #[test]
+    fn lines_are_counted_through_all_that_spans_some() {
+        let source = "\u{feff}if\r\n\n/* a\n\nb */ true # c\n{ \"d\ne\\\nf\r\ng\" text: # h\n..\ni\n.\n'j' // k\n@\n/**/}\n\
+            text:\r\nl\r\n.\r\n; :m 5K [ /* open\n\n";
+        let mut sink = Sink::new(source.as_bytes(), 100);
+        let tokens = lex(&mut sink).tokens;
+        assert_eq!(tokens.len(), 13, "{tokens:?}");
+        let starts = |at: usize| source[..at].matches('\n').count() + 1;
+        for token in tokens.iter().take(12) {
+            assert_eq!(token.line as usize, starts(token.span.start), "{token:?}");
+        }
     }
 
     #[test]

@@ -19,13 +19,17 @@ const SHORT: usize = 22;
 const _: () = assert!(size_of::<Octets>() == 24, "a list of them is compact");
 
 impl Octets {
-    pub(crate) fn make_ascii_lowercase(&mut self) {
-        match self {
-            Self::Short { length, text } => text
-                .iter_mut()
-                .take(usize::from(*length))
-                .for_each(u8::make_ascii_lowercase),
-            Self::Long(octets) => octets.make_ascii_lowercase(),
+    /// With ASCII letters in lower case.
+    pub(crate) fn lowercase(octets: &[u8]) -> Self {
+        let mut text = [0; SHORT];
+        match u8::try_from(octets.len()) {
+            Ok(length) if octets.len() <= SHORT => {
+                for (to, from) in text.iter_mut().zip(octets) {
+                    *to = from.to_ascii_lowercase();
+                }
+                Self::Short { length, text }
+            }
+            _ => Self::Long(octets.to_ascii_lowercase().into()),
         }
     }
 
@@ -101,6 +105,7 @@ mod tests {
             assert_eq!(*octets, *source);
             assert_eq!(matches!(octets, Octets::Long(_)), length > SHORT);
             assert_eq!(*Octets::from(source.clone()), *source);
+            assert_eq!(*Octets::lowercase(&source), *source.to_ascii_lowercase());
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Tokens to the syntax tree (RFC 5228 §8.2), going on after faults.
 
-use crate::ast::{Argument, CommandNode, Identifier, Inner, TestNode, Text, Tree, Value};
+use std::borrow::Cow;
+
+use crate::ast::{Argument, CommandNode, Inner, Name, TestNode, Text, Tree, Value, place};
 use crate::diagnostic::{DiagnosticKind, Sink};
 use crate::lexer::{Lexer, Token, TokenKind};
 use crate::position::Span;
@@ -12,6 +14,8 @@ struct Parser<'a, 's> {
     ahead: Token<'s>,
     /// Of the last token taken, for "expected … after".
     last: Span,
+    /// Where it ends.
+    last_line: u32,
     depth: usize,
     nesting: usize,
 }
@@ -30,6 +34,7 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
         tree,
         ahead,
         last: Span::default(),
+        last_line: 1,
         depth: 0,
         nesting,
     };
@@ -53,13 +58,19 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
 
 impl<'s> Parser<'_, 's> {
     fn take(&mut self) -> Token<'s> {
-        let next = self.lexer.next();
-        let token = std::mem::replace(&mut self.ahead, next);
+        self.last_line = self.lexer.line;
+        let token = self.ahead;
         self.last = token.span;
+        self.ahead = self.lexer.next();
         token
     }
 
-    fn is_mark(&mut self, mark: u8) -> bool {
+    /// What the string ahead stands for.
+    fn take_built(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.lexer.built)
+    }
+
+    fn is_mark(&self, mark: u8) -> bool {
         self.ahead.kind == TokenKind::Mark(mark)
     }
 
@@ -82,7 +93,7 @@ impl<'s> Parser<'_, 's> {
             TokenKind::Identifier(name) => (token.span, format!("`{name}`")),
             TokenKind::Tag(name) => (token.span, format!("the tag `:{name}`")),
             TokenKind::Number(_) => (token.span, "a number".to_owned()),
-            TokenKind::Text(_) => (token.span, "a string".to_owned()),
+            TokenKind::Text(_) | TokenKind::BuiltText => (token.span, "a string".to_owned()),
             TokenKind::Mark(mark) => (token.span, format!("`{}`", char::from(*mark))),
         };
         self.lexer.sink.error(
@@ -146,24 +157,29 @@ impl<'s> Parser<'_, 's> {
         }
     }
 
-    fn identifier(&mut self, what: &str) -> Parsed<Identifier<'s>> {
+    fn name(&mut self, what: &str) -> Parsed<Name<'s>> {
         let TokenKind::Identifier(text) = self.ahead.kind else {
             return self.expected(what);
         };
-        let span = self.take().span;
-        Ok(Identifier { text, span })
+        let name = Name {
+            text,
+            at: place(self.ahead.span.start),
+            line: self.ahead.line,
+        };
+        self.take();
+        Ok(name)
     }
 
     fn command(&mut self) -> Parsed<()> {
-        let name = self.identifier("a command")?;
+        let name = self.name("a command")?;
         let inner = self.arguments()?;
         let at = self.tree.commands.len();
         self.tree.commands.push(CommandNode {
             name,
             inner,
             has_block: false,
-            next: at + 1,
-            span: name.span,
+            next: place(at + 1),
+            end: name.at,
         });
         let mut has_block = false;
         let mut last = None;
@@ -185,12 +201,12 @@ impl<'s> Parser<'_, 's> {
                 self.take_mark(b';');
             }
         }
-        let next = self.tree.commands.len();
-        let end = last.unwrap_or(self.last);
+        let next = place(self.tree.commands.len());
+        let end = place(last.unwrap_or(self.last).end);
         if let Some(node) = self.tree.commands.get_mut(at) {
             node.has_block = has_block;
             node.next = next;
-            node.span = name.span.to(end);
+            node.end = end;
         }
         Ok(())
     }
@@ -222,18 +238,17 @@ impl<'s> Parser<'_, 's> {
         }
         let sink = &mut *self.lexer.sink;
         let ended = match self.ahead.kind {
-            TokenKind::Identifier(_) => {
-                sink.lines.line(self.ahead.span.start) > sink.lines.line(after.end)
-            }
+            TokenKind::Identifier(_) => self.ahead.line > self.last_line,
             TokenKind::Mark(b'}') | TokenKind::End => true,
             _ => false,
         };
+        let position = sink.position(after.start);
         let Some(fault) = sink.list.last_mut() else {
             return Err(Broken);
         };
         if ended {
             fault.span = after;
-            fault.position = sink.lines.position(sink.source, after.start);
+            fault.position = position;
             fault.message = fault
                 .message
                 .replace("expected `;` or a block", "expected `;` after this");
@@ -275,7 +290,7 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn test(&mut self) -> Parsed<()> {
-        if matches!(self.ahead.kind, TokenKind::Text(_)) {
+        if matches!(self.ahead.kind, TokenKind::Text(_) | TokenKind::BuiltText) {
             let told = self.expected("a test");
             if let Some(fault) = self.lexer.sink.list.last_mut() {
                 fault.hint =
@@ -283,20 +298,21 @@ impl<'s> Parser<'_, 's> {
             }
             return told;
         }
-        let name = self.identifier("a test")?;
-        self.enter(name.span)?;
+        let span = self.ahead.span;
+        let name = self.name("a test")?;
+        self.enter(span)?;
         let at = self.tree.tests.len();
         self.tree.tests.push(TestNode {
             name,
             inner: Inner::default(),
-            span: name.span,
+            end: name.at,
         });
         let inner = self.arguments();
         self.depth -= 1;
         let inner = inner?;
         if let Some(node) = self.tree.tests.get_mut(at) {
             node.inner = inner;
-            node.span = name.span.to(self.last);
+            node.end = place(self.last.end);
         }
         Ok(())
     }
@@ -305,22 +321,15 @@ impl<'s> Parser<'_, 's> {
         let first = self.tree.arguments.len();
         let mut tests = false;
         loop {
-            match &self.ahead.kind {
-                TokenKind::Tag(_) | TokenKind::Number(_) | TokenKind::Text(_) => {
-                    let Token { kind, span } = self.take();
-                    let value = match kind {
-                        TokenKind::Tag(name) => Value::Tag(name),
-                        TokenKind::Number(number) => Value::Number(number),
-                        TokenKind::Text(octets) => Value::Text(octets),
-                        TokenKind::Identifier(_) | TokenKind::Mark(_) | TokenKind::End => {
-                            continue;
-                        }
-                    };
-                    self.tree.arguments.push(Argument { value, span });
-                }
+            let value = match self.ahead.kind {
+                TokenKind::Tag(name) => Value::Tag(name),
+                TokenKind::Number(number) => Value::Number(number),
+                TokenKind::Text(octets) => Value::Text(Cow::Borrowed(octets)),
+                TokenKind::BuiltText => Value::Text(Cow::Owned(self.take_built())),
                 TokenKind::Mark(b'[') => {
                     let list = self.list()?;
                     self.tree.arguments.push(list);
+                    continue;
                 }
                 TokenKind::Mark(b'(') => {
                     tests = true;
@@ -332,14 +341,16 @@ impl<'s> Parser<'_, 's> {
                     break;
                 }
                 _ => break,
-            }
+            };
+            let span = self.take().span;
+            self.tree.arguments.push(Argument { value, span });
         }
-        let arguments = (first, self.tree.arguments.len());
-        let first = self.tree.tests.len();
+        let arguments = (place(first), place(self.tree.arguments.len()));
+        let first = place(self.tree.tests.len());
         if tests {
             self.tests()?;
         }
-        let tests = (first, self.tree.tests.len());
+        let tests = (first, place(self.tree.tests.len()));
         Ok(Inner { arguments, tests })
     }
 
@@ -361,33 +372,27 @@ impl<'s> Parser<'_, 's> {
 
     /// Whether the identifier ahead is a well-known command on a new line, which no test is called.
     fn looks_like_next_command(&self) -> bool {
-        let after = self.last.end;
         let TokenKind::Identifier(name) = self.ahead.kind else {
             return false;
         };
-        let span = self.ahead.span;
         const COMMANDS: [&str; 12] = [
             "if", "elsif", "else", "keep", "fileinto", "discard", "redirect", "stop", "reject",
             "vacation", "set", "require",
         ];
-        COMMANDS.iter().any(|c| name.eq_ignore_ascii_case(c))
-            && self.lexer.sink.lines.line(span.start) > self.lexer.sink.lines.line(after)
+        self.ahead.line > self.last_line && COMMANDS.iter().any(|c| name.eq_ignore_ascii_case(c))
     }
 
     fn list(&mut self) -> Parsed<Argument<'s>> {
         let open = self.take().span;
-        let mut texts = Vec::new();
+        let mut texts = Vec::with_capacity(2);
         loop {
-            if !matches!(self.ahead.kind, TokenKind::Text(_)) {
-                return self.expected("a string in this list");
-            }
-            if let Token {
-                kind: TokenKind::Text(octets),
-                span,
-            } = self.take()
-            {
-                texts.push(Text { octets, span });
-            }
+            let octets = match self.ahead.kind {
+                TokenKind::Text(octets) => Cow::Borrowed(octets),
+                TokenKind::BuiltText => Cow::Owned(self.take_built()),
+                _ => return self.expected("a string in this list"),
+            };
+            let span = self.take().span;
+            texts.push(Text { octets, span });
             if self.take_mark(b']') {
                 return Ok(Argument {
                     value: Value::List(texts),

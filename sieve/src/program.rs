@@ -319,7 +319,7 @@ pub(crate) enum Command {
         target: Target,
         copy: bool,
     },
-    Redirect(Redirect),
+    Redirect(Box<Redirect>),
     Reject {
         reason: Text,
         extended: bool,

@@ -93,14 +93,12 @@ impl Compiler {
     }
 
     fn tree<'s>(&self, sink: &mut Sink<'s>) -> Tree<'s> {
-        if sink.source.len() > self.limits.script_size {
+        let longest = self.limits.script_size.min(crate::ast::LONGEST);
+        if sink.source.len() > longest {
             sink.error(
                 DiagnosticKind::Limit,
                 Span::new(0, 0),
-                format!(
-                    "the script is larger than {} octets",
-                    self.limits.script_size
-                ),
+                format!("the script is larger than {longest} octets"),
             );
             return Tree::default();
         }

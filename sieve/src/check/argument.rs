@@ -122,7 +122,13 @@ impl Checker<'_, '_> {
 
     pub(super) fn keys(&mut self, argument: &ast::Argument<'_>, matching: Matching) -> Keys {
         // Without variables, which most keys are, none of them is copied twice.
-        let constant = literals(argument).all(|(octets, _)| memchr::memchr(b'$', octets).is_none());
+        if let ast::Value::Text(octets) = &argument.value
+            && !self.may_expand(octets)
+        {
+            let pattern = self.pattern(matching, octets, argument.span);
+            return Keys::Fixed(pattern.map_or_else(Items::default, Items::One));
+        }
+        let constant = !literals(argument).any(|(octets, _)| self.may_expand(octets));
         if constant {
             let patterns = literals(argument)
                 .filter_map(|(octets, span)| self.pattern(matching, octets, span));

@@ -11,6 +11,7 @@ use crate::position::Span;
 pub(super) struct Bound<'t> {
     pub(super) name: &'static str,
     pub(super) span: Span,
+    pub(super) line: u32,
     signature: &'static Signature,
     arguments: &'t [Argument<'t>],
     /// [Marks](mark) of the tags given and, by number, their groups: most of what is asked for is not there.
@@ -19,9 +20,6 @@ pub(super) struct Bound<'t> {
     positional: [Option<&'t Argument<'t>>; POSITIONAL],
     pub(super) tests: ast::Tests<'t>,
 }
-
-/// More tags than any command or test has, so that some of them exclude each other.
-const TAGS: usize = 16;
 
 /// The most that a signature has.
 const POSITIONAL: usize = 3;
@@ -32,6 +30,7 @@ pub(super) struct Given<'t> {
     arguments: &'t [Argument<'t>],
     tests: ast::Tests<'t>,
     span: Span,
+    line: u32,
 }
 
 impl<'t> From<Command<'t>> for Given<'t> {
@@ -41,6 +40,7 @@ impl<'t> From<Command<'t>> for Given<'t> {
             arguments: command.arguments(),
             tests: command.tests(),
             span: command.span(),
+            line: command.line(),
         }
     }
 }
@@ -52,6 +52,7 @@ impl<'t> From<Test<'t>> for Given<'t> {
             arguments: test.arguments(),
             tests: test.tests(),
             span: test.span(),
+            line: test.line(),
         }
     }
 }
@@ -80,6 +81,23 @@ impl<'t> Bound<'t> {
                 Value::Tag(tag) => Some((tag, argument.span, next)),
                 _ => None,
             })
+    }
+
+    /// The tag before that `place` that does not go together with this one.
+    fn excludes(&self, known: &Tag, place: usize) -> Option<&'static Tag> {
+        let grouped = known.group != Group::None;
+        let shares_group = grouped && self.groups & 1 << known.group as u32 != 0;
+        if !shares_group && self.marks & mark(known.name) == 0 {
+            return None;
+        }
+        let before = self.arguments.get(..place).unwrap_or_default();
+        before
+            .iter()
+            .filter_map(|argument| match argument.value {
+                Value::Tag(tag) => self.signature.tag(tag),
+                _ => None,
+            })
+            .find(|other| other.name == known.name || (grouped && other.group == known.group))
     }
 
     #[inline]
@@ -173,11 +191,13 @@ impl Checker<'_, '_> {
             arguments,
             tests,
             span,
+            line,
         } = of;
         let before = self.sink.list.len();
         let mut bound = Bound {
             name: signature.name,
             span,
+            line,
             signature,
             arguments,
             marks: 0,
@@ -186,10 +206,9 @@ impl Checker<'_, '_> {
             tests,
         };
         let mut positional = Few::<&'t Argument<'t>, { POSITIONAL + 1 }>::new();
-        let mut tags = Few::<&'static Tag, TAGS>::new();
         let mut given = 0_usize;
-        let mut rest = arguments.iter().peekable();
-        while let Some(argument) = rest.next() {
+        let mut rest = arguments.iter().enumerate().peekable();
+        while let Some((place, argument)) = rest.next() {
             let Value::Tag(tag) = &argument.value else {
                 given += 1;
                 // One more than any signature takes is enough to tell that there are too many.
@@ -201,7 +220,10 @@ impl Checker<'_, '_> {
                 // Its value, if it has one, is not to be counted as positional.
                 if given == 0
                     && rest.len() > signature.positional.len()
-                    && !matches!(rest.peek().map(|next| &next.value), Some(Value::Tag(_)))
+                    && !matches!(
+                        rest.peek().map(|(_, next)| &next.value),
+                        Some(Value::Tag(_))
+                    )
                 {
                     rest.next();
                 }
@@ -226,10 +248,7 @@ impl Checker<'_, '_> {
                     format!("add require \"{}\"; at the top", known.capability),
                 );
             }
-            if let Some(other) = tags.iter().find(|other| {
-                other.name == known.name
-                    || (known.group != Group::None && other.group == known.group)
-            }) {
+            if let Some(other) = bound.excludes(known, place) {
                 let message = if other.name == known.name {
                     format!("`:{}` is given twice", known.name)
                 } else {
@@ -244,7 +263,7 @@ impl Checker<'_, '_> {
                     .error(DiagnosticKind::Argument, argument.span, message);
             }
             if let Some(kind) = known.value {
-                match rest.peek().copied() {
+                match rest.peek().map(|(_, next)| *next) {
                     Some(next) if fits(kind, &next.value) => {
                         rest.next();
                     }
@@ -266,17 +285,18 @@ impl Checker<'_, '_> {
             }
             bound.marks |= mark(known.name);
             bound.groups |= 1 << known.group as u32;
-            // What has no room repeats or excludes another, which was told.
-            let _ = tags.push(known);
         }
         // A word where an argument is missing is told once.
-        let stray = signature.tests == Tests::None && tests.clone().next().is_some();
+        let untested = tests.clone().next().is_none();
+        let stray = signature.tests == Tests::None && !untested;
         let complete = if stray && given < signature.positional.len() {
             false
         } else {
             self.bind_positional(signature, name, &positional, given, &mut bound)
         };
-        self.check_tests(signature, name, tests);
+        if signature.tests != Tests::None || !untested {
+            self.check_tests(signature, name, tests);
+        }
         // Tags that only lack their capability are bound all the same; any fault spoils the script anyway.
         if self.sink.list.len() == before || complete {
             Some(bound)
@@ -404,7 +424,7 @@ impl Checker<'_, '_> {
         word: Identifier<'_>,
     ) -> String {
         let is = |text: &str| word.text.eq_ignore_ascii_case(text);
-        let line = |at: usize| self.sink.lines.line(at);
+        let line = |at: usize| self.sink.line(at);
         if signature.name == "else" && is("if") {
             "an else with a condition is written elsif".to_owned()
         } else if is("and") || is("or") {

@@ -58,10 +58,10 @@ impl Checker<'_, '_> {
         let block = command.block();
         match bound.name {
             "stop" => {
-                self.emit(command.span(), Op::Stop);
+                self.emit(command.line(), Op::Stop);
             }
             "return" => {
-                self.emit(command.span(), Op::Return);
+                self.emit(command.line(), Op::Return);
             }
             "global" => self.global(&bound),
             "foreverypart" => self.every_part(&bound, block),
@@ -69,7 +69,7 @@ impl Checker<'_, '_> {
             "test" => self.case(&bound, block),
             _ => {
                 if let Some(lowered) = self.lower_command(&bound) {
-                    self.emit(command.span(), Op::Run(Box::new(lowered)));
+                    self.emit(command.line(), Op::Run(Box::new(lowered)));
                 }
             }
         }
@@ -117,14 +117,14 @@ impl Checker<'_, '_> {
             );
             return;
         }
-        self.emit(bound.span, Op::EnterParts);
-        let top = self.emit(bound.span, Op::NextPart(0));
+        self.emit(bound.line, Op::EnterParts);
+        let top = self.emit(bound.line, Op::NextPart(0));
         self.loops.push(Loop {
             name,
             breaks: Vec::new(),
         });
         block.into_iter().for_each(|block| self.block(block));
-        self.emit(bound.span, Op::Jump(top));
+        self.emit(bound.line, Op::Jump(top));
         self.patch(top);
         if let Some(ended) = self.loops.pop() {
             for at in ended.breaks {
@@ -150,7 +150,7 @@ impl Checker<'_, '_> {
                 .error(DiagnosticKind::Structure, bound.span, message);
             return;
         };
-        let at = self.emit(bound.span, Op::Break(depth + 1, 0));
+        let at = self.emit(bound.line, Op::Break(depth + 1, 0));
         let place = self.loops.len() - 1 - depth;
         if let Some(open) = self.loops.get_mut(place) {
             open.breaks.push(at);
@@ -170,10 +170,10 @@ impl Checker<'_, '_> {
             return;
         };
         self.in_case = true;
-        let begin = self.emit(bound.span, Op::BeginCase(Box::new(name), 0));
+        let begin = self.emit(bound.line, Op::BeginCase(Box::new(name), 0));
         block.into_iter().for_each(|block| self.block(block));
         self.patch(begin);
-        self.emit(bound.span, Op::EndCase);
+        self.emit(bound.line, Op::EndCase);
         self.in_case = false;
     }
 
@@ -447,7 +447,7 @@ impl Checker<'_, '_> {
                 );
             }
         }
-        Some(Command::Redirect(Redirect {
+        Some(Command::Redirect(Box::new(Redirect {
             address,
             copy: self.copy(bound),
             list,
@@ -456,7 +456,7 @@ impl Checker<'_, '_> {
             by_time: absolute.or(relative),
             by_mode: self.tag_text(bound, "bymode"),
             by_trace: bound.has("bytrace"),
-        }))
+        })))
     }
 
     /// Constant values of what goes into the new envelope (RFC 6009 §6, §7).

@@ -9,7 +9,7 @@ mod suite;
 mod test;
 mod text;
 
-use crate::ast::{Argument, Command, Commands, Identifier, Tree, Value};
+use crate::ast::{Argument, Command, Commands, Identifier, Test, Tree, Value};
 use crate::capability::{self, Capabilities};
 use crate::diagnostic::{DiagnosticKind, Sink};
 use crate::limits::Limits;
@@ -42,6 +42,12 @@ struct Loop {
     breaks: Vec<usize>,
 }
 
+/// Jumps to one place that is not known yet: each points to the one before it until then.
+#[derive(Default)]
+struct Ends {
+    last: Option<usize>,
+}
+
 /// What is known of a condition before the script runs.
 #[derive(Clone, Copy)]
 struct Known {
@@ -66,8 +72,8 @@ pub(crate) fn check(
         xmpp,
         locals: Vec::new(),
         globals: Vec::new(),
-        // A rule is two commands and a test, and makes some four instructions.
-        code: Vec::with_capacity(2 * (tree.commands.len() + tree.tests.len()) + 4),
+        // A rule is two commands and a test, and makes four instructions.
+        code: Vec::with_capacity(tree.commands.len() * 3 / 2 + tree.tests.len() * 5 / 4 + 2),
         loops: Vec::new(),
         regex_octets: 0,
         in_case: false,
@@ -75,7 +81,8 @@ pub(crate) fn check(
     let rest = checker.requires(tree.commands());
     checker.block(rest);
     checker.unused(tree.commands());
-    let captures = checker.enabled.contains("variables");
+    const VARIABLES: Capabilities = Capabilities::of(&["variables"]);
+    let captures = checker.enabled.meets(VARIABLES);
     Program {
         locals: checker.locals.len(),
         captures,
@@ -105,25 +112,39 @@ fn may(table: &'static signature::Table, name: &str, required: Capabilities) -> 
 }
 
 impl Checker<'_, '_> {
-    fn emit(&mut self, span: Span, op: Op) -> usize {
-        let line = self.sink.lines.line(span.start);
+    fn emit(&mut self, line: u32, op: Op) -> usize {
         self.code.push(Instruction { line, op });
         self.code.len() - 1
     }
 
-    /// Points the jump at `at` to the next instruction.
-    fn patch(&mut self, at: usize) {
+    /// Points the jump at `at` to the next instruction; gives where it pointed to.
+    fn patch(&mut self, at: usize) -> usize {
         let here = self.code.len();
-        if let Some(instruction) = self.code.get_mut(at) {
-            match &mut instruction.op {
+        match self.code.get_mut(at).map(|instruction| &mut instruction.op) {
+            Some(
                 Op::Jump(target)
                 | Op::JumpIfFalse(target)
                 | Op::JumpIfTrue(target)
                 | Op::NextPart(target)
                 | Op::Break(_, target)
-                | Op::BeginCase(_, target) => *target = here,
-                _ => {}
-            }
+                | Op::BeginCase(_, target),
+            ) => std::mem::replace(target, here),
+            _ => here,
+        }
+    }
+
+    /// One more jump to an end that is still to come.
+    fn emit_end(&mut self, line: u32, jump: fn(usize) -> Op, ends: &mut Ends) {
+        let before = ends.last.unwrap_or(usize::MAX);
+        ends.last = Some(self.emit(line, jump(before)));
+    }
+
+    /// The end is here.
+    fn patch_ends(&mut self, ends: Ends) {
+        let mut next = ends.last;
+        while let Some(at) = next {
+            let before = self.patch(at);
+            next = (before < at).then_some(before);
         }
     }
 
@@ -154,12 +175,13 @@ impl Checker<'_, '_> {
         };
         let Some(argument) = bound.at(0) else { return };
         for (name, span) in literals(argument) {
-            let name = String::from_utf8_lossy(name);
-            if self.offered.contains(&name) {
-                self.enabled = self.enabled.with_implied(&name);
+            let one = Capabilities::named(name);
+            if self.offered.meets(one) {
+                self.enabled = self.enabled.or(one.with_implied());
                 continue;
             }
-            let known = Capabilities::is_known(&name);
+            let name = String::from_utf8_lossy(name);
+            let known = one != Capabilities::none();
             let message = if known {
                 format!("the capability `{name}` is not offered here")
             } else {
@@ -183,24 +205,22 @@ impl Checker<'_, '_> {
             return;
         }
         // These change no syntax, so that their use cannot be seen, or only name a comparator that is always there.
-        const UNSEEN: [&str; 6] = [
+        const UNSEEN: Capabilities = Capabilities::of(&[
             "comparator-i;octet",
             "comparator-i;ascii-casemap",
             "imapsieve",
             "vnd.dovecot.environment",
             "encoded-character",
             "vnd.dovecot.testsuite",
-        ];
-        for command in commands {
-            if !command.name().text.eq_ignore_ascii_case("require") {
-                continue;
-            }
+        ]);
+        // Where nothing failed, those at the top are all there are.
+        let requires =
+            commands.take_while(|command| command.name().text.eq_ignore_ascii_case("require"));
+        for command in requires {
             for (name, span) in command.arguments().iter().flat_map(literals) {
-                let name = String::from_utf8_lossy(name);
-                if self.enabled.contains(&name)
-                    && !self.used.contains(&name)
-                    && !UNSEEN.contains(&&*name)
-                {
+                let one = Capabilities::named(name);
+                if self.enabled.meets(one) && !self.used.or(UNSEEN).meets(one) {
+                    let name = String::from_utf8_lossy(name);
                     self.sink.warn(
                         span,
                         format!("the capability `{name}` is required but not used"),
@@ -248,7 +268,7 @@ impl Checker<'_, '_> {
     /// An `if` with its `elsif` and `else`, which are taken off `after`. True if `ihave` shows that what follows is
     /// never reached.
     fn conditional(&mut self, first: Command<'_>, after: &mut Commands<'_>) -> bool {
-        let mut ends = Vec::new();
+        let mut ends = Ends::default();
         let mut else_seen = false;
         // A branch that `ihave` decided: the others may use what is not there.
         let mut decided = false;
@@ -281,17 +301,13 @@ impl Checker<'_, '_> {
             if decided {
                 continue;
             }
-            let signature = signature::of_branch(branch.name().text);
-            let bound = self.bind(signature, branch.into());
+            let condition = self.condition(branch, is_else);
             let mut known = Known {
                 value: None,
                 by_ihave: false,
             };
             let mut skip = None;
-            if let Some(test) = bound
-                .filter(|_| !is_else)
-                .and_then(|mut bound| bound.tests.next())
-            {
+            if let Some(test) = condition {
                 known = self.test(test);
                 if known.value.is_some() && !known.by_ihave {
                     let always = if known.value == Some(true) {
@@ -302,7 +318,7 @@ impl Checker<'_, '_> {
                     self.sink
                         .warn(test.span(), format!("this test is always {always}"), None);
                 }
-                skip = Some(self.emit(test.span(), Op::JumpIfFalse(0)));
+                skip = Some(self.emit(test.line(), Op::JumpIfFalse(0)));
             }
             if known.by_ihave && known.value == Some(false) {
                 if let Some(skip) = skip {
@@ -320,16 +336,29 @@ impl Checker<'_, '_> {
                 });
             }
             if next.is_some() {
-                ends.push(self.emit(branch.span(), Op::Jump(0)));
+                self.emit_end(branch.line(), Op::Jump, &mut ends);
             }
             if let Some(skip) = skip {
                 self.patch(skip);
             }
         }
-        for end in ends {
-            self.patch(end);
-        }
+        self.patch_ends(ends);
         dead_end
+    }
+
+    /// The test of a branch.
+    fn condition<'t>(&mut self, branch: Command<'t>, is_else: bool) -> Option<Test<'t>> {
+        let mut tests = branch.tests();
+        if branch.arguments().is_empty() {
+            match (is_else, tests.next(), tests.next()) {
+                (true, None, _) => return None,
+                (false, Some(test), None) => return Some(test),
+                _ => {}
+            }
+        }
+        let signature = signature::of_branch(branch.name().text);
+        let mut bound = self.bind(signature, branch.into())?;
+        bound.tests.next().filter(|_| !is_else)
     }
 
     /// The signature of a name, if it is known and its capability required.

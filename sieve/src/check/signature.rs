@@ -109,10 +109,14 @@ pub(super) struct Signature {
 impl Signature {
     /// What it knows of a tag.
     pub(super) fn tag(&self, name: &str) -> Option<&'static Tag> {
-        self.tags
-            .iter()
-            .flat_map(|group| group.iter())
-            .find(|known| known.name.eq_ignore_ascii_case(name))
+        for group in self.tags {
+            for known in *group {
+                if known.name.eq_ignore_ascii_case(name) {
+                    return Some(known);
+                }
+            }
+        }
+        None
     }
 }
 
@@ -680,5 +684,5 @@ pub(super) fn find(table: &'static Table, name: &str) -> Option<&'static Signatu
             .get(at)
             .is_some_and(|row| row.name == name || row.name.eq_ignore_ascii_case(name))
     };
-    table.rows.get(table.index.find(name, is)?)
+    table.rows.get(table.index.find(name.as_bytes(), is)?)
 }

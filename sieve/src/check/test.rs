@@ -2,9 +2,10 @@
 
 use super::bind::{Bound, number};
 use super::signature::{self, Group};
-use super::{Checker, Known, literals};
+use super::{Checker, Ends, Known, literals};
 use crate::ProgramKind;
 use crate::ast;
+use crate::capability::Capabilities;
 use crate::diagnostic::DiagnosticKind;
 use crate::position::Span;
 use crate::program::{Op, ProgramInput, RunProgram, Test, Text, Transform, UniqueId};
@@ -30,7 +31,7 @@ impl Checker<'_, '_> {
         match bound.name {
             "true" | "false" => {
                 let value = bound.name == "true";
-                self.emit(test.span(), Op::Constant(value));
+                self.emit(test.line(), Op::Constant(value));
                 Known {
                     value: Some(value),
                     by_ihave: false,
@@ -38,7 +39,7 @@ impl Checker<'_, '_> {
             }
             "not" => {
                 let mut known = bound.tests.next().map_or(UNKNOWN, |inner| self.test(inner));
-                self.emit(test.span(), Op::Not);
+                self.emit(test.line(), Op::Not);
                 known.value = known.value.map(|value| !value);
                 known
             }
@@ -47,7 +48,7 @@ impl Checker<'_, '_> {
             "ihave" => self.ihave(&bound),
             _ => {
                 if let Some(lowered) = self.lower_test(&bound) {
-                    self.emit(test.span(), Op::Test(Box::new(lowered)));
+                    self.emit(test.line(), Op::Test(Box::new(lowered)));
                 }
                 UNKNOWN
             }
@@ -56,7 +57,7 @@ impl Checker<'_, '_> {
 
     /// `allof` and `anyof`, left to right, ending at the first `stop` value.
     fn junction(&mut self, mut tests: ast::Tests<'_>, stop: bool) -> Known {
-        let mut ends = Vec::new();
+        let mut ends = Ends::default();
         let mut known = Known {
             value: Some(!stop),
             by_ihave: false,
@@ -80,16 +81,14 @@ impl Checker<'_, '_> {
             }
             if next.is_some() {
                 let jump = if stop {
-                    Op::JumpIfTrue(0)
+                    Op::JumpIfTrue
                 } else {
-                    Op::JumpIfFalse(0)
+                    Op::JumpIfFalse
                 };
-                ends.push(self.emit(test.span(), jump));
+                self.emit_end(test.line(), jump, &mut ends);
             }
         }
-        for end in ends {
-            self.patch(end);
-        }
+        self.patch_ends(ends);
         known
     }
 
@@ -101,17 +100,17 @@ impl Checker<'_, '_> {
         let mut all = true;
         for text in &list {
             let Text::Literal(name) = text else {
-                self.emit(bound.span, Op::Test(Box::new(Test::IHave(list.clone()))));
+                self.emit(bound.line, Op::Test(Box::new(Test::IHave(list.clone()))));
                 return UNKNOWN;
             };
-            all &= self.offered.contains(&String::from_utf8_lossy(name));
+            all &= self.offered.meets(Capabilities::named(name));
         }
         if all {
             for (name, _) in literals(argument) {
-                self.enabled = self.enabled.with_implied(&String::from_utf8_lossy(name));
+                self.enabled = self.enabled.or(Capabilities::named(name).with_implied());
             }
         }
-        self.emit(bound.span, Op::Constant(all));
+        self.emit(bound.line, Op::Constant(all));
         Known {
             value: Some(all),
             by_ihave: true,

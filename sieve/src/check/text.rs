@@ -2,6 +2,7 @@
 
 use super::Checker;
 use crate::ast::{Argument, Value};
+use crate::capability::Capabilities;
 use crate::diagnostic::DiagnosticKind;
 use crate::matching::CAPTURES;
 use crate::octets::Octets;
@@ -101,9 +102,14 @@ impl Checker<'_, '_> {
         Some(out)
     }
 
+    /// Whether there may be encoded characters or variables in it: most scripts require neither.
+    pub(super) fn may_expand(&self, octets: &[u8]) -> bool {
+        const EXPANDING: Capabilities = Capabilities::of(&["variables", "encoded-character"]);
+        self.enabled.meets(EXPANDING) && memchr::memchr(b'$', octets).is_some()
+    }
+
     pub(super) fn octets(&mut self, octets: &[u8], span: Span) -> Text {
-        // Neither encoded characters nor variables.
-        if memchr::memchr(b'$', octets).is_none() {
+        if !self.may_expand(octets) {
             return Text::Literal(octets.into());
         }
         let octets = self.decoded(octets, span);

@@ -35,11 +35,7 @@ impl Comparator {
     pub(crate) fn fold_key(self, key: &[u8]) -> Octets {
         match self {
             Self::Octet | Self::AsciiNumeric => key.into(),
-            Self::AsciiCasemap => {
-                let mut octets = Octets::from(key);
-                octets.make_ascii_lowercase();
-                octets
-            }
+            Self::AsciiCasemap => Octets::lowercase(key),
             Self::UnicodeCasemap => Folded::new(key).text.into(),
         }
     }
