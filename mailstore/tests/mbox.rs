@@ -146,6 +146,57 @@ fn state_of_other_programs_is_taken_over() {
 }
 
 #[test]
+fn a_last_line_without_an_end_gets_one_with_the_next_message() {
+    let root = tempfile::tempdir().unwrap();
+    let mailbox = opened(root.path(), &format!("{FROM}Subject: one\n\ncut off"));
+    assert_eq!(contents(&mailbox), ["Subject: one\r\n\r\ncut off"]);
+    let uid = mailbox.snapshot().messages()[0].uid;
+    assert_eq!(mailbox.size(uid, now()).unwrap(), 23);
+    let mut append = mailbox.append(now()).unwrap();
+    append.write(b"Subject: two\r\n\r\n").unwrap();
+    append.commit(AppendOptions::at(at(1)), now()).unwrap();
+    let whole = "Subject: one\r\n\r\ncut off\r\n";
+    assert_eq!(contents(&mailbox), [whole, "Subject: two\r\n\r\n"]);
+    assert_eq!(mailbox.snapshot().messages()[0].uid, uid);
+    assert_eq!(mailbox.size(uid, now()).unwrap(), 25);
+}
+
+#[test]
+fn a_last_line_without_an_end_gets_one_with_its_flags() {
+    let root = tempfile::tempdir().unwrap();
+    let mailbox = opened(root.path(), &format!("{FROM}Subject: one\n\ncut off"));
+    let uid = mailbox.snapshot().messages()[0].uid;
+    assert_eq!(mailbox.size(uid, now()).unwrap(), 23);
+    let seen = FlagChange::add(Flags::SEEN);
+    mailbox.set_flags(&[uid], &seen, None, now()).unwrap();
+    let content = contents(&mailbox);
+    assert_eq!(content, ["Subject: one\r\n\r\ncut off\r\n"]);
+    assert_eq!(mailbox.size(uid, now()).unwrap(), 25);
+}
+
+#[test]
+fn a_header_that_is_cut_off_keeps_its_fields() {
+    for (cut, expected) in [
+        ("Subject: one", "Subject: one\r\n"),
+        ("Subject: one\n\r", "Subject: one\r\n\r\n"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let mailbox = opened(root.path(), &format!("{FROM}\none\n\n{FROM}{cut}"));
+        let uids: Vec<u32> = mailbox
+            .snapshot()
+            .messages()
+            .iter()
+            .map(|m| m.uid)
+            .collect();
+        let seen = FlagChange::add(Flags::SEEN);
+        mailbox.set_flags(&uids, &seen, None, now()).unwrap();
+        assert_eq!(contents(&mailbox), ["\r\none\r\n", expected], "{cut:?}");
+        assert_eq!(mailbox.expunge(&uids[1..], now()).unwrap(), uids[1..]);
+        assert_eq!(contents(&mailbox), ["\r\none\r\n"], "{cut:?}");
+    }
+}
+
+#[test]
 fn dates_of_real_files() {
     let date = SystemTime::UNIX_EPOCH + Duration::from_secs(1_794_489_255);
     for line in [

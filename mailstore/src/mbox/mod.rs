@@ -469,6 +469,12 @@ impl Folder {
                     size: None,
                 }),
             }
+            if let Some(known) = known.get(&uid)
+                && known.tag() != found.tag()
+            {
+                // A last line that had no end has one now, or another program changed the text.
+                self.table.update(uid, |message| message.size = None);
+            }
             if known.get(&uid) != Some(&found) {
                 self.table.touch(uid);
             }

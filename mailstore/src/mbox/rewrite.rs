@@ -1,6 +1,6 @@
 //! Changing messages where they are: all changes of an mbox but appends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Weak;
 use std::time::SystemTime;
@@ -213,7 +213,10 @@ impl Folder {
     fn take_over(&mut self, locked: &Locked, plan: Plan) -> Result<(), Error> {
         let stat = locked.file.stat().at("stat", self.path())?;
         let found = scan::scan(&*locked.file, self.path(), plan.start, stat.len)?;
-        self.found.retain(|_, found| found.from < plan.start);
+        let moved = self
+            .found
+            .extract_if(.., |_, found| found.from >= plan.start);
+        let before: HashMap<u32, u64> = moved.map(|(uid, found)| (uid, found.tag())).collect();
         for (uid, meta) in plan.patched {
             if let Some(found) = self.found.get_mut(&uid) {
                 found.meta = meta;
@@ -226,6 +229,10 @@ impl Folder {
             let uid = found.meta.uid;
             side.unlabelled.retain(|(unlabelled, _)| *unlabelled < uid);
             self.table.touch(uid);
+            if before.get(&uid).is_some_and(|tag| *tag != found.tag()) {
+                // Its last line had no end before.
+                self.table.update(uid, |message| message.size = None);
+            }
             self.found.insert(uid, found);
         }
         self.see(stat);
@@ -249,6 +256,10 @@ fn render(
     draft.copy(mbox, path, found.from, found.header)?;
     for (start, end) in found.visible_header() {
         draft.copy(mbox, path, start, end)?;
+    }
+    if draft.last() != b'\n' {
+        // The file was cut within the header.
+        draft.put(b"\n")?;
     }
     if let Some(octets) = found.content_length() {
         draft.put(format!("Content-Length: {octets}\n").as_bytes())?;

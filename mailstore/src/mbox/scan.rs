@@ -295,7 +295,8 @@ fn parse_header(header: &[u8], found: &mut Found, hasher: &mut crc32fast::Hasher
             .get(..memchr(b'\n', rest).map_or(rest.len(), |end| end + 1))
             .unwrap_or(rest);
         let place = found.header + at as u64;
-        if line == b"\n" || line == b"\r\n" {
+        // The last may be half of a line end.
+        if matches!(line, b"\n" | b"\r\n" | b"\r") {
             found.blank = place;
             found.body = place + line.len() as u64;
             return finish_header(found, uid_line, status_line, header, counted);
