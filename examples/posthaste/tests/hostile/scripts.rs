@@ -193,6 +193,19 @@ fn scripts_by_managesieve() {
         {
             said = format!("{said}\n{}", talk.line());
         }
+        // What is wrong on several lines comes as a literal.
+        let literal = said
+            .strip_suffix('}')
+            .and_then(|said| said.rsplit_once('{'));
+        if let Some((_, octets)) = literal {
+            let octets: usize = octets.parse().unwrap();
+            let mut read = 0;
+            while read < octets {
+                let line = talk.line();
+                read += line.len() + "\r\n".len();
+                said = format!("{said}\n{line}");
+            }
+        }
         said
     };
     let good = "require \"fileinto\";\r\nfileinto \"Archive\";\r\n";
