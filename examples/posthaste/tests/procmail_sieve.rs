@@ -320,7 +320,7 @@ fn anything_translates_to_a_script_that_compiles() {
     for seed in 0..700 {
         let mut writer = Writer(Chance::new(seed));
         writer.message();
-        let rc = writer.rcfile().replace('\r', "");
+        let rc = writer.rcfile();
         let _ = compare(&rc, &messages, &regexes);
     }
 }
@@ -396,6 +396,26 @@ fn idioms() {
         (
             ":0\n* -1^0\n* 2^0 ^Subject:.*a\n* -1^0 ^Subject:.*b\nbox/\n",
             "if allof(header :contains \"Subject\" \"a\", not header :contains \"Subject\" \"b\") {\n    fileinto :create \"box\";\n    stop;\n}\n",
+            None,
+        ),
+        (
+            ":0\n* ^Subject:.*money\r\nspam\n",
+            "if header :regex \"Subject\" \"money${hex:0d}\" {\n    fileinto :create \"spam\";\n    stop;\n}\n",
+            None,
+        ),
+        (
+            ":0\n* B ?? money\r\nspam\n",
+            "# Not translated (line 1): it looks for a carriage return, and in Sieve every line of a body ends in one.\n#   :0\n#   * B ?? money\n#   spam\n",
+            Some(Fidelity::Refused),
+        ),
+        (
+            ":0\nspam\r\n",
+            "# Not translated (line 2): it has a carriage return, as where the lines of an rcfile end in CRLF.\n#   spam\nkeep;\nstop;\n",
+            Some(Fidelity::Refused),
+        ),
+        (
+            ":0\n* ^Subject:.*\\${hex:41}\nspam\n",
+            "if header :regex \"Subject\" \"\\\\$[{]hex:41[}]\" {\n    fileinto :create \"spam\";\n    stop;\n}\n",
             None,
         ),
     ] {

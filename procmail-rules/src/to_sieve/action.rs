@@ -378,7 +378,8 @@ fn edits(options: &[String]) -> Option<Vec<Edit>> {
         let plain = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        if !plain || name.is_empty() {
+        // Sieve would take it for a variable, or not take it at all.
+        if !plain || name.is_empty() || value.contains("${") || value.contains(['\r', '\n']) {
             return None;
         }
         let (name, value) = (name.to_owned(), value.to_owned());

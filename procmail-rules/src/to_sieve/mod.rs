@@ -292,7 +292,9 @@ impl Translator<'_> {
                 Err(reason) => self.refuse(start, end, reason),
             };
         }
-        if let Some(constant) = self.constant(word).filter(|_| self.conditional == 0) {
+        let plain = |text: &Vec<u8>| push_plain(&mut String::new(), text).is_ok();
+        let constant = self.constant(word).filter(plain);
+        if let Some(constant) = constant.filter(|_| self.conditional == 0) {
             self.values
                 .insert(name.to_vec(), Value::Constant(constant.clone()));
             // It may be tested later.
@@ -374,21 +376,14 @@ impl Translator<'_> {
         for piece in &word.pieces {
             match piece {
                 Piece::Text { text: octets, .. } => {
-                    let octets = std::str::from_utf8(octets).map_err(|_| "it is not UTF-8")?;
-                    if octets.contains("${") {
-                        return Err("it has a text that Sieve takes for a variable");
-                    }
-                    out.push_str(&test::escaped(octets));
+                    push_plain(&mut out, octets)?;
                 }
                 Piece::Variable {
                     name,
                     alternative: None,
                     ..
                 } => match self.values.get(name).cloned() {
-                    Some(Value::Constant(value)) => {
-                        let value = std::str::from_utf8(&value).map_err(|_| "it is not UTF-8")?;
-                        out.push_str(&test::escaped(value));
-                    }
+                    Some(Value::Constant(value)) => push_plain(&mut out, &value)?,
                     Some(Value::Dynamic) => {
                         let name = self
                             .sieve_name(name)
@@ -504,9 +499,24 @@ impl Translator<'_> {
     }
 }
 
+/// Puts a text into the inside of a Sieve string, where it must mean nothing but itself.
+fn push_plain(out: &mut String, octets: &[u8]) -> Result<(), &'static str> {
+    let text = std::str::from_utf8(octets).map_err(|_| "it is not UTF-8")?;
+    if text.contains('\r') {
+        return Err("it has a carriage return, as where the lines of an rcfile end in CRLF");
+    }
+    if text.contains("${") || out.ends_with('$') && text.starts_with('{') {
+        return Err("it has a text that Sieve takes for a variable");
+    }
+    out.push_str(&test::escaped(text));
+    Ok(())
+}
+
 /// Octets for a comment: what would end it, or is no text, does not get in.
 fn shown(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets)
+    let text = String::from_utf8_lossy(octets).replace("\r\n", "\n");
+    text.strip_suffix('\r')
+        .unwrap_or(&text)
         .chars()
         .map(|letter| match letter {
             '\n' | '\t' => letter,

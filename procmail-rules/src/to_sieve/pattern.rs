@@ -194,9 +194,10 @@ pub(super) fn is_any(node: &Node) -> bool {
     matches!(node, Node::Repeat(inner, Repeat::Star) if matches!(**inner, Node::Set(set) if set == any))
 }
 
-/// The text, if the nodes are nothing but characters.
+/// The text, if the nodes are nothing but characters, and Sieve takes it for no variable (RFC 5229 §3)
+/// and no encoded character (RFC 5228 §2.4.2.4).
 pub(super) fn literal(nodes: &[Node]) -> Option<String> {
-    nodes
+    let text: Option<String> = nodes
         .iter()
         .map(|node| match node {
             Node::Set(set) => letter(set)
@@ -204,7 +205,8 @@ pub(super) fn literal(nodes: &[Node]) -> Option<String> {
                 .map(char::from),
             _ => None,
         })
-        .collect()
+        .collect();
+    text.filter(|text| !text.contains("${"))
 }
 
 /// What newlines are where the expression is searched.
@@ -311,6 +313,11 @@ fn write_set(
 }
 
 fn write_members(out: &mut String, set: &ByteSet, lines: Lines) -> Result<(), Refusal> {
+    const RETURN: Refusal =
+        "it looks for a carriage return, and in Sieve every line of a body ends in one";
+    if lines == Lines::Many && *set == ByteSet::single(b'\r') {
+        return Err(RETURN);
+    }
     if let Some(byte) = letter(set) {
         if !byte.is_ascii_graphic() && byte != b' ' {
             return if byte.is_ascii() && byte != 0 {
@@ -343,9 +350,13 @@ fn write_members(out: &mut String, set: &ByteSet, lines: Lines) -> Result<(), Re
     };
     let members = if negated { set.negated() } else { *set };
     let mut members = members.without(b'\n');
-    if lines == Lines::Many && negated {
-        members.insert(b'\r');
-        members.insert(b'\n');
+    match (lines, negated) {
+        (Lines::Many, true) => {
+            members.insert(b'\r');
+            members.insert(b'\n');
+        }
+        (Lines::Many, false) if members.contains(b'\r') => return Err(RETURN),
+        _ => {}
     }
     bracket(out, &members, negated);
     Ok(())

@@ -273,6 +273,16 @@ impl Translator<'_> {
         }
     }
 
+    /// An expression as a Sieve string, with what it requires.
+    fn pattern(&mut self, pattern: &str) -> String {
+        self.require("regex");
+        if pattern.contains("${hex:") {
+            // Control characters stand there by their numbers (RFC 5228 §2.4.2.4).
+            self.require("encoded-character");
+        }
+        text(pattern)
+    }
+
     fn variable(&mut self, name: &[u8], tree: &Node, comparator: &str) -> Result<One, Refusal> {
         if !matches!(
             self.values.get(name),
@@ -293,9 +303,8 @@ impl Translator<'_> {
         let test = if let Some(plain) = literal(&nodes) {
             format!("string :contains{comparator} {value} {}", text(&plain))
         } else {
-            self.require("regex");
-            let pattern = posix(&nodes, Lines::One)?;
-            format!("string :regex{comparator} {value} {}", text(&pattern))
+            let pattern = self.pattern(&posix(&nodes, Lines::One)?);
+            format!("string :regex{comparator} {value} {pattern}")
         };
         Ok(One::exact(Cond::Test(test)))
     }
@@ -306,12 +315,8 @@ impl Translator<'_> {
         let test = if let Some(plain) = literal(&nodes) {
             format!("body :raw :contains{comparator} {}", text(&plain))
         } else {
-            self.require("regex");
-            let pattern = posix(&nodes, Lines::Many)?;
-            if pattern.contains("${hex:") {
-                self.require("encoded-character");
-            }
-            format!("body :raw :regex{comparator} {}", text(&pattern))
+            let pattern = self.pattern(&posix(&nodes, Lines::Many)?);
+            format!("body :raw :regex{comparator} {pattern}")
         };
         Ok(One::exact(Cond::Test(test)))
     }
@@ -348,13 +353,12 @@ impl Translator<'_> {
                 }
                 let (left, right) = rest.split_at(at);
                 let pattern = selection(left, right.get(1..).unwrap_or(&[]))?;
-                self.require("regex");
+                let pattern = self.pattern(&pattern);
                 self.require("variables");
                 one.matches = true;
                 tests.push(Cond::Test(format!(
-                    "header :regex{comparator} {} {}",
+                    "header :regex{comparator} {} {pattern}",
                     names(&fields),
-                    text(&pattern)
                 )));
                 continue;
             }
@@ -430,7 +434,6 @@ impl Translator<'_> {
                 format!("header :matches{comparator} {names} {}", text(&pattern))
             }
             (None, ..) => {
-                self.require("regex");
                 let mut pattern = String::new();
                 if !anywhere {
                     pattern.push('^');
@@ -445,7 +448,8 @@ impl Translator<'_> {
                 if has_start(behind) {
                     return Err("it looks across the end of a line");
                 }
-                format!("header :regex{comparator} {names} {}", text(&pattern))
+                let pattern = self.pattern(&pattern);
+                format!("header :regex{comparator} {names} {pattern}")
             }
         };
         Ok(Cond::Test(test))
