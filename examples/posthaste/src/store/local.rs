@@ -1,22 +1,26 @@
 //! Mail on this host's disk, through `mailstore`.
 
+mod appender;
+mod filters;
+mod mailbox;
+
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use mailstore::{AccountConfig, AppendOptions, Error, Format};
-use tokio::sync::Notify;
+use mailstore::{AccountConfig, Error};
 
+use self::appender::{LocalAppender, Target};
+use self::filters::read_filters;
+pub(super) use self::filters::{SCRIPT_LIMIT, read_script};
+use self::mailbox::LocalMailbox;
 use super::memory::Memory;
-use super::reader::LocalReader;
 use super::scripts::{LocalScripts, ScriptPlace};
 use super::{
-    Account, Appended, Appender, BoxFuture, Changes, Copied, DeliveryId, Digested, Filter,
-    FlagChange, MailStore, Mailbox, MailboxInfo, MessageReader, NewMessage, Procmailrc,
-    QuotaLimits, QuotaUsed, Scripts, Snapshot, StoreError, StoreResult,
+    Account, Appender, BoxFuture, DeliveryId, Filter, MailStore, Mailbox, MailboxInfo, QuotaLimits,
+    QuotaUsed, Scripts, StoreError, StoreResult,
 };
 use crate::blocking::Blocking;
 
@@ -276,14 +280,9 @@ impl Account for LocalAccount {
                 arrived: id.arrived,
                 maybe_delivered: id.maybe_delivered,
             };
-            let appender: Box<dyn Appender> = Box::new(LocalAppender {
-                target: Target::Delivery(Arc::clone(&self.account), name, id),
-                held: Vec::new(),
-                held_octets: 0,
-                open: None,
-                blocking: self.blocking.clone(),
-            });
-            Ok(appender)
+            let target = Target::Delivery(Arc::clone(&self.account), name, id);
+            let appender = LocalAppender::new(target, self.blocking.clone());
+            Ok(Box::new(appender) as Box<dyn Appender>)
         })
     }
 
@@ -312,362 +311,6 @@ impl Account for LocalAccount {
     fn scripts(&self) -> Option<&dyn Scripts> {
         let scripts = self.scripts.as_ref()?;
         Some(scripts)
-    }
-}
-
-/// The scripts of a delivery. One that cannot be read is told of and left out:
-/// the others still have their say.
-fn read_filters(place: &AccountPlace) -> Vec<Filter> {
-    let of_all = |paths: &[PathBuf]| -> Vec<Filter> {
-        let scripts = paths.iter().flat_map(|path| scripts_of(path));
-        scripts
-            .filter_map(|path| told(read_script(&path)))
-            .map(Filter::Sieve)
-            .collect()
-    };
-    let mut filters = of_all(&place.before);
-    for (kind, path) in &place.filters {
-        let text = match read_script(path) {
-            Ok(None) => continue,
-            text => told(text),
-        };
-        filters.extend(text.map(|text| match kind {
-            FilterKind::Sieve => Filter::Sieve(text),
-            FilterKind::Procmail => Filter::Procmail(Procmailrc {
-                text,
-                home: place.home.clone(),
-                mail: place.mail.root.clone(),
-                inbox: (place.mail.format == Format::Mbox).then(|| place.mail.inbox.clone()),
-            }),
-        }));
-        break;
-    }
-    filters.extend(of_all(&place.after));
-    filters
-}
-
-fn told(read: io::Result<Option<Bytes>>) -> Option<Bytes> {
-    read.unwrap_or_else(|error| {
-        tracing::warn!(%error, "a filter is left out");
-        None
-    })
-}
-
-/// A script, or those of a folder in the order of their names.
-fn scripts_of(path: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(path) else {
-        return vec![path.to_owned()];
-    };
-    let mut scripts: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "sieve")
-        })
-        .collect();
-    scripts.sort();
-    scripts
-}
-
-/// A script longer than this is not read: no person wrote it.
-pub(super) const SCRIPT_LIMIT: u64 = 1 << 20;
-
-pub(super) fn read_script(path: &Path) -> io::Result<Option<Bytes>> {
-    let named = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
-    match std::fs::metadata(path) {
-        // A pipe would be waited for, a device never end.
-        Ok(metadata) if !metadata.is_file() => Err(named(io::Error::other("not a file"))),
-        Ok(metadata) if metadata.len() > SCRIPT_LIMIT => {
-            Err(named(io::Error::other("too long for a script")))
-        }
-        Ok(_) => std::fs::read(path)
-            .map(|text| Some(Bytes::from(text)))
-            .map_err(named),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(named(error)),
-    }
-}
-
-struct LocalMailbox {
-    mailbox: Arc<mailstore::Mailbox>,
-    account: Arc<mailstore::Account>,
-    blocking: Blocking,
-}
-
-/// How often a watched mailbox is looked at for what other processes did.
-const POLL: std::time::Duration = std::time::Duration::from_secs(15);
-
-impl LocalMailbox {
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Arc<mailstore::Mailbox>) -> Result<T, Error> + Send + 'static,
-    ) -> StoreResult<T> {
-        let mailbox = Arc::clone(&self.mailbox);
-        let ran = self.blocking.run(move || work(&mailbox)).await;
-        ran.ok_or_else(stopping)?.map_err(from_mailstore)
-    }
-
-    async fn transfer(&self, uids: Vec<u32>, to: &str, moving: bool) -> StoreResult<Copied> {
-        let (account, to) = (Arc::clone(&self.account), to.to_owned());
-        let copied = self
-            .run(move |mailbox| {
-                let now = SystemTime::now();
-                let target = account.mailbox(&to, now)?;
-                if moving {
-                    mailbox.move_to(&uids, &target, now)
-                } else {
-                    mailbox.copy(&uids, &target, now)
-                }
-            })
-            .await?;
-        Ok(Copied {
-            uid_validity: copied.uid_validity,
-            uids: copied.uids,
-        })
-    }
-}
-
-impl Mailbox for LocalMailbox {
-    fn name(&self) -> &str {
-        self.mailbox.name()
-    }
-
-    fn object_id(&self) -> BoxFuture<'_, StoreResult<String>> {
-        Box::pin(self.run(|mailbox| {
-            let id = mailbox.object_id(SystemTime::now())?;
-            // RFC 8474 §8.1: a letter before what may begin with a digit.
-            Ok(format!("F{}", data_encoding::HEXLOWER.encode(&id)))
-        }))
-    }
-
-    fn snapshot(&self) -> BoxFuture<'_, StoreResult<Snapshot>> {
-        Box::pin(self.run(|mailbox| mailbox.refresh(SystemTime::now())))
-    }
-
-    fn changes_since(&self, modseq: u64) -> BoxFuture<'_, StoreResult<Changes>> {
-        Box::pin(async move { Ok(self.mailbox.changes_since(modseq)) })
-    }
-
-    fn watch(&self, modseq: u64) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let news = Arc::new(Notify::new());
-            let waker = Arc::clone(&news);
-            let _watch = self.mailbox.watch(move || waker.notify_one());
-            loop {
-                match self.snapshot().await {
-                    Ok(snapshot) if snapshot.highest_modseq <= modseq => {}
-                    // A failing mailbox is news as well: the session finds out.
-                    _ => return,
-                }
-                let _ = tokio::time::timeout(POLL, news.notified()).await;
-            }
-        })
-    }
-
-    fn take_recent(&self) -> BoxFuture<'_, StoreResult<Vec<u32>>> {
-        Box::pin(async { Ok(self.mailbox.take_recent()) })
-    }
-
-    fn sizes(&self, uids: Vec<u32>) -> BoxFuture<'_, StoreResult<Vec<u64>>> {
-        Box::pin(self.run(move |mailbox| {
-            let now = SystemTime::now();
-            uids.iter().map(|uid| mailbox.size(*uid, now)).collect()
-        }))
-    }
-
-    fn read(&self, uid: u32) -> BoxFuture<'_, StoreResult<Box<dyn MessageReader>>> {
-        Box::pin(async move {
-            let mut opened = self.read_many(vec![uid]).await;
-            opened.pop().unwrap_or_else(|| Err(stopping()))
-        })
-    }
-
-    fn read_many(&self, uids: Vec<u32>) -> BoxFuture<'_, Vec<StoreResult<Box<dyn MessageReader>>>> {
-        Box::pin(async move {
-            let mailbox = Arc::clone(&self.mailbox);
-            let blocking = self.blocking.clone();
-            let count = uids.len();
-            let work = move || {
-                let now = SystemTime::now();
-                let open = |uid| {
-                    let reader = mailbox.reader(uid, now).map_err(from_mailstore)?;
-                    LocalReader::open(reader, blocking.clone())
-                        .map(|reader| Box::new(reader) as Box<dyn MessageReader>)
-                        .map_err(|error| StoreError::Storage(error.to_string()))
-                };
-                uids.into_iter().map(open).collect()
-            };
-            let opened: Option<Vec<_>> = self.blocking.run(work).await;
-            opened.unwrap_or_else(|| (0..count).map(|_| Err(stopping())).collect())
-        })
-    }
-
-    fn digests(&self, uids: Vec<u32>) -> BoxFuture<'_, Vec<StoreResult<Digested>>> {
-        Box::pin(async move {
-            let mailbox = Arc::clone(&self.mailbox);
-            let count = uids.len();
-            let work = move || {
-                let digests = mailbox.digests(&uids, SystemTime::now());
-                let digests = digests.into_iter();
-                digests
-                    .map(|digest| digest.map(Digested::from).map_err(from_mailstore))
-                    .collect()
-            };
-            let digests: Option<Vec<_>> = self.blocking.run(work).await;
-            digests.unwrap_or_else(|| (0..count).map(|_| Err(stopping())).collect())
-        })
-    }
-
-    fn append(&self) -> BoxFuture<'_, StoreResult<Box<dyn Appender>>> {
-        Box::pin(async {
-            let appender: Box<dyn Appender> = Box::new(LocalAppender {
-                target: Target::Append(Arc::clone(&self.mailbox)),
-                held: Vec::new(),
-                held_octets: 0,
-                open: None,
-                blocking: self.blocking.clone(),
-            });
-            Ok(appender)
-        })
-    }
-
-    fn set_flags(
-        &self,
-        uids: Vec<u32>,
-        change: FlagChange,
-        unchanged_since: Option<u64>,
-    ) -> BoxFuture<'_, StoreResult<Vec<u32>>> {
-        Box::pin(self.run(move |mailbox| {
-            let now = SystemTime::now();
-            let stored = mailbox.set_flags(&uids, &change, unchanged_since, now)?;
-            Ok(stored.modified)
-        }))
-    }
-
-    fn expunge(&self, uids: Vec<u32>) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(self.run(move |mailbox| mailbox.expunge(&uids, SystemTime::now()).map(|_| ())))
-    }
-
-    fn copy<'a>(&'a self, uids: Vec<u32>, to: &'a str) -> BoxFuture<'a, StoreResult<Copied>> {
-        Box::pin(self.transfer(uids, to, false))
-    }
-
-    fn move_to<'a>(&'a self, uids: Vec<u32>, to: &'a str) -> BoxFuture<'a, StoreResult<Copied>> {
-        Box::pin(self.transfer(uids, to, true))
-    }
-}
-
-/// Octets of a message that are held before a thread writes them: most
-/// messages then need one hop off the reactor, at their commit.
-const HOLD: usize = 256 * 1024;
-
-enum Target {
-    Append(Arc<mailstore::Mailbox>),
-    Delivery(Arc<mailstore::Account>, String, mailstore::DeliveryId),
-}
-
-enum Open {
-    Append(mailstore::Append),
-    Delivery(mailstore::Delivery),
-}
-
-impl Target {
-    fn open(&self) -> Result<Open, Error> {
-        let now = SystemTime::now();
-        match self {
-            Self::Append(mailbox) => mailbox.append(now).map(Open::Append),
-            Self::Delivery(account, name, id) => {
-                account.deliver(name, id.clone(), now).map(Open::Delivery)
-            }
-        }
-    }
-}
-
-impl Open {
-    fn write(&mut self, chunks: &[Bytes]) -> Result<(), Error> {
-        for chunk in chunks {
-            match self {
-                Self::Append(append) => append.write(chunk)?,
-                Self::Delivery(delivery) => delivery.write(chunk)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn commit(self, options: AppendOptions) -> Result<Option<Appended>, Error> {
-        let now = SystemTime::now();
-        match self {
-            Self::Append(append) => append.commit(options, now).map(|appended| {
-                Some(Appended {
-                    uid_validity: appended.uid_validity,
-                    uid: appended.uid,
-                })
-            }),
-            Self::Delivery(delivery) => delivery.commit(options, now).map(|_| None),
-        }
-    }
-}
-
-struct LocalAppender {
-    target: Target,
-    held: Vec<Bytes>,
-    held_octets: usize,
-    open: Option<Open>,
-    blocking: Blocking,
-}
-
-impl Appender for LocalAppender {
-    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async move {
-            self.held_octets += chunk.len();
-            self.held.push(chunk);
-            if self.held_octets <= HOLD {
-                return Ok(());
-            }
-            let held = std::mem::take(&mut self.held);
-            self.held_octets = 0;
-            let mut open = match self.open.take() {
-                Some(open) => open,
-                None => self.target.open().map_err(from_mailstore)?,
-            };
-            let work = move || open.write(&held).map(|()| open);
-            let written = self.blocking.run(work).await.ok_or_else(stopping)?;
-            self.open = Some(written.map_err(from_mailstore)?);
-            Ok(())
-        })
-    }
-
-    fn commit<'a>(
-        self: Box<Self>,
-        message: NewMessage,
-    ) -> BoxFuture<'a, StoreResult<Option<Appended>>>
-    where
-        Self: 'a,
-    {
-        Box::pin(async move {
-            let Self {
-                target,
-                held,
-                open,
-                blocking,
-                ..
-            } = *self;
-            let options = AppendOptions {
-                flags: message.flags,
-                keywords: message.keywords,
-                internal_date: message.internal_date,
-            };
-            let work = move || {
-                let mut open = match open {
-                    Some(open) => open,
-                    None => target.open()?,
-                };
-                open.write(&held)?;
-                open.commit(options)
-            };
-            let committed = blocking.run(work).await;
-            committed.ok_or_else(stopping)?.map_err(from_mailstore)
-        })
     }
 }
 
