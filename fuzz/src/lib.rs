@@ -5,7 +5,9 @@
 //! [`Accidents`] make of them.
 
 pub mod accidents;
+mod files;
 pub mod imap;
+pub mod mailstore;
 pub mod mime;
 pub mod pop3;
 pub mod procmail;
@@ -46,6 +48,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mime_value", mime::value),
     ("mime_transfer", mime::transfer),
     ("mime_build", mime::build),
+    ("mailstore_mbox", mailstore::mbox),
+    ("mailstore_state", mailstore::state),
     ("sieve_script", sieve::script),
     ("sieve_evaluation", sieve::evaluation),
     ("sieve_compiled", sieve::compiled),
@@ -165,6 +169,11 @@ mod tests {
     #[test]
     fn mime() {
         play("mime_");
+    }
+
+    #[test]
+    fn mailstore() {
+        play("mailstore_");
     }
 
     #[test]

@@ -423,6 +423,17 @@ fn mailboxes_come_and_go() {
 }
 
 #[test]
+fn only_folders_are_marked_as_folders() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join(".maildir");
+    let account = open(&AccountConfig::maildir(&root, "host"));
+    account.mailbox("INBOX", now()).unwrap();
+    account.create("A").unwrap();
+    assert!(!root.join("maildirfolder").exists());
+    assert!(root.join(".A/maildirfolder").exists());
+}
+
+#[test]
 fn bad_names_are_refused() {
     each_format(|config| {
         let account = open(config);

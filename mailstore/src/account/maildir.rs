@@ -1,6 +1,7 @@
 //! Maildir++: INBOX is the root, the mailbox `A/B` is its directory `.A.B`.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -67,16 +68,16 @@ pub(super) fn delete(durable: &Durable, root: &Path, directory: &Path) -> Result
 pub(super) const TRASH: &str = "..posthaste-deleted";
 
 /// `cur` comes last: a folder without it is one that was never finished.
-pub(super) fn make(durable: &Durable, path: &Path) -> Result<(), Error> {
+pub(super) fn make(durable: &Durable, root: &Path, path: &Path) -> Result<(), Error> {
     durable.make_dir(path)?;
     let marker = path.join("maildirfolder");
-    if path
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
-        && durable.stat_maybe(&marker)?.is_none()
-    {
+    if path != root && durable.stat_maybe(&marker)?.is_none() {
         // Tells delivery agents that the quota is kept in the directory above.
-        durable.create(&marker)?;
+        match durable.create(&marker) {
+            // Another process makes the same mailbox.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            made => drop(made?),
+        }
     }
     durable.make_dirs_in(path, &["tmp", "new", "cur"])
 }

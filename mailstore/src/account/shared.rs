@@ -84,17 +84,15 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock_own(UID_VALIDITY, now)?;
-        let last = match self.read_own(UID_VALIDITY, 64)? {
-            None => 0,
-            Some(content) => {
-                let text = String::from_utf8_lossy(&content);
-                let last: Result<u32, _> = text.trim_end().parse();
-                last.map_err(|_| Error::Corrupt {
-                    path: self.root.join(UID_VALIDITY),
-                    at: 0,
-                    what: "no number",
-                })?
-            }
+        let last: u32 = match self.read_own(UID_VALIDITY, 64) {
+            Ok(None) => 0,
+            // What nobody can read must not hide the mail: the time alone makes the next one new.
+            Ok(Some(content)) => String::from_utf8_lossy(&content)
+                .trim_end()
+                .parse()
+                .unwrap_or(0),
+            Err(Error::Corrupt { .. }) => 0,
+            Err(error) => return Err(error),
         };
         let seconds = now
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -176,7 +174,7 @@ impl Shared {
             Site::Maildir(directory) if self.format == Format::MaildirFs => {
                 maildir_fs::make(&self.durable, directory)
             }
-            Site::Maildir(directory) => maildir::make(&self.durable, directory),
+            Site::Maildir(directory) => maildir::make(&self.durable, &self.root, directory),
             Site::Mbox(site) => mbox::make(&self.durable, site),
             Site::Memory(name) => self.memory.make(name),
         }
