@@ -360,17 +360,29 @@ fn options_of_procmail() {
 }
 
 /// A signal ends it at once: no lockfile stays, the log tells, and the exit code is the one that
-/// has the mail tried again, bounced or forgotten.
+/// has the mail tried again, bounced or forgotten. One that it was told to ignore is ignored.
 #[test]
 fn signals() {
-    let rc = "LOGFILE=log\nDEFAULT=/dev/null\nLOCKFILE=all.lock\n:0 w:one.lock\n| cat >>box; echo >read; sleep 9\n";
-    for (name, exit) in [("TERM", 75), ("HUP", 73), ("INT", 73), ("QUIT", 0)] {
-        let run = |make: fn(&str) -> Command| {
+    let ended = "procmail: Terminating prematurely\n";
+    for (name, disposition, seconds, exit) in [
+        ("TERM", "--default-signal", 9, 75),
+        ("HUP", "--default-signal", 9, 73),
+        ("INT", "--default-signal", 9, 73),
+        ("QUIT", "--default-signal", 9, 0),
+        ("HUP", "--ignore-signal", 2, 0),
+    ] {
+        let rc = format!(
+            "LOGFILE=log\nDEFAULT=/dev/null\nLOCKFILE=all.lock\n:0 w:one.lock\n\
+             | cat >>box; echo >read; sleep {seconds}\n"
+        );
+        let run = |program: &str| {
             let folder = tempfile::tempdir().unwrap();
             let at = |name: &str| folder.path().join(name);
-            fs::write(at("rc"), rc).unwrap();
-            let mut command = make("procmail");
-            command.arg("./rc");
+            fs::write(at("rc"), &rc).unwrap();
+            let own = env!("CARGO_BIN_EXE_posthaste");
+            std::os::unix::fs::symlink(own, at("procmail")).unwrap();
+            let mut command = Command::new("env");
+            command.args([&format!("{disposition}={name}"), program, "./rc"]);
             let mut child = start(command, folder.path());
             let mut stdin = child.stdin.take().unwrap();
             stdin.write_all(MESSAGES[0].as_bytes()).unwrap();
@@ -398,15 +410,12 @@ fn signals() {
             let locks = (at("one.lock").exists(), at("all.lock").exists());
             (ended.code(), locks, fs::read_to_string(at("log")).unwrap())
         };
-        let own = run(ours);
+        let own = run("./procmail");
         assert_eq!((own.0, own.1), (Some(exit), (false, false)), "{name}");
-        assert!(
-            own.2.contains("procmail: Terminating prematurely\n"),
-            "{}",
-            own.2
-        );
+        let ignored = disposition == "--ignore-signal";
+        assert_eq!(own.2.contains(ended), !ignored, "{}", own.2);
         if common::interop() {
-            assert_eq!(run(theirs), own, "{name}");
+            assert_eq!(run("/usr/bin/procmail"), own, "{name} {disposition}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use procmail_rules::format;
 use rustix::process::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
 /// The mail is to be tried again, bounces, or is gone, as the signal asks for.
 const REQUEUED: (u8, &[u8]) = (75, b"**Requeued**");
@@ -113,18 +113,45 @@ impl Held {
     }
 }
 
-/// Waits for a signal, and tells what it asks for.
+/// Waits for a signal, and tells what it asks for. One that was ignored when the process began, as by nohup(1),
+/// stays so.
 async fn first(watching: Sender<()>) -> io::Result<(u8, &'static [u8])> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
+    let ignored = ignored();
+    let watch = |which: Signal| {
+        let wanted = ignored >> (which.as_raw() - 1) & 1 == 0;
+        wanted
+            .then(|| signal(SignalKind::from_raw(which.as_raw())))
+            .transpose()
+    };
+    let mut terminate = watch(Signal::TERM)?;
+    let mut hang_up = watch(Signal::HUP)?;
+    let mut interrupt = watch(Signal::INT)?;
+    let mut quit = watch(Signal::QUIT)?;
     let _file_size = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let _ = watching.send(());
     Ok(tokio::select! {
-        _ = terminate.recv() => REQUEUED,
-        _ = hang_up.recv() => BOUNCED,
-        _ = interrupt.recv() => BOUNCED,
-        _ = quit.recv() => LOST,
+        () = comes(&mut terminate) => REQUEUED,
+        () = comes(&mut hang_up) => BOUNCED,
+        () = comes(&mut interrupt) => BOUNCED,
+        () = comes(&mut quit) => LOST,
     })
+}
+
+async fn comes(watched: &mut Option<unix::Signal>) {
+    match watched {
+        Some(watched) => {
+            watched.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that this process ignores, a bit each from SIGHUP on; none where the system does not tell.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or(0)
 }
