@@ -23,11 +23,11 @@ pub fn address() -> impl Strategy<Value = Address> {
     })
 }
 
-pub fn envelope() -> impl Strategy<Value = Envelope> {
+pub fn envelope() -> BoxedStrategy<Envelope> {
     let list = || vec(address(), 0..2);
     (
         (nstring(), nstring(), nstring(), nstring()),
-        (list(), list(), list(), list(), list(), list()),
+        (list(), list(), list(), list(), list(), list()).boxed(),
     )
         .prop_map(|(texts, lists)| {
             let (date, subject, in_reply_to, message_id) = texts;
@@ -45,9 +45,10 @@ pub fn envelope() -> impl Strategy<Value = Envelope> {
                 message_id,
             }
         })
+        .boxed()
 }
 
-pub fn body_extension() -> impl Strategy<Value = BodyExtension> {
+pub fn body_extension() -> BoxedStrategy<BodyExtension> {
     (
         option::of((istring(), parameters())),
         vec(istring(), 0..3),
@@ -59,12 +60,13 @@ pub fn body_extension() -> impl Strategy<Value = BodyExtension> {
             location,
             future: Vec::new(),
         })
+        .boxed()
 }
 
 /// `extended` for BODYSTRUCTURE.
 pub fn structure(extended: bool) -> impl Strategy<Value = BodyStructure> {
     let single = move |media: BoxedStrategy<Media>| {
-        let fields = (parameters(), nstring(), nstring(), istring(), any::<u64>());
+        let fields = (parameters(), nstring(), nstring(), istring(), any::<u64>()).boxed();
         (media, fields, nstring(), body_extension()).prop_map(
             move |(media, (parameters, id, description, encoding, size), md5, common)| {
                 BodyStructure::Single(Box::new(SinglePart {
