@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use imap_proto::{
     Append, AppendData, AppendMessage, AppendOptions, CatenatePart, Client, ClientConfig,
     ClientEvent, Command, Dialect, Error, Mailbox, Misuse, Replaced, Response, Secret,
-    SequenceNumber, Step, Ticket,
+    SequenceNumber, Step, Ticket, UrlData,
 };
 use proto_core::transcript::{self, Machine, Shown, Side, run, unescape};
 
@@ -59,6 +59,18 @@ impl ClientMachine {
                 "PayloadStart {sequence} {items:?} {:?}",
                 item.content().unwrap()
             ),
+            ClientEvent::UrlPayloadStart { urls, url } => {
+                let all = urls.iter().chain([&url]).map(|one| {
+                    let data = match &one.data {
+                        UrlData::Plain(content) => format!("{content:?}"),
+                        UrlData::Items { structure, content } => {
+                            format!("{}{content:?}", structure.iter().count())
+                        }
+                    };
+                    format!(" {}={data}", one.url.to_text())
+                });
+                format!("UrlPayloadStart{}", all.collect::<String>())
+            }
             ClientEvent::Reply {
                 ticket,
                 status: reply,
@@ -214,6 +226,11 @@ fn fetch_streams() {
         include_str!("transcripts/client/fetch_stream.txt"),
         &config(),
     );
+}
+
+#[test]
+fn url_fetch_streams() {
+    play(include_str!("transcripts/client/url_stream.txt"), &config());
 }
 
 #[test]

@@ -3,8 +3,10 @@ use std::time::Duration;
 /// How much a client bears, and which faults it forgives. Share it by `Arc`.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// A response, streamed contents not counted. Stops servers that send
-    /// without end; a SEARCH result of a million messages needs 8 MB.
+    /// A response, streamed contents not counted: with the literals of
+    /// METADATA, of annotations and of all else that is not streamed. Stops
+    /// servers that send without end; a SEARCH result of a million messages
+    /// needs 8 MB.
     pub response: usize,
     /// Elements of a response: the flags, addresses, parts, parameters of its
     /// lists. Stops servers whose responses are many small elements, of which
@@ -13,8 +15,9 @@ pub struct ClientConfig {
     ///
     /// [`ClientEvent::Unparsed`]: crate::ClientEvent::Unparsed
     pub elements: usize,
-    /// Literals up to this size come inside their response; larger ones of
-    /// FETCH are streamed.
+    /// Literals up to this size come inside their response; larger ones that
+    /// are contents in FETCH or URLFETCH (`BODY[…]`, `BINARY[…]`, `RFC822`)
+    /// are streamed.
     pub inline: usize,
     /// Largest payload event.
     pub chunk: usize,

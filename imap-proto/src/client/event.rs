@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 use proto_core::Secret;
 
-use crate::{FetchItem, ParseError, StatusResponse, Untagged};
+use crate::{FetchItem, FetchedUrl, ParseError, StatusResponse, Untagged};
 
 /// Names a command until its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,10 +40,19 @@ pub enum ClientEvent {
         /// [`Content::Stream`](crate::Content::Stream).
         item: FetchItem,
     },
+    /// A large content in a URLFETCH response begins: it is streamed.
+    UrlPayloadStart {
+        /// What stands before that URL in the response.
+        urls: Vec<FetchedUrl>,
+        /// The URL: its content is
+        /// [`Content::Stream`](crate::Content::Stream).
+        url: FetchedUrl,
+    },
     /// Octets of it.
     Payload(Bytes),
     /// It is whole. What stands behind it in the response comes as
-    /// [`Untagged::Fetch`] of the same message.
+    /// [`Untagged::Fetch`] of the same message, or as [`Untagged::UrlFetch`],
+    /// first of the same URL if there is more of it.
     PayloadEnd,
     /// A command has ended.
     Reply {

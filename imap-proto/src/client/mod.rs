@@ -27,10 +27,10 @@ enum Mode {
     Greeting,
     /// Responses come.
     Ready,
-    /// A large content of a FETCH response comes.
-    Content { rest: receive::FetchRest, left: u64 },
-    /// The rest of a FETCH response behind a large content.
-    Behind(receive::FetchRest),
+    /// A large content of a FETCH or URLFETCH response comes.
+    Content { rest: receive::Rest, left: u64 },
+    /// The rest of such a response behind a large content.
+    Behind(receive::Rest),
     /// STARTTLS was answered OK; the handshake is the host's.
     Handshake,
     /// Over; output may be left.
@@ -82,6 +82,8 @@ pub struct Client {
     config: Arc<ClientConfig>,
     mode: Mode,
     framer: Framer,
+    /// How often the present response was looked at for a content.
+    fronts: u8,
     in_flight: InFlight,
     output: Output,
     capabilities: Vec<Capability>,
@@ -106,6 +108,7 @@ impl Client {
             config,
             mode: Mode::Greeting,
             framer,
+            fronts: 0,
             in_flight: InFlight::default(),
             output: Output::default(),
             capabilities: Vec::new(),

@@ -9,16 +9,30 @@ use super::in_flight::{Continued, Kind};
 use super::{Client, ClientEvent, Mode};
 use crate::cursor::{Cursor, Parsed};
 use crate::framing::{Announcement, Frame, Framer};
-use crate::response::fetch::{FetchFront, parse_front};
+use crate::response::fetch::{FetchFront, parse_front, parse_items_front};
+use crate::response::url_front::{self, UrlFront, UrlRest};
 use crate::{
     Capability, Code, Error, Extension, FetchItem, Response, StatusKind, StatusResponse, Untagged,
+    UrlData,
 };
 
-/// The message of a FETCH response that is not at its end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FetchRest {
-    number: NonZeroU32,
-    is_uid: bool,
+/// How often one response is looked at for a content that can be streamed:
+/// the large literals that it may have besides.
+const FRONTS: u8 = 64;
+
+/// Whose rest comes behind a large content.
+#[derive(Debug, Clone)]
+pub(super) enum Rest {
+    /// Of a FETCH response.
+    Fetch { number: NonZeroU32, is_uid: bool },
+    /// Of a URLFETCH response.
+    Url(UrlRest),
+}
+
+/// What stands before a large content.
+enum Front {
+    Fetch(FetchFront),
+    Url(UrlFront),
 }
 
 type Received = Result<Option<Step<ClientEvent>>, Error>;
@@ -34,7 +48,7 @@ impl Client {
             Mode::Handshake if input.is_empty() => return Ok(Some(Step::NeedAnswer)),
             Mode::Handshake => return Err(Error::InjectedBehindStartTls),
             Mode::Content { rest, left: 0 } => {
-                self.mode = Mode::Behind(*rest);
+                self.mode = Mode::Behind(rest.clone());
                 return event(ClientEvent::PayloadEnd);
             }
             Mode::Content { left, .. } => {
@@ -67,14 +81,10 @@ impl Client {
             let text = self.framer.stream(input, literal);
             return self.response(text, input);
         }
-        if literal.size > self.config.inline as u64 {
-            let front = match self.mode {
-                Mode::Behind(rest) => self.rest_front(prefix, rest),
-                _ => parse_front(&mut self.cursor(prefix)),
-            };
-            if let Ok(Some(front)) = front {
-                return self.stream(input, literal, front);
-            }
+        if literal.size > self.config.inline as u64
+            && let Some(front) = self.front(prefix)
+        {
+            return self.stream(input, literal, front);
         }
         let room = self.config.response.saturating_sub(literal.start);
         if literal.size > room as u64 {
@@ -84,26 +94,32 @@ impl Client {
         Ok(None)
     }
 
-    fn stream(
-        &mut self,
-        input: &mut BytesMut,
-        literal: Announcement,
-        front: FetchFront,
-    ) -> Received {
+    fn stream(&mut self, input: &mut BytesMut, literal: Announcement, front: Front) -> Received {
         self.framer.stream(input, literal);
-        let rest = FetchRest {
-            number: front.number,
-            is_uid: front.is_uid,
-        };
-        self.mode = Mode::Content {
-            rest,
-            left: literal.size,
-        };
-        event(ClientEvent::PayloadStart {
-            sequence: front.number,
-            items: front.items,
-            item: front.item,
-        })
+        self.fronts = 0;
+        let left = literal.size;
+        match front {
+            Front::Fetch(front) => {
+                let rest = Rest::Fetch {
+                    number: front.number,
+                    is_uid: front.is_uid,
+                };
+                self.mode = Mode::Content { rest, left };
+                event(ClientEvent::PayloadStart {
+                    sequence: front.number,
+                    items: front.items,
+                    item: front.item,
+                })
+            }
+            Front::Url(UrlFront { urls, url }) => {
+                let rest = Rest::Url(UrlRest {
+                    url: url.url.clone(),
+                    is_item: matches!(url.data, UrlData::Items { .. }),
+                });
+                self.mode = Mode::Content { rest, left };
+                event(ClientEvent::UrlPayloadStart { urls, url })
+            }
+        }
     }
 
     fn cursor<'c>(&self, text: &'c [u8]) -> Cursor<'c> {
@@ -118,17 +134,34 @@ impl Client {
         c.elements = self.config.elements;
     }
 
-    /// The front of the rest of a FETCH response.
-    fn rest_front(&self, prefix: &[u8], rest: FetchRest) -> Parsed<Option<FetchFront>> {
+    /// What stands before a literal, if it is a content that can be streamed.
+    fn front(&mut self, prefix: &[u8]) -> Option<Front> {
+        // Each look is at all that stands before.
+        self.fronts = self.fronts.checked_add(1).filter(|looks| *looks < FRONTS)?;
         let mut c = self.cursor(prefix);
-        c.space()?;
-        let found = crate::response::fetch::parse_items_front(&mut c)?;
-        Ok(found.map(|(items, item)| FetchFront {
-            number: rest.number,
-            is_uid: rest.is_uid,
-            items,
-            item,
-        }))
+        let front = match &self.mode {
+            Mode::Behind(Rest::Fetch { number, is_uid }) => c
+                .space()
+                .and_then(|()| parse_items_front(&mut c))
+                .map(|found| {
+                    found.map(|(items, item)| {
+                        Front::Fetch(FetchFront {
+                            number: *number,
+                            is_uid: *is_uid,
+                            items,
+                            item,
+                        })
+                    })
+                }),
+            Mode::Behind(Rest::Url(rest)) => {
+                url_front::parse_rest_front(&mut c, rest).map(|found| found.map(Front::Url))
+            }
+            _ if prefix.get(2).is_some_and(u8::is_ascii_digit) => {
+                parse_front(&mut c).map(|found| found.map(Front::Fetch))
+            }
+            _ => url_front::parse_front(&mut c).map(|found| found.map(Front::Url)),
+        };
+        front.ok().flatten()
     }
 
     fn response(&mut self, text: Bytes, input: &BytesMut) -> Received {
@@ -139,7 +172,9 @@ impl Client {
             }
             None => text,
         };
-        if let Mode::Behind(rest) = self.mode {
+        self.fronts = 0;
+        if let Mode::Behind(rest) = &self.mode {
+            let rest = rest.clone();
             return self.behind(&text, rest);
         }
         let mut c = Cursor::shared(&text);
@@ -246,44 +281,45 @@ impl Client {
     }
 
     /// What stands behind a streamed content in its response.
-    fn behind(&mut self, text: &Bytes, rest: FetchRest) -> Received {
+    fn behind(&mut self, text: &Bytes, rest: Rest) -> Received {
         self.mode = Mode::Ready;
         self.framer = Framer::tolerant(self.config.tolerate_bare_lf);
         let mut c = Cursor::shared(text);
         self.prepare(&mut c);
-        let parsed = parse_rest(&mut c);
-        let items = match parsed {
-            Ok(items) => items,
-            Err(error) => {
-                return event(ClientEvent::Unparsed {
-                    octets: text.clone(),
-                    error,
-                });
-            }
-        };
-        if items.is_empty() {
-            return Ok(None);
+        match parse_rest(&mut c, rest) {
+            Ok(None) => Ok(None),
+            Ok(Some(data)) => event(ClientEvent::Untagged(data)),
+            Err(error) => event(ClientEvent::Unparsed {
+                octets: text.clone(),
+                error,
+            }),
         }
-        let number = rest.number;
-        event(ClientEvent::Untagged(match rest.is_uid {
-            true => Untagged::UidFetch { uid: number, items },
-            false => Untagged::Fetch {
-                sequence: number,
-                items,
-            },
-        }))
     }
 }
 
-/// `*(SP item) ")"`
-fn parse_rest(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
+/// `*(SP item) ")"`, or the URLs that are left; `None` where there is no more.
+fn parse_rest(c: &mut Cursor<'_>, rest: Rest) -> Parsed<Option<Untagged>> {
+    let (number, is_uid) = match rest {
+        Rest::Url(rest) => {
+            let urls = url_front::parse_rest(c, rest)?;
+            return Ok((!urls.is_empty()).then_some(Untagged::UrlFetch(urls)));
+        }
+        Rest::Fetch { number, is_uid } => (number, is_uid),
+    };
     let mut items = Vec::new();
     while c.eat(b' ') {
+        c.element()?;
         FetchItem::parse_onto(c, &mut items)?;
     }
     c.close()?;
     c.end()?;
-    Ok(items)
+    Ok((!items.is_empty()).then_some(match is_uid {
+        true => Untagged::UidFetch { uid: number, items },
+        false => Untagged::Fetch {
+            sequence: number,
+            items,
+        },
+    }))
 }
 
 /// Whether a line is a status, or `+`: what ends in free text.

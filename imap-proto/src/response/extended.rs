@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::search::parse_correlator_tag;
+use super::url_front::is_item;
 use super::{Content, Untagged};
 use crate::cursor::{Cursor, Parsed};
 use crate::types::string::nil;
@@ -35,15 +36,22 @@ pub enum UrlData {
 }
 
 impl FetchedUrl {
-    fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+    pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let url = IString::parse_astring(c)?;
-        if !(c.peek() == Some(b' ') && c.peek_at(1) == Some(b'(')) {
-            c.space()?;
-            let data = UrlData::Plain(Content::parse(c)?);
-            return Ok(Self { url, data });
-        }
+        let data = match is_item(c) {
+            true => Self::parse_items(c)?,
+            false => {
+                c.space()?;
+                UrlData::Plain(Content::parse(c)?)
+            }
+        };
+        Ok(Self { url, data })
+    }
+
+    /// `*(SP "(" item ")")`
+    pub(super) fn parse_items(c: &mut Cursor<'_>) -> Parsed<UrlData> {
         let (mut structure, mut content) = (None, None);
-        while c.peek() == Some(b' ') && c.peek_at(1) == Some(b'(') {
+        while is_item(c) {
             c.set_at(c.at() + 2);
             if c.eat_text("BODYPARTSTRUCTURE ") {
                 structure = Some(BodyStructure::parse(c)?);
@@ -56,8 +64,7 @@ impl FetchedUrl {
             }
             c.close()?;
         }
-        let data = UrlData::Items { structure, content };
-        Ok(Self { url, data })
+        Ok(UrlData::Items { structure, content })
     }
 
     fn encode(&self, w: &mut Writer<'_>) {

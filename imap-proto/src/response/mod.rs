@@ -9,6 +9,7 @@ mod mailbox;
 mod parse;
 mod search;
 mod status;
+pub(crate) mod url_front;
 
 use std::num::NonZeroU32;
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use imap_proto::{
-    Client, ClientConfig, ClientEvent, Command, CommandBody, Content, Dialect, FetchItem, Literals,
-    Response, Step, Tag, Untagged,
+    Client, ClientConfig, ClientEvent, Command, CommandBody, Content, Dialect, FetchItem,
+    FetchedUrl, Literals, Response, Step, Tag, Untagged, UrlData,
 };
 
 use super::{CUTS, Outcome, pieces, same};
@@ -149,6 +149,7 @@ pub fn hears(wire: &[u8], response: &Response) -> Outcome {
 /// One event of one response: what was streamed is put where it belongs.
 fn whole(events: Vec<ClientEvent>) -> Result<ClientEvent, String> {
     let (mut all, mut number) = (Vec::new(), None);
+    let mut fetched: Option<Vec<FetchedUrl>> = None;
     let mut events = events.into_iter();
     while let Some(event) = events.next() {
         match event {
@@ -159,21 +160,14 @@ fn whole(events: Vec<ClientEvent>) -> Result<ClientEvent, String> {
             } => {
                 number = Some(sequence);
                 all.extend(items);
-                let mut octets = match events.next() {
-                    Some(ClientEvent::Payload(octets)) => octets,
-                    other => return Err(format!("{other:?}")),
-                };
-                match events.next() {
-                    Some(ClientEvent::PayloadEnd) => {}
-                    other => return Err(format!("{other:?}")),
-                }
+                let octets = payload(&mut events)?;
                 match &mut item {
                     FetchItem::Section { content, .. }
                     | FetchItem::Binary { content, .. }
                     | FetchItem::Rfc822(content)
                     | FetchItem::Rfc822Header(content)
                     | FetchItem::Rfc822Text(content) => {
-                        *content = Content::Octets(std::mem::take(&mut octets));
+                        *content = Content::Octets(octets);
                     }
                     other => return Err(format!("{other:?}")),
                 }
@@ -183,8 +177,26 @@ fn whole(events: Vec<ClientEvent>) -> Result<ClientEvent, String> {
                 same("sequence", &Some(sequence), &number)?;
                 all.extend(items);
             }
+            ClientEvent::UrlPayloadStart { urls, mut url } => {
+                let octets = payload(&mut events)?;
+                match &mut url.data {
+                    UrlData::Plain(content) => *content = Content::Octets(octets),
+                    UrlData::Items { content, .. } => {
+                        content.as_mut().unwrap().1 = Content::Octets(octets);
+                    }
+                }
+                let all = fetched.get_or_insert_default();
+                all.extend(urls);
+                all.push(url);
+            }
+            ClientEvent::Untagged(Untagged::UrlFetch(urls)) if fetched.is_some() => {
+                fetched.get_or_insert_default().extend(urls);
+            }
             event => return Ok(event),
         }
+    }
+    if let Some(urls) = fetched {
+        return Ok(ClientEvent::Untagged(Untagged::UrlFetch(urls)));
     }
     match number {
         Some(sequence) => Ok(ClientEvent::Untagged(Untagged::Fetch {
@@ -192,6 +204,17 @@ fn whole(events: Vec<ClientEvent>) -> Result<ClientEvent, String> {
             items: all,
         })),
         None => Err("nothing heard".to_owned()),
+    }
+}
+
+fn payload(events: &mut impl Iterator<Item = ClientEvent>) -> Result<Bytes, String> {
+    let octets = match events.next() {
+        Some(ClientEvent::Payload(octets)) => octets,
+        other => return Err(format!("{other:?}")),
+    };
+    match events.next() {
+        Some(ClientEvent::PayloadEnd) => Ok(octets),
+        other => Err(format!("{other:?}")),
     }
 }
 
