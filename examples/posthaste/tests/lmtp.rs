@@ -11,16 +11,11 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 
-use common::{Server, interop, run};
-
-fn free_port() -> u16 {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    held.local_addr().unwrap().port()
-}
+use common::{Server, free_port, interop, run};
 
 fn inbox(server: &Server, user: &str) -> Vec<String> {
     let folder = server.home(user).join("Maildir");

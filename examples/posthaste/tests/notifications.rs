@@ -15,7 +15,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use common::{Server, Talk};
+use common::{Server, Talk, free_port};
 
 /// The messages of a user's INBOX, as they are on the disk.
 fn inbox(server: &Server, user: &str) -> Vec<String> {
@@ -310,12 +310,6 @@ fn aliases_pass_on_what_was_asked_for() {
     assert_eq!(inbox(&server, "bob").len(), 1);
 }
 
-/// A port that nobody listens on.
-fn dead_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 fn flush_until(server: &Server, what: &str, done: impl Fn() -> bool) {
     server.wait_until(what, || {
         let flush = server.command_with_input(&["queue", "flush"], "");
@@ -327,7 +321,7 @@ fn flush_until(server: &Server, what: &str, done: impl Fn() -> bool) {
 #[test]
 fn a_late_message_is_told_of_once() {
     let more = "delay_warning_time = \"1s\"\n";
-    let server = Server::start(&relaying(dead_port(), more));
+    let server = Server::start(&relaying(free_port(), more));
     send(
         &server,
         "<alice@example.org> ENVID=late",
@@ -369,7 +363,7 @@ fn a_late_message_is_told_of_once() {
 #[test]
 fn what_cannot_be_delivered_in_its_time_goes_back() {
     let more = "maximal_queue_lifetime = \"1s\"\n";
-    let server = Server::start(&relaying(dead_port(), more));
+    let server = Server::start(&relaying(free_port(), more));
     send(
         &server,
         "<alice@example.org>",

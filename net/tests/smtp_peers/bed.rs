@@ -1,12 +1,16 @@
 //! Folders, ports, certificates and processes of the tests.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+#[path = "../common/ports.rs"]
+mod ports;
+pub(crate) use ports::free_port;
 
 /// How long a program may take for what is asked of it, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -14,12 +18,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// Whether the tests against other programs are to run: in CI they must.
 pub(crate) fn interop() -> bool {
     std::env::var_os("POSTHASTE_INTEROP").is_some_and(|value| value == "1")
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    held.local_addr().unwrap().port()
 }
 
 /// A certificate and its key in a folder, as PEM files.

@@ -11,10 +11,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+#[path = "../../../../net/tests/common/ports.rs"]
+mod ports;
+pub(crate) use ports::free_port;
 
 pub const DOMAIN: &str = "example.org";
 pub const PASSWORD: &str = "correct horse";
@@ -41,21 +45,16 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Ports that were free a moment ago.
     fn free() -> Self {
-        let held: Vec<TcpListener> = (0..8)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let port = |n: usize| held[n].local_addr().unwrap().port();
         Self {
-            smtp: port(0),
-            submission: port(1),
-            submissions: port(2),
-            imap: port(3),
-            imaps: port(4),
-            pop3: port(5),
-            pop3s: port(6),
-            managesieve: port(7),
+            smtp: free_port(),
+            submission: free_port(),
+            submissions: free_port(),
+            imap: free_port(),
+            imaps: free_port(),
+            pop3: free_port(),
+            pop3s: free_port(),
+            managesieve: free_port(),
         }
     }
 }
