@@ -489,6 +489,116 @@ fn preferred_form() {
     assert_eq!(view.pending(false), [Untagged::ESearch(expected)]);
 }
 
+/// In a large result each change looks at few others, and an update says what
+/// has changed, message by message or many at once.
+#[test]
+fn changes_in_a_large_sort() {
+    let count = 50_000;
+    let uids = || (1..=count).map(nz);
+    let mut keys: Vec<u32> = (0..=count).map(|uid| uid * 3).collect();
+    let mut view = View::new(uids(), ViewOptions::default());
+    view.watch_sort(tag("o"), true, uids()).unwrap();
+    let mut client: Vec<NonZeroU32> = uids().collect();
+    let (mut random, mut looks, mut told) = (1_u32, 0_usize, 0);
+    for step in 1..=2_000 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let uid = random / 5 % count + 1;
+        keys[uid as usize] = random / 3 % (3 * count);
+        let key = (keys[uid as usize], uid);
+        let place = |other: NonZeroU32| {
+            looks += 1;
+            (keys[other.get() as usize], other.get()).cmp(&key)
+        };
+        view.matches_sort(&tag("o"), nz(uid), Some(place));
+        // At first each is told, then all that is left.
+        if step < 500 || step == 2_000 {
+            for data in view.pending(false) {
+                let Untagged::ESearch(ESearch { updates, .. }) = data else {
+                    panic!("{data:?}");
+                };
+                told += updates.len();
+                updates
+                    .iter()
+                    .for_each(|update| follow(&mut client, update));
+            }
+        }
+    }
+    let mut exact: Vec<NonZeroU32> = uids().collect();
+    exact.sort_by_key(|uid| (keys[uid.get() as usize], *uid));
+    assert!(client == exact);
+    assert!(looks < 2_000 * 20, "{looks}");
+    assert!(told > 900, "{told}");
+}
+
+fn follow(list: &mut Vec<NonZeroU32>, update: &ContextUpdate) {
+    let (ContextUpdate::Add(runs) | ContextUpdate::Remove(runs)) = update;
+    for (place, numbers) in runs {
+        let from = *place as usize - 1;
+        let uids: Vec<_> = numbers.iter().collect();
+        match update {
+            ContextUpdate::Add(_) => drop(list.splice(from..from, uids)),
+            _ => {
+                let gone: Vec<_> = list.drain(from..from + uids.len()).collect();
+                assert_eq!(gone, uids);
+            }
+        }
+    }
+}
+
+/// What NOTIFY does not want to be told of has no place in a result, either.
+#[test]
+fn unknown_messages_have_no_place() {
+    let mut view = View::new((1..=4).map(nz), ViewOptions::default());
+    view.watch_sort(tag("o"), true, (1..=4).map(nz)).unwrap();
+    view.set_events(imap_proto::SelectedEvents {
+        messages: false,
+        attributes: Vec::new(),
+        flags: true,
+        annotations: false,
+        immediate: false,
+    });
+    // Each new one comes first.
+    let first = |_: NonZeroU32| std::cmp::Ordering::Greater;
+    for uid in 5..=9 {
+        view.apply(Change::Arrived {
+            uid: nz(uid),
+            recent: false,
+        });
+        view.matches_sort(&tag("o"), nz(uid), Some(first));
+    }
+    assert_eq!(view.pending(true), []);
+    view.matches_sort(&tag("o"), nz(3), Some(first));
+    let update = |updates| {
+        Untagged::ESearch(ESearch {
+            tag: Some(tag("o")),
+            uid: true,
+            updates,
+            ..ESearch::default()
+        })
+    };
+    let run = |place, uids: &[u32]| vec![(place, uids.iter().map(|uid| nz(*uid)).collect())];
+    let moved = vec![
+        ContextUpdate::Remove(run(3, &[3])),
+        ContextUpdate::Add(run(1, &[3])),
+    ];
+    assert_eq!(view.pending(true), [update(moved)]);
+    view.apply(Change::Expunged(nz(7)));
+    view.set_events(imap_proto::SelectedEvents {
+        messages: true,
+        attributes: Vec::new(),
+        flags: true,
+        annotations: false,
+        immediate: false,
+    });
+    let mut added = run(1, &[9, 8, 6, 5]);
+    added[0].0 = 2;
+    let told = view.pending(true);
+    assert_eq!(
+        told,
+        [Untagged::Exists(8), update(vec![ContextUpdate::Add(added)])]
+    );
+}
+
 /// A mailbox is emptied under a session that keeps results up to date: told at
 /// once, and worked out in time that grows with the messages, not their square.
 #[test]

@@ -1,12 +1,13 @@
 //! Searches whose result is kept up to date (RFC 5267 §4.3).
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use thiserror::Error;
 
 use super::View;
+use super::sequence::Sequence;
 use crate::{Code, ContextUpdate, ESearch, NumberSequence, StatusKind, StatusResponse, Tag};
 
 /// A search with UPDATE.
@@ -21,7 +22,7 @@ pub(super) struct Context {
 #[derive(Debug, Clone)]
 enum Kept {
     Found(Found),
-    Sorted(Sorted),
+    Sorted(Box<Sorted>),
 }
 
 /// The result of a SEARCH. A change costs what it is, not what the result is.
@@ -35,18 +36,21 @@ struct Found {
     removed: BTreeSet<NonZeroU32>,
 }
 
-/// The result of a SORT: each place depends on those before it.
+/// The result of a SORT: each place depends on those before it. A change
+/// costs about the root of the result, an update that for each change.
 #[derive(Debug, Clone)]
 struct Sorted {
     /// What the client has: UIDs in order.
-    told: Vec<NonZeroU32>,
+    told: Sequence,
     /// What it should have.
-    now: Vec<NonZeroU32>,
-    /// In both, but at another place of the order than before.
-    moved: HashSet<NonZeroU32>,
-    /// Expunged, and not taken out of what it should have yet: all at once,
-    /// or a mailbox that is emptied costs the square of its messages.
-    gone: HashSet<NonZeroU32>,
+    now: Sequence,
+    /// In only one of them, or at another place of the order than before.
+    changed: BTreeSet<NonZeroU32>,
+    /// Of `now`, those that the client was not told of.
+    unknown: BTreeSet<NonZeroU32>,
+    /// Expunged, and not taken out of `now` yet: all at once, or a mailbox
+    /// that is emptied costs more than its messages.
+    gone: BTreeSet<NonZeroU32>,
 }
 
 /// What an update says: numbers in runs, each with its place.
@@ -69,7 +73,8 @@ impl NoUpdate {
 
 impl View {
     /// How many searches are kept up to date at most: each holds the UIDs of
-    /// its result, a SORT twice. Stops clients that start one after the other.
+    /// its result, a SORT with their places, some eighty octets each. Stops
+    /// clients that start one after the other.
     pub const CONTEXTS: usize = 8;
 
     /// Keeps the result of a SEARCH with UPDATE up to date: `found` are its
@@ -103,14 +108,15 @@ impl View {
         uid: bool,
         found: impl IntoIterator<Item = NonZeroU32>,
     ) -> Result<(), NoUpdate> {
-        let now: Vec<_> = found.into_iter().collect();
+        let now: Sequence = found.into_iter().collect();
         let sorted = Sorted {
             told: now.clone(),
             now,
-            moved: HashSet::new(),
-            gone: HashSet::new(),
+            changed: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            gone: BTreeSet::new(),
         };
-        self.watch(tag, uid, Kept::Sorted(sorted))
+        self.watch(tag, uid, Kept::Sorted(Box::new(sorted)))
     }
 
     fn watch(&mut self, tag: Tag, uid: bool, result: Kept) -> Result<(), NoUpdate> {
@@ -164,7 +170,8 @@ impl View {
         if let Some(context) = self.contexts.iter_mut().find(of_tag)
             && let Kept::Sorted(sorted) = &mut context.result
         {
-            context.changed |= sorted.set(uid, place);
+            let is_known = self.uids.last().is_some_and(|last| uid <= last);
+            context.changed |= sorted.set(uid, place, is_known);
         }
     }
 
@@ -172,8 +179,7 @@ impl View {
         for context in &mut self.contexts {
             context.changed |= match &mut context.result {
                 Kept::Found(found) => found.set(uid, false),
-                // Whether it is there shows later.
-                Kept::Sorted(sorted) => sorted.gone.insert(uid),
+                Kept::Sorted(sorted) => sorted.now.contains(uid) && sorted.gone.insert(uid),
             };
         }
     }
@@ -265,25 +271,35 @@ impl Sorted {
     /// Takes out what is gone.
     fn settle(&mut self) {
         if !self.gone.is_empty() {
-            let gone = std::mem::take(&mut self.gone);
-            self.now.retain(|uid| !gone.contains(uid));
+            self.now.remove(&self.gone);
+            self.unknown.retain(|uid| !self.gone.contains(uid));
+            self.changed.append(&mut self.gone);
         }
     }
 
     /// Puts a message where it belongs now; whether that is another place.
-    fn set<F: FnMut(NonZeroU32) -> Ordering>(&mut self, uid: NonZeroU32, place: Option<F>) -> bool {
+    fn set<F: FnMut(NonZeroU32) -> Ordering>(
+        &mut self,
+        uid: NonZeroU32,
+        place: Option<F>,
+        is_known: bool,
+    ) -> bool {
         self.settle();
-        let before = self.now.iter().position(|known| *known == uid);
-        if let Some(at) = before {
-            self.now.remove(at);
+        let before = self.now.places(&[uid]).first().map(|(at, _)| *at);
+        if before.is_some() {
+            self.now.remove(&[uid].into());
         }
+        self.unknown.remove(&uid);
         let after = place.map(|mut compare| {
-            let at = self.now.partition_point(|other| compare(*other).is_lt());
+            let at = self.now.partition_point(|other| compare(other).is_lt());
             self.now.insert(at, uid);
             at
         });
+        if after.is_some() && !is_known {
+            self.unknown.insert(uid);
+        }
         before != after && {
-            self.moved.insert(uid);
+            self.changed.insert(uid);
             true
         }
     }
@@ -294,40 +310,53 @@ impl Sorted {
         number: impl Fn(NonZeroU32) -> Option<NonZeroU32>,
     ) -> (Runs, Runs, bool) {
         self.settle();
-        // What the client was not told of waits for its EXISTS.
-        let known = |uid: &NonZeroU32| view.uids.contains(*uid);
-        let now: Vec<_> = self.now.iter().copied().filter(known).collect();
-        let waits = now.len() < self.now.len();
-        let kept: HashSet<_> = now.iter().copied().collect();
-        let had: HashSet<_> = self.told.iter().copied().collect();
-        let goes = |uid: &NonZeroU32| !kept.contains(uid) || self.moved.contains(uid);
-        let comes = |uid: &NonZeroU32| !had.contains(uid) || self.moved.contains(uid);
-        let mut removed = runs(&self.told, goes, &number);
+        // What the client was not told of waits for its EXISTS: it is behind
+        // all others.
+        match view.uids.last().map(|last| last.checked_add(1)) {
+            Some(Some(behind)) => self.unknown = self.unknown.split_off(&behind),
+            Some(None) => self.unknown.clear(),
+            None => {}
+        }
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let (waiting, changed): (BTreeSet<_>, BTreeSet<_>) =
+            changed.partition(|uid| self.unknown.contains(uid));
+        self.changed = waiting;
+        let removed = self.told.places(&changed);
+        let mut added = self.now.places(&changed);
+        // Places among those that the client knows.
+        let hidden = self.now.places(&self.unknown);
+        for (at, _) in &mut added {
+            *at -= hidden.partition_point(|(one, _)| one < at);
+        }
+        self.told.remove(&changed);
+        if added.len() > self.told.len() {
+            self.told = self.now.clone();
+            self.told.remove(&self.unknown);
+        } else {
+            for (at, uid) in &added {
+                self.told.insert(*at, *uid);
+            }
+        }
+        let mut removed = runs(&removed, &number);
         // From the last backwards: no place shifts another.
         removed.reverse();
-        let added = runs(&now, comes, &number);
-        self.told = now;
-        self.moved.clear();
-        (removed, added, waits)
+        (removed, runs(&added, &number), !self.changed.is_empty())
     }
 }
 
-/// Those of a list that are chosen, in runs, each with its place, from 1 on.
-fn runs(
-    list: &[NonZeroU32],
-    chosen: impl Fn(&NonZeroU32) -> bool,
-    number: impl Fn(NonZeroU32) -> Option<NonZeroU32>,
-) -> Runs {
+/// Those at neighbouring places in one run, each run with its place, from 1 on.
+fn runs(places: &[(usize, NonZeroU32)], number: impl Fn(NonZeroU32) -> Option<NonZeroU32>) -> Runs {
     let mut runs = Runs::new();
-    let mut open = false;
-    for (place, uid) in (1_u32..).zip(list) {
-        let Some(number) = number(*uid).filter(|_| chosen(uid)) else {
-            open = false;
+    let mut next = None;
+    for (at, uid) in places {
+        let Some(number) = number(*uid) else {
             continue;
         };
-        if !std::mem::replace(&mut open, true) {
+        if next != Some(*at) {
+            let place = u32::try_from(at + 1).unwrap_or(u32::MAX);
             runs.push((place, NumberSequence::default()));
         }
+        next = Some(at + 1);
         if let Some((_, numbers)) = runs.last_mut() {
             numbers.push(number);
         }

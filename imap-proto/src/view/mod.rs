@@ -3,6 +3,7 @@ mod context;
 mod notify;
 mod pending;
 mod resync;
+mod sequence;
 mod store;
 mod uids;
 
