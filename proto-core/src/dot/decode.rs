@@ -231,13 +231,13 @@ impl DotDecoder {
 ///
 /// Its lines all end in CRLF, and none ends the data.
 fn unstuff(input: &mut [u8], mut kept: usize, text: Range<usize>) -> usize {
+    let Some(input) = input.get_mut(..text.end) else {
+        return kept;
+    };
     let mut before = 0;
     let mut at = text.start;
-    while let Some(word) = input
-        .get(at..text.end)
-        .and_then(|rest| rest.first_chunk::<WORD>())
-    {
-        let word = *word;
+    while let Some(word) = input.get(at..).and_then(|rest| rest.first_chunk::<WORD>()) {
+        let word = u64::from_le_bytes(*word);
         // What is written was read: `kept` is never behind `at`.
         let Some(target) = input
             .get_mut(kept..)
@@ -245,23 +245,24 @@ fn unstuff(input: &mut [u8], mut kept: usize, text: Range<usize>) -> usize {
         else {
             break;
         };
-        kept += if before != b'\n' && !has_lf(word) {
-            // Nothing in it can follow a LF.
-            *target = word;
-            before = word[WORD - 1];
-            WORD
-        } else {
-            squeeze(target, word, &mut before)
+        let dots = stuffed(word, before);
+        let (left, len) = match dots {
+            // Most of a long line.
+            0 => (word, WORD),
+            _ => squeeze(word, dots),
         };
+        *target = left.to_le_bytes();
+        kept += len;
         at += WORD;
+        before = word >> 56;
     }
     for at in at..text.end {
         let octet = input.get(at).copied().unwrap_or_default();
         if let Some(slot) = input.get_mut(kept) {
             *slot = octet;
         }
-        kept += usize::from((octet != b'.') | (before != b'\n'));
-        before = octet;
+        kept += usize::from((octet != b'.') | (before != u64::from(b'\n')));
+        before = u64::from(octet);
     }
     kept
 }
@@ -269,27 +270,37 @@ fn unstuff(input: &mut [u8], mut kept: usize, text: Range<usize>) -> usize {
 /// Octets that are moved at once.
 const WORD: usize = 8;
 
-/// Writes `word` without the dots that follow a LF; answers how much that is.
-fn squeeze(target: &mut [u8; WORD], word: [u8; WORD], before: &mut u8) -> usize {
-    let mut kept = 0;
-    for octet in word {
-        // No branch, which could not be foreseen: a dot that is not kept is
-        // overwritten.
-        if let Some(slot) = target.get_mut(kept % WORD) {
-            *slot = octet;
-        }
-        kept += usize::from((octet != b'.') | (*before != b'\n'));
-        *before = octet;
-    }
-    kept
+/// The highest bit of each octet that is a dot behind a LF. The first octet is
+/// the lowest, and `before` stands before it.
+#[inline]
+fn stuffed(word: u64, before: u64) -> u64 {
+    const LOW: u64 = u64::from_ne_bytes([1; WORD]);
+    const REST: u64 = u64::from_ne_bytes([127; WORD]);
+    let dots = word ^ (LOW * b'.' as u64);
+    let ends = (word << 8 | before) ^ (LOW * b'\n' as u64);
+    let differs = dots | ends;
+    // No carry leaves its octet.
+    !(((differs & REST) + REST) | differs | REST)
 }
 
-/// Whether one of the octets is a LF, by the carry of a subtraction.
-fn has_lf(word: [u8; WORD]) -> bool {
-    const LOW: u64 = u64::from_ne_bytes([1; WORD]);
-    const HIGH: u64 = u64::from_ne_bytes([128; WORD]);
-    let zero_for_lf = u64::from_ne_bytes(word) ^ (LOW * b'\n' as u64);
-    zero_for_lf.wrapping_sub(LOW) & !zero_for_lf & HIGH != 0
+/// The octets without the marked dots, and how many are left.
+///
+/// Of a line that is not the last, three octets at the least are behind its
+/// dot: no more than two dots can go. No branch, which could not be foreseen.
+#[inline]
+fn squeeze(word: u64, dots: u64) -> (u64, usize) {
+    let first = dots & dots.wrapping_neg();
+    // Where the first is gone, it stands an octet before.
+    let second = (dots ^ first) >> 8;
+    let left = close_over(close_over(word, first), second);
+    (left, WORD - 1 - usize::from(second != 0))
+}
+
+/// Moves what is above the marked octet onto it; no mark, no move.
+#[inline]
+fn close_over(word: u64, mark: u64) -> u64 {
+    let below = (mark >> 7).wrapping_sub(1);
+    (word & below) | ((word >> 8) & !below)
 }
 
 /// Moves `pending..read` down to `kept`; answers the new end of what is kept.
