@@ -54,9 +54,15 @@ pub(crate) fn domain_prefix(
 /// letters, digits, and single hyphens and dots, so few that no label can be
 /// too long.
 #[inline]
-pub(crate) fn plain_domain_prefix(text: &[u8]) -> Option<usize> {
+fn plain_domain_prefix(text: &[u8]) -> Option<usize> {
     let (len, sound) = octets::run(DOMAIN, text);
     (sound && len <= LABEL_MAX).then_some(len)
+}
+
+/// Whether all of `text` is such a domain.
+#[inline]
+pub(crate) fn is_plain_domain(text: &[u8]) -> bool {
+    text.len() <= LABEL_MAX && octets::is_plain_domain(text)
 }
 
 /// As `domain_prefix`, of any domain.

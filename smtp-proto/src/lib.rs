@@ -178,6 +178,7 @@
 
 mod address;
 mod client;
+mod client_name;
 mod command;
 mod domain;
 mod error;
@@ -192,6 +193,7 @@ pub use address::Address;
 pub use client::{
     Client, ClientConfig, ClientError, ClientEvent, ClientTimeouts, Recipient, Status,
 };
+pub use client_name::ClientName;
 pub use command::{
     Attribute, AuthStart, Bdat, Body, Burl, ByMode, Command, DeliverBy, Etrn, Hello, HelloVerb,
     Hold, Lookup, Mail, MailAuth, MailExtras, Mtrk, Notify, NotifyOn, Orcpt, ProxyAttributes, Rcpt,

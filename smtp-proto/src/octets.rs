@@ -122,8 +122,8 @@ pub(crate) fn survey(line: &[u8]) -> Survey {
     let mut control = 0;
     let mut all = 0;
     let mut look = |word: u64| {
-        // Below 32, of octets below 128; and 127.
-        control |= word.wrapping_sub(LOW * 0x20) & !word | zero(word ^ (LOW * 0x7f));
+        // Below 32, and 127: of octets below 128.
+        control |= (word.wrapping_sub(LOW * 0x20) | ((word & !HIGH) + LOW)) & !word;
         all |= word;
     };
     let (words, rest) = line.as_chunks::<8>();
@@ -146,6 +146,65 @@ pub(crate) fn survey(line: &[u8]) -> Survey {
     }
 }
 
+/// Whether `text` is letters, digits, and hyphens and dots that are neither
+/// first, nor last, nor beside one another: eight octets at a time.
+#[inline]
+pub(crate) fn is_plain_domain(text: &[u8]) -> bool {
+    // What is wrong with a word, behind a separator if `before` marks one; and
+    // whether it ends in one.
+    let look = |word: u64, before: u64| {
+        let low = word & !HIGH;
+        let separators = within(low, b'-', b'.') & HIGH;
+        let letters = within(low | (LOW * 0x20), b'a', b'z') | within(low, b'0', b'9');
+        let doubled = separators & (separators << 8 | before);
+        (!(letters | separators) | word | doubled, separators >> 56)
+    };
+    // Nothing stands before the first.
+    let (mut wrong, mut before) = (0, 0x80);
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        let (fault, last) = look(u64::from_le_bytes(*word), before);
+        wrong |= fault;
+        before = last;
+    }
+    wrong |= match text.last_chunk::<8>() {
+        // With some of what was already seen; what stands before it, too.
+        Some(last) => look(u64::from_le_bytes(*last), 0).0,
+        // Letters behind it change nothing.
+        None => look(fold(rest) | (LOW * 0x61) << (8 * rest.len()), before).0,
+    };
+    wrong & HIGH == 0 && text.last().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+/// The highest bit of each octet from `first` to `last`, among octets below
+/// 128; other bits mean nothing.
+#[inline(always)]
+const fn within(octets: u64, first: u8, last: u8) -> u64 {
+    (octets + LOW * (0x80 - first as u64)) & !(octets + LOW * (0x7f - last as u64))
+}
+
+/// Fewer than eight octets as one number, the first the lowest.
+#[inline]
+fn fold(octets: &[u8]) -> u64 {
+    let put = |word, &octet: &u8| word << 8 | u64::from(octet);
+    octets.iter().rev().fold(0, put)
+}
+
+/// Fewer than sixteen octets as one number, the first the lowest.
+#[inline]
+pub(crate) fn fold_sixteen(octets: &[u8]) -> u128 {
+    match octets.split_first_chunk::<8>() {
+        Some((first, [])) => u128::from(u64::from_le_bytes(*first)),
+        Some((first, behind)) => {
+            let last = octets.last_chunk().copied().unwrap_or_default();
+            // What is in the first eight is shifted out.
+            let behind = u64::from_le_bytes(last) >> (8 * (8 - behind.len() % 8));
+            u128::from(u64::from_le_bytes(*first)) | u128::from(behind) << 64
+        }
+        None => u128::from(fold(octets)),
+    }
+}
+
 /// Letters of both cases become the same; no two of the octets that a keyword
 /// may hold become the same otherwise, and none becomes zero.
 const FOLD: u64 = 0xdfdf_dfdf_dfdf_dfdf;
@@ -161,10 +220,7 @@ pub(crate) const fn keyword(octets: &[u8; 8]) -> u64 {
 pub(crate) fn word(text: &[u8], len: usize) -> u64 {
     let eight = match text.first_chunk::<8>() {
         Some(eight) => u64::from_le_bytes(*eight),
-        None => text
-            .iter()
-            .rev()
-            .fold(0, |word, &octet| word << 8 | u64::from(octet)),
+        None => fold(text),
     };
     let mask = match len {
         0..8 => (1 << (8 * len)) - 1,
@@ -207,11 +263,7 @@ fn until(text: &[u8], found: impl Fn(u64) -> u64) -> usize {
         rest = behind;
     }
     // Zeros are never looked for.
-    let word = rest
-        .iter()
-        .rev()
-        .fold(0, |word, &octet| word << 8 | u64::from(octet));
-    let marks = (found(word).trailing_zeros() / 8) as usize;
+    let marks = (found(fold(rest)).trailing_zeros() / 8) as usize;
     at + marks.min(rest.len())
 }
 
@@ -250,8 +302,22 @@ mod tests {
     }
 
     proptest! {
+        /// Every octet in every place of a word.
         #[test]
-        fn as_octet_by_octet(line in prop::collection::vec(prop_oneof![8 => 32..127_u8, 1 => any::<u8>()], 0..70)) {
+        fn domains_as_octet_by_octet(
+            text in "[a-cX-Z0-9.-]{0,30}|[a-z]{0,30}",
+            put in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let mut text = text.into_bytes();
+            if let Some((at, octet)) = put && !text.is_empty() {
+                *at.get_mut(&mut text) = octet;
+            }
+            let (len, sound) = run(DOMAIN, &text);
+            prop_assert_eq!(is_plain_domain(&text), sound && len == text.len());
+        }
+
+        #[test]
+        fn as_octet_by_octet(line in prop::collection::vec(prop_oneof![8 => 32..127_u8, 1 => any::<u8>(), 1 => 126..129_u8], 0..70)) {
             let seen = survey(&line);
             prop_assert_eq!(seen.control, line.iter().any(|&o| o < 32 || o == 127));
             prop_assert_eq!(seen.ascii, line.is_ascii());
@@ -267,6 +333,8 @@ mod tests {
             prop_assert_eq!(len, front.len());
             let labels = front.split(|o| matches!(o, b'.' | b'-'));
             prop_assert_eq!(sound, labels.into_iter().all(|label| !label.is_empty()));
+            prop_assert_eq!(is_plain_domain(&line), sound && len == line.len());
+            prop_assert_eq!(is_plain_domain(&front), sound);
         }
     }
 }

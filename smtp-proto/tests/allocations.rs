@@ -27,7 +27,8 @@ fn allocations(line: &str) -> u64 {
 #[test]
 fn commands_allocate_their_addresses_only() {
     for (line, count) in [
-        ("EHLO client.example.org", 1),
+        ("EHLO client.example.org", 0),
+        ("EHLO a-client-of-some-length.example.org", 1),
         ("MAIL FROM:<>", 0),
         ("MAIL FROM:<> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS", 0),
         ("MAIL FROM:<a@example.org> SIZE=1000 BODY=8BITMIME", 1),

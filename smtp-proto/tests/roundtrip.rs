@@ -115,8 +115,8 @@ proptest! {
         let plain = domain.trim_matches(['[', ']']).to_owned();
         let name: String = upper(&text).chars().take(20).collect();
         let command = match which {
-            0 => Command::Hello(Hello { verb: HelloVerb::Ehlo, domain: domain.clone().into() }),
-            1 => Command::Hello(Hello { verb: HelloVerb::Lhlo, domain: domain.clone().into() }),
+            0 => Command::Hello(Hello { verb: HelloVerb::Ehlo, domain: domain.as_str().into() }),
+            1 => Command::Hello(Hello { verb: HelloVerb::Lhlo, domain: domain.as_str().into() }),
             2 => Command::Bdat(Bdat { size, last: flag }),
             3 => Command::Burl(Burl { url: format!("imap:{word}").into(), last: flag }),
             4 => Command::Vrfy(Lookup { name: text.clone().into(), smtputf8: flag }),

@@ -106,7 +106,7 @@ impl ClientConfig {
     pub(super) fn hello(&self, verb: HelloVerb) -> Command {
         Command::Hello(Hello {
             verb,
-            domain: self.hostname.clone(),
+            domain: self.hostname.as_ref().into(),
         })
     }
 }

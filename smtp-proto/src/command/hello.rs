@@ -1,7 +1,8 @@
 use std::fmt;
 
 use super::Verb;
-use crate::domain::{AddressLiteral, check_domain, parse_literal, plain_domain_prefix};
+use crate::client_name::ClientName;
+use crate::domain::{AddressLiteral, check_domain, is_plain_domain, parse_literal};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::path::Lenient;
 
@@ -12,7 +13,7 @@ pub struct Hello {
     pub verb: HelloVerb,
     /// The client's name for itself: a domain or an address literal with its
     /// brackets. Proves nothing.
-    pub domain: Box<str>,
+    pub domain: ClientName,
 }
 
 /// Which greeting a client chose.
@@ -51,8 +52,8 @@ impl Hello {
         let (b' ', text) = line.get(at..)?.split_first()? else {
             return None;
         };
-        (plain_domain_prefix(text)? == text.len()).then_some(())?;
-        let domain = std::str::from_utf8(text).ok()?.into();
+        is_plain_domain(text).then_some(())?;
+        let domain = ClientName::short(text)?;
         Some(Self { verb, domain })
     }
 
