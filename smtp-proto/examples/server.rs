@@ -1,36 +1,48 @@
 //! A server on 127.0.0.1:2525 that shows the mail that it is sent.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
-
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use smtp_proto::{Config, Event, Misuse, Reply, Server, Step};
+use smtp_proto::{Config, Event, Reply, Server, Step};
 
-fn main() -> io::Result<()> {
+/// Of a session, or of all of them.
+pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:2525")?;
+    serve(&listener, |octets| {
+        print!("{}", String::from_utf8_lossy(octets))
+    })
+}
+
+/// A thread for each client; whatever they send is stored as it comes.
+pub fn serve(listener: &TcpListener, store: fn(&[u8])) -> Outcome {
     let config = Arc::new(Config::new("localhost"));
-    for stream in TcpListener::bind("127.0.0.1:2525")?.incoming() {
+    for stream in listener.incoming() {
         let (stream, server) = (stream?, Server::new(config.clone(), Instant::now()));
-        std::thread::spawn(move || session(stream, server));
+        std::thread::spawn(move || session(stream, server, store));
     }
     Ok(())
 }
 
-fn session(mut stream: TcpStream, mut server: Server) -> io::Result<()> {
-    let mut input = BytesMut::new();
-    let mut buffer = [0; 16_384];
+fn session(mut stream: TcpStream, mut server: Server, store: fn(&[u8])) -> Outcome {
+    let (mut input, mut buffer) = (BytesMut::new(), [0; 16_384]);
     loop {
         let step = server.poll(&mut input, Instant::now());
         if let Ok(Step::Event(event)) = step {
-            answer(event, &mut server).map_err(io::Error::other)?;
+            match event {
+                Event::PayloadStart(_) => server.accept_payload()?,
+                Event::Payload(octets) => store(&octets),
+                event if event.wants_answer() => server.reply(Reply::new(250, [2, 0, 0], "Ok"))?,
+                _ => {}
+            }
             continue;
         }
-        while server.output().has_remaining() {
-            let count = stream.write(server.output().chunk())?;
-            server.output().advance(count);
-        }
+        let len = server.output().len();
+        stream.write_all(&server.output().copy_to_bytes(len))?;
         if matches!(step, Ok(Step::Closed) | Err(_)) {
             return Ok(());
         }
@@ -39,20 +51,8 @@ fn session(mut stream: TcpStream, mut server: Server) -> io::Result<()> {
         match stream.read(&mut buffer) {
             Ok(0) => server.handle_eof(),
             Ok(count) => input.extend(buffer.iter().take(count)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                server.handle_timeout(Instant::now());
-            }
-            Err(error) => return Err(error),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => server.handle_timeout(Instant::now()),
+            Err(error) => return Err(error.into()),
         }
     }
-}
-
-fn answer(event: Event, server: &mut Server) -> Result<(), Misuse> {
-    match event {
-        Event::PayloadStart(_) => return server.accept_payload(),
-        Event::Payload(chunk) => print!("{}", String::from_utf8_lossy(&chunk)),
-        event if event.wants_answer() => return server.reply(Reply::new(250, [2, 0, 0], "Ok")),
-        event => println!("# {event:?}"),
-    }
-    Ok(())
 }

@@ -123,14 +123,83 @@
 //!
 //! # Whole programs
 //!
-//! Over blocking sockets: `cargo run --example server`, and `client`.
+//! Over blocking sockets: `cargo run --example server`, and `client`. What
+//! talks to them here, and asserts what they say, is not shown.
 //!
-//! ```no_run
+//! ```
+//! # mod example {
 #![doc = include_str!("../examples/server.rs")]
+//! # }
+//! # use std::io::{Read, Write};
+//! # use std::net::{TcpListener, TcpStream};
+//! # use std::sync::Mutex;
+//! # static STORED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+//! # fn main() -> std::io::Result<()> {
+//! #     let listener = TcpListener::bind("127.0.0.1:0")?;
+//! #     let mut stream = TcpStream::connect(listener.local_addr()?)?;
+//! #     std::thread::spawn(move || {
+//! #         example::serve(&listener, |octets| STORED.lock().unwrap().extend(octets))
+//! #     });
+//! #     let mut said = String::new();
+//! #     for (line, until) in [
+//! #         ("", "220 localhost ESMTP\r\n"),
+//! #         ("EHLO client.example\r\n", "250 SIZE 52428800\r\n"),
+//! #         ("MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n", "354 End"),
+//! #         ("Subject: hello\r\n\r\n..\r\n.\r\n", "\r\n250 2.0.0 Ok\r\n"),
+//! #         ("MAIL FROM:<>\r\nRCPT TO:a\r\nQUIT\r\n", "221 2.0.0 Bye\r\n"),
+//! #     ] {
+//! #         stream.write_all(line.as_bytes())?;
+//! #         said.clear();
+//! #         while !said.contains(until) {
+//! #             let mut octet = [0];
+//! #             stream.read_exact(&mut octet)?;
+//! #             said.push(char::from(octet[0]));
+//! #         }
+//! #     }
+//! #     assert!(said.starts_with("250 2.0.0 Ok\r\n501 5.1.3 "), "{said}");
+//! #     assert_eq!(stream.read(&mut [0])?, 0, "closed");
+//! #     assert_eq!(*STORED.lock().unwrap(), b"Subject: hello\r\n\r\n.\r\n");
+//! #     Ok(())
+//! # }
 //! ```
 //!
-//! ```no_run
+//! ```
+//! # mod example {
 #![doc = include_str!("../examples/client.rs")]
+//! # }
+//! # use std::io::{Read, Write};
+//! # use std::net::{TcpListener, TcpStream};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #     let listener = TcpListener::bind("127.0.0.1:0")?;
+//! #     let address = listener.local_addr()?;
+//! #     let server = std::thread::spawn(move || {
+//! #         let mut stream = listener.accept().unwrap().0;
+//! #         for (reply, wanted) in [
+//! #             ("220 mx.example ESMTP\r\n", "EHLO localhost\r\n"),
+//! #             (
+//! #                 "250-mx.example\r\n250 PIPELINING\r\n",
+//! #                 "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@[127.0.0.1]>\r\nDATA\r\n",
+//! #             ),
+//! #             (
+//! #                 "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 Go ahead\r\n",
+//! #                 "Subject: hello\r\n\r\nworld\r\n.\r\n",
+//! #             ),
+//! #             ("250 2.0.0 Taken\r\n", "QUIT\r\n"),
+//! #         ] {
+//! #             stream.write_all(reply.as_bytes()).unwrap();
+//! #             let mut said = vec![0; wanted.len()];
+//! #             stream.read_exact(&mut said).unwrap();
+//! #             assert_eq!(String::from_utf8_lossy(&said), wanted);
+//! #         }
+//! #         stream.write_all(b"221 2.0.0 Bye\r\n").unwrap();
+//! #         assert_eq!(stream.read(&mut [0]).unwrap(), 0, "closed");
+//! #     });
+//! #     let recipient = example::send(TcpStream::connect(address)?)?.unwrap();
+//! #     assert_eq!(recipient.status, smtp_proto::Status::Delivered);
+//! #     assert_eq!(recipient.reply.to_string(), "250 2.0.0 Taken");
+//! #     server.join().unwrap();
+//! #     Ok(())
+//! # }
 //! ```
 //!
 //! # TLS
