@@ -35,6 +35,9 @@ pub(crate) struct Cursor<'a> {
     pub(crate) elements: usize,
     /// A space may be missing where the boundary is plain without it.
     pub(crate) lax_spaces: bool,
+    /// More spaces than one are as one, and none is needed at an end: a
+    /// client's, since so many servers send them.
+    pub(crate) spare_spaces: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -48,6 +51,7 @@ impl<'a> Cursor<'a> {
             max_ranges: 100_000,
             elements: ELEMENTS,
             lax_spaces: false,
+            spare_spaces: false,
         }
     }
 
@@ -137,9 +141,40 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn space(&mut self) -> Parsed<()> {
         if self.eat(b' ') {
+            if self.peek() == Some(b' ') {
+                self.skip_spare();
+            }
             return Ok(());
         }
         self.missing_space()
+    }
+
+    #[cold]
+    fn skip_spare(&mut self) {
+        while self.spare_spaces && self.eat(b' ') {}
+    }
+
+    /// The end of a list, behind spaces to spare.
+    #[inline]
+    pub(crate) fn closes(&mut self) -> bool {
+        if self.spare_spaces && self.peek() == Some(b' ') {
+            let at = self.at;
+            self.skip_spare();
+            if self.peek() != Some(b')') {
+                self.at = at;
+            }
+        }
+        self.eat(b')')
+    }
+
+    /// The beginning of a list, and the spaces to spare behind it.
+    #[inline]
+    pub(crate) fn opens(&mut self) -> Parsed<()> {
+        self.open()?;
+        if self.peek() == Some(b' ') {
+            self.skip_spare();
+        }
+        Ok(())
     }
 
     /// Where parentheses, quotes or brackets show a boundary without it.
@@ -322,14 +357,14 @@ impl<'a> Cursor<'a> {
         mut item: impl FnMut(&mut Self) -> Parsed<T>,
     ) -> Parsed<Vec<T>> {
         let mut items = Vec::new();
-        self.open()?;
-        if self.eat(b')') {
+        self.opens()?;
+        if self.closes() {
             return Ok(items);
         }
         loop {
             self.element()?;
             items.push(item(self)?);
-            if self.eat(b')') {
+            if self.closes() {
                 return Ok(items);
             }
             self.space()?;
@@ -347,6 +382,19 @@ impl<'a> Cursor<'a> {
             ));
         }
         Ok(items)
+    }
+
+    /// Goes back to the beginning, the spaces at the end left out; whether
+    /// there are any.
+    #[cold]
+    pub(crate) fn again_without_spare_end(&mut self) -> bool {
+        let trimmed = self.octets.trim_ascii_end();
+        let is_spare = self.octets.last() == Some(&b' ');
+        if is_spare {
+            self.octets = trimmed;
+            self.at = 0;
+        }
+        is_spare
     }
 
     pub(crate) fn end(&self) -> Parsed<()> {

@@ -32,7 +32,8 @@ pub struct ClientConfig {
     /// How long an IDLE lasts before DONE is sent; RFC 2177 wants less than
     /// 30 minutes.
     pub idle_time: Duration,
-    /// Takes lines that end in LF without CR.
+    /// Takes lines that end in LF without CR. Spaces to spare, between and at
+    /// the end of lists and lines, are always taken.
     pub tolerate_bare_lf: bool,
     /// Takes responses that lack a space where parentheses, quotes or
     /// brackets show the boundary without it: `BODY[]{3}`, `"a""b"`, `)(`.

@@ -131,6 +131,7 @@ impl Client {
     fn prepare(&self, c: &mut Cursor<'_>) {
         c.utf8 = self.dialect.utf8;
         c.lax_spaces = self.config.tolerate_missing_space;
+        c.spare_spaces = true;
         c.elements = self.config.elements;
     }
 
@@ -307,11 +308,11 @@ fn parse_rest(c: &mut Cursor<'_>, rest: Rest) -> Parsed<Option<Untagged>> {
         Rest::Fetch { number, is_uid } => (number, is_uid),
     };
     let mut items = Vec::new();
-    while c.eat(b' ') {
+    while !c.closes() {
+        c.space()?;
         c.element()?;
         FetchItem::parse_onto(c, &mut items)?;
     }
-    c.close()?;
     c.end()?;
     Ok((!items.is_empty()).then_some(match is_uid {
         true => Untagged::UidFetch { uid: number, items },

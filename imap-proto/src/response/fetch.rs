@@ -446,10 +446,11 @@ pub(crate) struct FetchFront {
 pub(crate) fn parse_front(c: &mut Cursor<'_>) -> Parsed<Option<FetchFront>> {
     c.expect_text("* ")?;
     let number = c.nz_number()?;
-    let is_uid = c.eat_text(" UIDFETCH (");
+    let is_uid = c.eat_text(" UIDFETCH ");
     if !is_uid {
-        c.expect_text(" FETCH (")?;
+        c.expect_text(" FETCH ")?;
     }
+    c.opens()?;
     let found = parse_items_front(c)?;
     Ok(found.map(|(items, item)| FetchFront {
         number,
@@ -463,14 +464,14 @@ pub(crate) fn parse_front(c: &mut Cursor<'_>) -> Parsed<Option<FetchFront>> {
 pub(crate) fn parse_items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
     // As many as clients ask of each message of a list.
     let mut items = Vec::with_capacity(6);
-    c.open()?;
-    if c.eat(b')') {
+    c.opens()?;
+    if c.closes() {
         return Ok(items);
     }
     loop {
         c.element()?;
         FetchItem::parse_onto(c, &mut items)?;
-        if c.eat(b')') {
+        if c.closes() {
             return Ok(items);
         }
         c.space()?;

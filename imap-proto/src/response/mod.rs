@@ -213,6 +213,16 @@ impl Response {
     }
 
     pub(crate) fn parse_at(mut c: Cursor<'_>) -> Result<Self, ParseError> {
+        c.spare_spaces = true;
+        match Self::parse_line(&mut c) {
+            Err(error) if c.again_without_spare_end() => {
+                Self::parse_line(&mut c).map_err(|_| error)
+            }
+            response => response,
+        }
+    }
+
+    fn parse_line(c: &mut Cursor<'_>) -> Result<Self, ParseError> {
         let response = if c.eat(b'+') {
             let _ = c.eat(b' ');
             let at = c.at();
@@ -220,11 +230,11 @@ impl Response {
             Self::Continue(c.slice(at, c.at()))
         } else if c.eat(b'*') {
             c.space()?;
-            Self::Untagged(Untagged::parse(&mut c)?)
+            Self::Untagged(Untagged::parse(c)?)
         } else {
-            let tag = Tag::parse(&mut c)?;
+            let tag = Tag::parse(c)?;
             c.space()?;
-            let status = StatusResponse::parse(&mut c)?;
+            let status = StatusResponse::parse(c)?;
             Self::Tagged { tag, status }
         };
         c.end()?;

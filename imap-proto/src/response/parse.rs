@@ -179,8 +179,11 @@ impl Untagged {
 fn parse_capabilities(c: &mut Cursor<'_>) -> Parsed<Vec<Capability>> {
     let mut all = Vec::new();
     // Some servers end the line with a space.
-    while c.eat(b' ') && !c.is_end() {
-        all.push(Capability::parse(c)?);
+    while c.peek() == Some(b' ') {
+        c.space()?;
+        if !c.is_end() {
+            all.push(Capability::parse(c)?);
+        }
     }
     Ok(all)
 }
