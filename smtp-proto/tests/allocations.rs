@@ -11,7 +11,10 @@ use std::time::Instant;
 
 use allocation_counter::measure;
 use bytes::{Buf, BytesMut};
-use smtp_proto::{Client, ClientConfig, Command, Config, Event, Lenient, Reply, Server, Step};
+use smtp_proto::{
+    Address, Client, ClientConfig, ClientEvent, Command, Config, Event, Lenient, Mail, Rcpt, Reply,
+    Server, Step,
+};
 
 /// Allocations that a line's command takes.
 fn allocations(line: &str) -> u64 {
@@ -89,6 +92,50 @@ fn an_idle_server_is_small() {
         let all = size_of::<Server>() + heap;
         assert!(all < 1024, "{} + {heap} octets", size_of::<Server>());
         assert!(server.unwrap().poll_timeout().is_some());
+    }
+}
+
+/// What a server says to one message for thousands is held once.
+#[test]
+fn a_long_reply_to_many_recipients_is_held_once() {
+    const COUNT: usize = 2000;
+    let config = Arc::new(ClientConfig::new("client.example").unwrap());
+    let now = Instant::now();
+    let address: Address = "a@example.org".parse().unwrap();
+    let long = "x".repeat(4000);
+    for (accepted, mark) in [("250 ok\r\n", "550"), ("250 ok\r\n", "421")] {
+        let mut input = BytesMut::from("220 x\r\n250-x\r\n250 PIPELINING\r\n");
+        input.extend_from_slice(accepted.repeat(COUNT + 1).as_bytes());
+        input.extend_from_slice(b"354 go\r\n");
+        for _ in 0..15 {
+            input.extend_from_slice(format!("{mark}-{long}\r\n").as_bytes());
+        }
+        let end = format!("{mark} {long}\r\n");
+        let mut fates = Vec::new();
+        let info = measure(|| {
+            let mut client = Client::new(Arc::clone(&config), now);
+            loop {
+                match client.poll(&mut input, now) {
+                    Ok(Step::Event(ClientEvent::Ready)) => {
+                        let recipients = vec![Rcpt::new(address.clone()); COUNT];
+                        client
+                            .begin(Mail::new(address.clone()), recipients)
+                            .unwrap();
+                    }
+                    Ok(Step::Event(ClientEvent::PayloadWanted)) => {
+                        client.end_payload().unwrap();
+                        input.extend_from_slice(end.as_bytes());
+                    }
+                    Ok(Step::Event(ClientEvent::Recipient(recipient))) => fates.push(recipient),
+                    Ok(Step::Event(_)) => {}
+                    _ => break,
+                }
+            }
+        });
+        assert_eq!(fates.len(), COUNT, "{mark}");
+        assert!(fates.iter().all(|fate| fate.reply.text().len() > 60_000));
+        // 120 MB, if each had its own.
+        assert!(info.bytes_max < 4 << 20, "{} octets", info.bytes_max);
     }
 }
 

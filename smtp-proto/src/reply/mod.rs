@@ -2,6 +2,7 @@
 
 mod enhanced;
 mod parse;
+mod text;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +12,7 @@ use bytes::BytesMut;
 pub use self::enhanced::EnhancedCode;
 pub use self::parse::ReplyParser;
 pub(crate) use self::parse::{Line, lossy};
+use self::text::Text;
 
 /// Octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5).
 const LINE_MAX: usize = 512;
@@ -41,7 +43,7 @@ pub enum Severity {
 pub struct Reply {
     code: u16,
     enhanced: Option<EnhancedCode>,
-    text: Cow<'static, str>,
+    text: Text,
 }
 
 impl Reply {
@@ -55,7 +57,7 @@ impl Reply {
         Self {
             code,
             enhanced: Some(enhanced.into()),
-            text: text.into(),
+            text: text.into().into(),
         }
     }
 
@@ -65,7 +67,7 @@ impl Reply {
         Self {
             code,
             enhanced: None,
-            text: text.into(),
+            text: text.into().into(),
         }
     }
 

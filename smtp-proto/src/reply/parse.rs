@@ -1,3 +1,4 @@
+use super::text::Text;
 use super::{EnhancedCode, Reply};
 use crate::error::{ParseError, ParseErrorKind};
 
@@ -111,7 +112,7 @@ impl ReplyParser {
         Ok(Some(Reply {
             code,
             enhanced,
-            text: lossy(std::mem::take(&mut self.text)).into(),
+            text: Text::from(lossy(std::mem::take(&mut self.text))),
         }))
     }
 
