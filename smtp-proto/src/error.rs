@@ -58,6 +58,9 @@ pub enum ParseErrorKind {
     /// A parameter stands there twice, or beside one that excludes it.
     #[error("duplicate or conflicting parameter")]
     DuplicateParameter,
+    /// More parameters that are not known than a command has use for.
+    #[error("too many parameters")]
+    TooManyParameters,
     /// Base64 that is not canonical (RFC 4954 §4).
     #[error("malformed base64")]
     Base64,

@@ -7,6 +7,10 @@ use memchr::memchr2;
 use crate::error::{ParseError, ParseErrorKind};
 use crate::octets;
 
+/// Parameters of one command that are not known: each is compared with all
+/// before it, and a line of them must not keep a processor busy.
+const OTHERS_MAX: usize = 64;
+
 /// A parameter that this crate does not know: `KEYWORD` or `KEYWORD=value`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Parameter {
@@ -93,6 +97,9 @@ impl<'a> Raw<'a> {
     pub(crate) fn keep(&self, others: &mut Vec<Parameter>) -> Result<(), ParseError> {
         if others.iter().any(|other| self.is(&other.keyword)) {
             return Err(self.fault(ParseErrorKind::DuplicateParameter));
+        }
+        if others.len() >= OTHERS_MAX {
+            return Err(self.fault(ParseErrorKind::TooManyParameters));
         }
         others.push(Parameter {
             keyword: String::from_utf8_lossy(self.keyword).into(),

@@ -2,7 +2,7 @@
 
 use proto_core::{Misuse, sasl};
 
-use super::payload::Stream;
+use super::payload::{Patience, Stream};
 use super::{Asked, Mode, Server, State, Transaction};
 use crate::reply::Reply;
 
@@ -69,13 +69,13 @@ impl Server {
         match asked {
             Asked::Mail(transaction) if positive => {
                 self.transaction = Some(transaction);
-                self.transactions += 1;
+                self.transactions = self.transactions.saturating_add(1);
             }
             Asked::Rcpt => {
                 if let Some(transaction) = &mut self.transaction {
                     match positive {
                         true => transaction.recipients += 1,
-                        false => transaction.refused += 1,
+                        false => transaction.refused = transaction.refused.saturating_add(1),
                     }
                 }
             }
@@ -83,10 +83,8 @@ impl Server {
                 self.transaction = None;
                 // The chunk is on its way all the same (RFC 3030 §2).
                 if let Some(chunk) = chunk {
-                    self.state = State::Payload(Stream::discarding(
-                        chunk.size,
-                        self.config.timeouts.data_block,
-                    ));
+                    let timeouts = &self.config.timeouts;
+                    self.state = State::Payload(Stream::discarding(chunk.size, timeouts));
                     return;
                 }
             }
@@ -102,7 +100,9 @@ impl Server {
                 }
             }
             Asked::Piece => match &mut self.transaction {
-                Some(transaction) if positive => transaction.chunking = true,
+                Some(transaction) if positive => {
+                    transaction.begin_chunks(&self.config.timeouts);
+                }
                 _ => self.transaction = None,
             },
             Asked::StartTls if positive => {
@@ -132,18 +132,20 @@ impl Server {
         let State::Answer(Asked::PayloadStart(chunk)) = self.state else {
             return Err(self.misuse("accept_payload"));
         };
-        let block = self.config.timeouts.data_block;
+        let timeouts = &self.config.timeouts;
         self.state = State::Payload(match chunk {
             Some(chunk) => {
+                let mut patience = Patience::of_chunks(timeouts);
                 if let Some(transaction) = &mut self.transaction {
-                    transaction.chunking = true;
+                    transaction.begin_chunks(timeouts);
+                    patience = transaction.patience;
                 }
-                Stream::chunk(chunk, block)
+                Stream::chunk(chunk, patience)
             }
             None => {
                 self.output
                     .push_slice(b"354 End data with <CR><LF>.<CR><LF>\r\n");
-                Stream::dots(self.config.bare_newline, block)
+                Stream::dots(self.config.bare_newline, timeouts)
             }
         });
         Ok(())

@@ -342,7 +342,7 @@ impl Server {
         }
         if let Some((fault, reply)) = self.config.refuse_rcpt(&rcpt, smtputf8) {
             if let Some(transaction) = &mut self.transaction {
-                transaction.refused += 1;
+                transaction.refused = transaction.refused.saturating_add(1);
             }
             return self.reject(Some(Verb::Rcpt), fault, reply);
         }
@@ -366,14 +366,13 @@ impl Server {
         if let Some((fault, reply)) = refusal {
             let step = self.reject(Some(Verb::Bdat), fault, reply);
             if !matches!(self.state, State::Over) {
-                let block = self.config.timeouts.data_block;
-                self.state = State::Payload(Stream::discarding(bdat.size, block));
+                let timeouts = &self.config.timeouts;
+                self.state = State::Payload(Stream::discarding(bdat.size, timeouts));
             }
             return Some(step);
         }
-        if self.transaction.as_ref().is_some_and(|tx| tx.chunking) {
-            let block = self.config.timeouts.data_block;
-            self.state = State::Payload(Stream::chunk(bdat, block));
+        if let Some(transaction) = self.transaction.as_ref().filter(|tx| tx.chunking) {
+            self.state = State::Payload(Stream::chunk(bdat, transaction.patience));
             return None;
         }
         Some(self.data(Some(bdat)))

@@ -196,8 +196,10 @@ pub struct Timeouts {
     /// one that falls silent within it.
     pub data_block: Duration,
     /// The least octets per second of a message, over and above
-    /// `data_block`. Stops a sender that drips an octet every minute from
-    /// holding a connection for days.
+    /// `data_block`; of one in chunks, over and above `data_block` and
+    /// `command` together, the time between the chunks counted. Stops a sender
+    /// that drips an octet every minute, or a chunk of one, from holding a
+    /// connection for days.
     pub data_rate: u32,
     /// For the whole connection. Nothing: no limit. Stops one that does
     /// everything in good time and never ends.

@@ -19,7 +19,7 @@ use proto_core::{
 
 pub use self::config::{Config, Extensions, FutureRelease, Limits, Mode, Timeouts};
 pub use self::event::{Error, Event, Fault, Payload, Rejected};
-use self::payload::Stream;
+use self::payload::{Patience, Stream};
 use crate::command::{Body, HelloVerb, Verb};
 use crate::reply::Reply;
 
@@ -103,6 +103,8 @@ struct Transaction {
     refused: u32,
     /// The first BDAT was accepted.
     chunking: bool,
+    /// For the next octets, BDAT or chunk.
+    patience: Patience,
     /// Octets of the message so far.
     received: u64,
     /// The last chunk ended in a CR that its LF may still follow.
@@ -311,7 +313,7 @@ impl Server {
             }
             Scan::BareLf { consumed, .. } => {
                 input.advance(consumed);
-                self.deadlines.clear(Timer::Command);
+                self.heard(now);
                 let reply = Reply::new(500, [5, 5, 2], "Error: command ends in a bare LF");
                 return Some(self.reject(None, Fault::BareLf, reply));
             }
@@ -322,11 +324,11 @@ impl Server {
             }
             Scan::TooLong { consumed } => {
                 input.advance(consumed);
-                self.deadlines.clear(Timer::Command);
+                self.heard(now);
                 return Some(self.line_too_long(None));
             }
         };
-        self.deadlines.clear(Timer::Command);
+        self.heard(now);
         let line = input.get(..len).unwrap_or_default();
         let verb = Verb::parse_prefix(line);
         let step = match verb {
@@ -351,7 +353,7 @@ impl Server {
             }
             Scan::TooLong { consumed } | Scan::BareLf { consumed, .. } => (usize::MAX, consumed),
         };
-        self.deadlines.clear(Timer::Command);
+        self.heard(now);
         let response = match input.get(..len) {
             Some(b"*") => Err(Reply::new(501, [5, 7, 0], "Authentication aborted")),
             Some(line) => sasl::decode_base64(line)
@@ -387,10 +389,20 @@ impl Server {
         }
         // Set once for a whole line: an octet now and then wins no time.
         if timer == Timer::Command && self.deadlines.when(timer).is_none() {
-            self.deadlines
-                .set(timer, now + self.config.timeouts.command);
+            let wait = self.config.timeouts.command;
+            let chunked = self.transaction.as_mut().filter(|tx| tx.chunking);
+            let wait = chunked.map_or(wait, |tx| tx.patience.wait(now).min(wait));
+            self.deadlines.set(timer, now + wait);
         }
         Some(Step::NeedInput)
+    }
+
+    /// A line has come.
+    fn heard(&mut self, now: Instant) {
+        self.deadlines.clear(Timer::Command);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.patience.spend(now);
+        }
     }
 
     /// Takes the next command, or stops where a stop is wanted.

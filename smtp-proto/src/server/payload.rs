@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 use proto_core::{BareNewline, DotDecoder, DotFault, DotStep, Output, Step};
 
-use super::{Asked, Event, Fault, Mode, Rejected, Server, State, Timer, Transaction};
+use super::{Asked, Event, Fault, Mode, Rejected, Server, State, Timeouts, Timer, Transaction};
 use crate::command::{Bdat, Body, Verb};
 use crate::reply::Reply;
 
@@ -16,10 +16,70 @@ pub(super) struct Stream {
     framing: Framing,
     /// Why the message is refused at its end; what comes is thrown away.
     refusal: Option<(Fault, Reply)>,
-    /// How long the machine still waits for octets: spent by waiting, earned
-    /// by octets at the least rate.
-    patience: Duration,
-    waiting_since: Option<Instant>,
+    patience: Patience,
+}
+
+/// How long the machine still waits for octets: spent by waiting, earned by
+/// octets at the least rate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Patience {
+    left: Duration,
+    most: Duration,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    /// For a message that comes in one go.
+    pub(super) fn of_data(timeouts: &Timeouts) -> Self {
+        Self::new(timeouts.data_block)
+    }
+
+    /// For one in chunks, with the commands between: a client that sends small
+    /// ones, now and then, wins no more time than one that sends octets.
+    pub(super) fn of_chunks(timeouts: &Timeouts) -> Self {
+        Self::new(timeouts.data_block.saturating_add(timeouts.command))
+    }
+
+    fn new(most: Duration) -> Self {
+        Self {
+            left: most,
+            most,
+            since: None,
+        }
+    }
+
+    /// Begins to wait; answers how long at the most.
+    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+        self.since = Some(now);
+        self.left
+    }
+
+    /// Waits no longer.
+    pub(super) fn spend(&mut self, now: Instant) {
+        if let Some(since) = self.since.take() {
+            self.left = self
+                .left
+                .saturating_sub(now.saturating_duration_since(since));
+        }
+    }
+
+    /// Octets have come: the time waited is spent, the least rate is earned.
+    fn earn(&mut self, octets: usize, now: Instant, timeouts: &Timeouts) {
+        self.spend(now);
+        let rate = f64::from(timeouts.data_rate.max(1));
+        let earned = Duration::from_secs_f64(octets as f64 / rate);
+        self.left = self.left.saturating_add(earned).min(self.most);
+    }
+}
+
+impl Transaction {
+    /// The message comes in chunks from here on.
+    pub(super) fn begin_chunks(&mut self, timeouts: &Timeouts) {
+        if !self.chunking {
+            self.chunking = true;
+            self.patience = Patience::of_chunks(timeouts);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -36,26 +96,26 @@ enum Framing {
 }
 
 impl Stream {
-    pub(super) fn dots(policy: BareNewline, patience: Duration) -> Self {
+    pub(super) fn dots(policy: BareNewline, timeouts: &Timeouts) -> Self {
+        let patience = Patience::of_data(timeouts);
         Self::new(Framing::Dots(DotDecoder::new(policy)), patience)
     }
 
-    pub(super) fn chunk(chunk: Bdat, patience: Duration) -> Self {
+    pub(super) fn chunk(chunk: Bdat, patience: Patience) -> Self {
         let left = chunk.size;
         Self::new(Framing::Chunk { chunk, left }, patience)
     }
 
     /// Throws away `left` octets.
-    pub(super) fn discarding(left: u64, patience: Duration) -> Self {
-        Self::new(Framing::Discard { left }, patience)
+    pub(super) fn discarding(left: u64, timeouts: &Timeouts) -> Self {
+        Self::new(Framing::Discard { left }, Patience::of_data(timeouts))
     }
 
-    fn new(framing: Framing, patience: Duration) -> Self {
+    fn new(framing: Framing, patience: Patience) -> Self {
         Self {
             framing,
             refusal: None,
             patience,
-            waiting_since: None,
         }
     }
 
@@ -132,15 +192,15 @@ impl Server {
             }
         };
         let Some((octets, fault)) = taken else {
-            if stream.waiting_since.is_none() && !self.eof {
-                stream.waiting_since = Some(now);
-                let at = now + stream.patience;
+            if stream.patience.since.is_none() && !self.eof {
+                let wait = stream.patience.wait(now);
+                let at = now + wait.min(self.config.timeouts.data_block);
                 self.deadlines.set(Timer::Payload, at);
             }
             return self.starve(input, Timer::Payload, now);
         };
         let moved = before - input.len();
-        stream.earn(moved, now, &self.config.timeouts);
+        stream.patience.earn(moved, now, &self.config.timeouts);
         self.deadlines.clear(Timer::Payload);
         if matches!(stream.framing, Framing::Discard { .. }) {
             return None;
@@ -219,8 +279,12 @@ impl Server {
             };
             return Some(Step::Event(event));
         }
+        let patience = stream.patience;
         match stream.refusal.take() {
             None => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.patience = patience;
+                }
                 let reply = format!("{} octets received", chunk.size);
                 self.send(&Reply::new(250, [2, 0, 0], reply));
                 self.ready();
@@ -237,23 +301,6 @@ impl Server {
                 })))
             }
         }
-    }
-}
-
-impl Stream {
-    /// Octets have come: the time waited is spent, the least rate is earned.
-    fn earn(&mut self, octets: usize, now: Instant, timeouts: &super::Timeouts) {
-        if let Some(since) = self.waiting_since.take() {
-            self.patience = self
-                .patience
-                .saturating_sub(now.saturating_duration_since(since));
-        }
-        let rate = f64::from(timeouts.data_rate.max(1));
-        let earned = Duration::from_secs_f64(octets as f64 / rate);
-        self.patience = self
-            .patience
-            .saturating_add(earned)
-            .min(timeouts.data_block);
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) fn syntax_reply(verb: Option<Verb>, error: ParseError) -> Reply {
             Reply::new(501, [5, 5, 4], "Error: duplicate or conflicting parameter")
         }
         (Kind::ParameterValue, _) => Reply::new(501, [5, 5, 4], "Error: bad parameter value"),
+        (Kind::TooManyParameters, _) => Reply::new(501, [5, 5, 4], "Error: too many parameters"),
         (Kind::Parameter, _) => Reply::new(501, [5, 5, 4], "Error: bad parameter"),
         (Kind::Base64, _) => Reply::new(501, [5, 5, 2], "Error: invalid base64"),
         _ => Reply::new(501, [5, 5, 4], syntax_of(verb)),

@@ -88,6 +88,80 @@ fn slow_drips_run_dry() {
     }
 }
 
+/// Nor does an octet a minute in a chunk of its own, nor a chunk of none.
+#[test]
+fn slow_drips_in_chunks_run_dry() {
+    let envelope = b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n";
+    for drip in ["BDAT 1\r\nx", "BDAT 0\r\n", "BDAT 1\r\n"] {
+        let mut session = Session::new(Config::new("foo.com"));
+        session.feed(envelope);
+        let mut minutes = 0;
+        while !session.is_over() {
+            session.feed(drip.as_bytes());
+            session.now += Duration::from_secs(60);
+            session.server.handle_timeout(session.now);
+            minutes += 1;
+            assert!(minutes < 15, "{drip:?}");
+        }
+        assert_eq!(session.error, Some(Error::Timeout));
+    }
+    // A client may take its five minutes before a chunk (RFC 5321 §4.5.3.2.7),
+    // and once more when it has sent much.
+    let mut session = Session::new(Config::new("foo.com"));
+    session.feed(envelope);
+    session.feed(b"BDAT 1\r\nx");
+    for _ in 0..3 {
+        session.now += Duration::from_secs(299);
+        session.server.handle_timeout(session.now);
+        assert!(!session.is_over());
+        session.feed(b"BDAT 200000\r\n");
+        session.feed(&[b'x'; 200_000]);
+    }
+    assert!(session.feed(b"BDAT 0 LAST\r\n").starts_with("250 "));
+    // The next message has its own time.
+    session.now += Duration::from_secs(299);
+    session.server.handle_timeout(session.now);
+    session.feed(&envelope["EHLO a\r\n".len()..]);
+    session.now += Duration::from_secs(299);
+    session.server.handle_timeout(session.now);
+    assert!(session.feed(b"BDAT 0 LAST\r\n").starts_with("250 "));
+}
+
+/// Chunks at the least rate are never cut off.
+#[test]
+fn steady_chunks_are_not_cut_off() {
+    let mut session = Session::new(Config::new("foo.com"));
+    session.feed(b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+    let chunk = format!("BDAT 1100\r\n{}", "x".repeat(1100));
+    for _ in 0..600 {
+        session.now += Duration::from_secs(2);
+        session.server.handle_timeout(session.now);
+        assert!(session.feed(chunk.as_bytes()).starts_with("250 "));
+    }
+    assert!(session.feed(b"BDAT 0 LAST\r\n").starts_with("250 "));
+}
+
+/// A line of parameters that nobody knows is refused before each of them has
+/// been compared with each.
+#[test]
+fn unknown_parameters_are_few() {
+    let mut config = Config::new("foo.com");
+    config.unknown_parameters = true;
+    let mut session = Session::new(config);
+    session.feed(b"EHLO a\r\n");
+    for (count, code) in [(64, "250 "), (65, "501 "), (300, "501 ")] {
+        let parameters: String = (0..count).map(|n| format!(" X{n}")).collect();
+        for path in ["MAIL FROM:<a@b>", "RCPT TO:<c@d>"] {
+            let said = session.feed(format!("{path}{parameters}\r\n").as_bytes());
+            assert!(said.starts_with(code), "{count}: {said}");
+            if count > 64 {
+                session.feed(b"MAIL FROM:<a@b>\r\n");
+            }
+        }
+        session.feed(b"RSET\r\n");
+    }
+}
+
 /// A sender at the least rate is never cut off.
 #[test]
 fn steady_senders_are_not_cut_off() {
