@@ -124,6 +124,18 @@ pub(crate) fn to_ascii(domain: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
         .ok()
 }
 
+/// A host's own name with A-labels in the place of U-labels; whatever is no
+/// such domain stays as it is.
+pub(crate) fn in_ascii(name: String) -> String {
+    if name.is_ascii() {
+        return name;
+    }
+    match to_ascii(name.as_bytes()) {
+        Some(ascii) => ascii.into_owned(),
+        None => name,
+    }
+}
+
 /// Reads what stands between the brackets of an address literal.
 pub(crate) fn parse_literal(text: &str, at: usize) -> Result<AddressLiteral<'_>, ParseError> {
     let fault = || ParseError::new(ParseErrorKind::AddressLiteral, at);

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::command::{Command, Hello, HelloVerb, Verb};
+use crate::domain::in_ascii;
 use crate::error::ParseError;
 use crate::path::Lenient;
 use crate::server::Mode;
@@ -60,7 +61,8 @@ pub struct ClientTimeouts {
 
 impl ClientConfig {
     /// An SMTP client that calls itself `hostname`: a domain, or an address
-    /// literal with its brackets.
+    /// literal with its brackets. U-labels go out as A-labels, as what a server
+    /// offers is not known yet (RFC 6531 §3.7.1).
     ///
     /// # Errors
     /// When the name is neither.
@@ -73,7 +75,7 @@ impl ClientConfig {
         // Checked as the server will read it.
         Command::parse_arguments(Verb::Ehlo, line.as_bytes(), 4, &lenient)?;
         Ok(Self {
-            hostname: hostname.trim().into(),
+            hostname: in_ascii(hostname.trim().into()).into(),
             mode: Mode::Smtp,
             chunking: true,
             auth_needs_tls: true,

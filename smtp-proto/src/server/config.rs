@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use proto_core::BareNewline;
 
+use crate::domain::in_ascii;
 use crate::path::Lenient;
 
 /// What a [`Server`](super::Server) is told once, shared by its connections.
@@ -207,11 +208,12 @@ pub struct Timeouts {
 }
 
 impl Config {
-    /// A strict SMTP server of this name.
+    /// A strict SMTP server of this name: a domain is written with A-labels,
+    /// as RFC 6531 §3.7.1 wants it in the reply to EHLO.
     #[must_use]
     pub fn new(hostname: impl Into<String>) -> Self {
         Self {
-            hostname: hostname.into(),
+            hostname: in_ascii(hostname.into()),
             banner: "ESMTP".into(),
             mode: Mode::Smtp,
             extensions: Extensions::default(),

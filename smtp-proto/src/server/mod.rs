@@ -346,6 +346,9 @@ impl Server {
     fn auth_response(&mut self, input: &mut BytesMut, now: Instant) -> Option<Step<Event>> {
         let (len, consumed) = match self.scanner.scan(input, self.config.limits.auth_line) {
             Scan::Line { len, consumed } => (len, consumed),
+            Scan::BareLf { len, consumed } if self.config.lenient.bare_lf_commands => {
+                (len, consumed)
+            }
             Scan::Partial => return self.starve(input, Timer::Command, now),
             Scan::Skip { consumed } => {
                 input.advance(consumed);

@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) error: Option<Error>,
     /// Octets of messages given to the host.
     pub(crate) payload: Vec<u8>,
+    /// Challenges to be given before AUTH succeeds.
+    pub(crate) challenges: usize,
     closed: bool,
 }
 
@@ -27,6 +29,7 @@ impl Session {
             events: Vec::new(),
             error: None,
             payload: Vec::new(),
+            challenges: 0,
             closed: false,
         };
         session.said();
@@ -74,6 +77,10 @@ impl Session {
             Event::Payload(octets) => {
                 self.payload.extend_from_slice(octets);
                 return;
+            }
+            Event::Auth(_) | Event::AuthData(_) if self.challenges > 0 => {
+                self.challenges -= 1;
+                self.server.challenge(b"who?").unwrap();
             }
             Event::Auth(_) | Event::AuthData(_) => self.server.reply(yes(235, "in")).unwrap(),
             Event::StartTls => {

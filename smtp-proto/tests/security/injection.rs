@@ -138,6 +138,45 @@ fn eight_bit_envelopes_need_smtputf8() {
     assert!(said.starts_with("250 "), "{said}");
 }
 
+/// Before EHLO is answered nobody may send UTF-8 (RFC 6531 §3.7.1).
+#[test]
+fn names_go_out_in_ascii() {
+    let config = Arc::new(ClientConfig::new("b\u{fc}cher.example").unwrap());
+    let mut client = Client::new(config, Instant::now());
+    let mut input = BytesMut::from("220 x\r\n");
+    let step = client.poll(&mut input, Instant::now());
+    assert_eq!(step, Ok(Step::NeedInput));
+    let len = client.output().len();
+    let sent = client.output().copy_to_bytes(len);
+    assert_eq!(sent, "EHLO xn--bcher-kva.example\r\n");
+    let mut session = Session::new(Config::new("b\u{fc}cher.example"));
+    let said = session.feed(b"EHLO a\r\n");
+    assert!(said.starts_with("250-xn--bcher-kva.example\r\n"), "{said}");
+}
+
+/// Lines that end in a LF alone are a named form, those of AUTH among them.
+#[test]
+fn bare_line_feeds_of_a_lenient_session() {
+    for lenient in [false, true] {
+        let mut config = Config::new("foo.com");
+        config.lenient.bare_lf_commands = lenient;
+        config.extensions.auth = vec!["LOGIN".into()];
+        config.auth_needs_tls = false;
+        let mut session = Session::new(config);
+        let hello = session.feed(b"EHLO a\n");
+        assert_eq!(hello.starts_with("250-"), lenient, "{hello}");
+        session.feed(b"EHLO a\r\n");
+        session.challenges = 1;
+        assert!(session.feed(b"AUTH LOGIN\r\n").starts_with("334 "));
+        let said = session.feed(b"AA==\n");
+        assert_eq!(said.starts_with("235 "), lenient, "{said}");
+        // A message's lines do not, whatever is said of commands.
+        session.feed(b"RSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n");
+        assert_eq!(session.feed(b"x\n.\n"), "");
+        assert!(session.feed(b"\r\n.\r\n").starts_with("550 5.6.11 "));
+    }
+}
+
 #[test]
 fn lenient_forms_are_refused_unless_named() {
     let strict = Lenient::default();
