@@ -3,15 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-fn suites(folder: &Path, out: &mut Vec<PathBuf>) {
+/// The files below a folder whose names end so.
+fn files(folder: &Path, ending: &str, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            suites(&path, out);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "svtest")
-        {
+            files(&path, ending, out);
+        } else if path.extension().is_some_and(|found| found == ending) {
             out.push(path);
         }
     }
@@ -21,7 +19,7 @@ fn suites(folder: &Path, out: &mut Vec<PathBuf>) {
 fn all_suites_pass() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/svtest");
     let mut list = Vec::new();
-    suites(&folder, &mut list);
+    files(&folder, "svtest", &mut list);
     list.sort();
     assert!(list.len() > 20, "the suites are missing");
     let read =
@@ -45,4 +43,28 @@ fn all_suites_pass() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(cases > 75, "only {cases} tests were run");
+}
+
+/// An example that is not run shows nothing but that it compiles.
+#[test]
+fn every_example_of_an_rfc_is_compiled_and_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/svtest");
+    let mut list = Vec::new();
+    files(&folder, "svtest", &mut list);
+    let examples = folder.join("rfc/examples.svtest");
+    let compiled = std::fs::read_to_string(&examples).unwrap();
+    let run: String = list
+        .iter()
+        .filter(|path| **path != examples)
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let mut scripts = Vec::new();
+    files(&folder.join("rfc"), "sieve", &mut scripts);
+    assert!(scripts.len() > 120, "the examples are missing");
+    for script in scripts {
+        let name = script.strip_prefix(folder.join("rfc")).unwrap().display();
+        assert!(compiled.contains(&format!("\"{name}\"")), "{name} is not compiled");
+        let is_run = run.contains(&format!("\"{name}\"")) || run.contains(&format!("\"rfc/{name}\""));
+        assert!(is_run, "{name} is not run");
+    }
 }

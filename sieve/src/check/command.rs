@@ -253,14 +253,18 @@ impl Checker<'_, '_> {
         if let Text::Literal(octets) = &text
             && crate::eval::address::parse_one(octets).is_none()
         {
-            self.sink.error_with(
-                DiagnosticKind::Value,
-                argument.span,
-                format!("`{}` is no mail address", String::from_utf8_lossy(octets)),
-                "an address is written like user@example.org",
-            );
+            self.address_fault(octets, argument.span);
         }
         text
+    }
+
+    fn address_fault(&mut self, octets: &[u8], span: Span) {
+        self.sink.error_with(
+            DiagnosticKind::Value,
+            span,
+            format!("`{}` is no mail address", String::from_utf8_lossy(octets)),
+            "an address is written like user@example.org",
+        );
     }
 
     fn copy(&mut self, bound: &Bound<'_>) -> bool {
@@ -516,7 +520,27 @@ impl Checker<'_, '_> {
         if seconds.is_some() {
             self.uses("vacation-seconds");
         }
-        let from = bound.tag("from").map(|argument| self.address(argument));
+        let from = bound.tag("from").map(|argument| {
+            let text = self.text(argument);
+            if let Text::Literal(octets) = &text
+                && !crate::eval::address::is_mailbox_list(octets)
+            {
+                self.address_fault(octets, argument.span);
+            }
+            text
+        });
+        let reason = self.text(bound.at(0)?);
+        if let Text::Literal(octets) = &reason
+            && bound.has("mime")
+            && crate::eval::vacation::has_8bit_header(octets)
+        {
+            self.sink.error_with(
+                DiagnosticKind::Value,
+                bound.at(0)?.span,
+                "with `:mime` this begins with MIME header fields, which hold no 8-bit text",
+                "put an empty line before the text, or encode the words (RFC 2047)",
+            );
+        }
         // Days below one are lifted to one (RFC 5230 §4.1); seconds may be zero (RFC 6131 §2).
         let seconds = seconds.or(days.map(|seconds| seconds.max(86_400)));
         Some(Command::Vacation(Box::new(Vacation {
@@ -526,7 +550,7 @@ impl Checker<'_, '_> {
             addresses: self.tag_list(bound, "addresses"),
             mime: bound.has("mime"),
             handle: self.tag_text(bound, "handle"),
-            reason: self.text(bound.at(0)?),
+            reason,
             fcc: self.fcc(bound),
         })))
     }

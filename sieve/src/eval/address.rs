@@ -124,10 +124,25 @@ impl<'a> Simple<'a> {
 /// Exactly one mailbox with a domain, as `local@domain`.
 pub(crate) fn parse_one(value: &[u8]) -> Option<String> {
     let mut list = mime::address::parse(value);
-    let Some(mime::Address::Mailbox(mailbox)) = list.next() else {
+    let first = list.next()?;
+    if list.next().is_some() {
+        return None;
+    }
+    sound_mailbox(&first)
+}
+
+/// Whether it is a list of mailboxes without groups (RFC 5322 §3.4).
+pub(crate) fn is_mailbox_list(value: &[u8]) -> bool {
+    let mut list = mime::address::parse(value).peekable();
+    list.peek().is_some() && list.all(|address| sound_mailbox(&address).is_some())
+}
+
+/// The address of a mailbox that could be one.
+fn sound_mailbox(address: &mime::Address<'_>) -> Option<String> {
+    let mime::Address::Mailbox(mailbox) = address else {
         return None;
     };
-    if list.next().is_some() || mailbox.local_part.is_empty() {
+    if mailbox.local_part.is_empty() {
         return None;
     }
     let domain = mailbox.domain.as_deref()?;

@@ -2,7 +2,7 @@
 
 use super::{Evaluation, Fault};
 use crate::action::{Action, Vacation};
-use crate::program;
+use crate::program::{self, Piece, Text};
 use crate::question::Question;
 
 /// Octets of a reason that a reply holds.
@@ -24,6 +24,46 @@ fn is_robot(sender: &str) -> bool {
         "postmaster",
     ];
     NAMES.contains(&local) || local.starts_with("owner-") || local.ends_with("-request")
+}
+
+/// Whether there is 8-bit text before the first empty line (RFC 5230 §5).
+pub(crate) fn has_8bit_header(reason: &[u8]) -> bool {
+    let header = reason
+        .split(|octet| *octet == b'\n')
+        .take_while(|line| !matches!(line, [] | [b'\r']));
+    header.flatten().any(|octet| !octet.is_ascii())
+}
+
+/// What makes two answers without a handle differ (RFC 5230 §4.2): their arguments as they stand in the script, since
+/// a variable may hold something else each time.
+fn synthetic_handle(vacation: &program::Vacation) -> String {
+    let mut handle = format!("{}", u8::from(vacation.mime));
+    for text in [
+        vacation.subject.as_ref(),
+        vacation.from.as_ref(),
+        Some(&vacation.reason),
+    ] {
+        let written = text.map_or_else(String::new, unexpanded);
+        // Counted, so that no string is taken for two others.
+        handle.push_str(&format!("\n{}:{written}", written.len()));
+    }
+    handle
+}
+
+/// A string with its references in place.
+fn unexpanded(text: &Text) -> String {
+    let pieces = match text {
+        Text::Literal(octets) => return String::from_utf8_lossy(octets).into_owned(),
+        Text::Expand(pieces) => pieces,
+    };
+    let written = pieces.iter().map(|piece| match piece {
+        Piece::Literal(octets) => String::from_utf8_lossy(octets).into_owned(),
+        Piece::Match(number) => format!("${{{number}}}"),
+        Piece::Local(slot) => format!("${{local.{slot}}}"),
+        Piece::Global(name) => format!("${{global.{name}}}"),
+        Piece::Environment(name) => format!("${{env.{name}}}"),
+    });
+    written.collect()
 }
 
 impl Evaluation<'_> {
@@ -67,6 +107,11 @@ impl Evaluation<'_> {
             return Ok(());
         };
         let reason = self.expand_string(&vacation.reason);
+        if vacation.mime && has_8bit_header(reason.as_bytes()) {
+            return Err(Fault::Fail(
+                "the reason with `:mime` has 8-bit text in its header".to_owned(),
+            ));
+        }
         let given_subject = vacation
             .subject
             .as_ref()
@@ -74,7 +119,7 @@ impl Evaluation<'_> {
         let given_from = match &vacation.from {
             Some(text) => {
                 let text = self.expand(text);
-                let valid = super::address::parse_one(&text).is_some();
+                let valid = super::address::is_mailbox_list(&text);
                 // RFC 5230 §4.3: an address that is none is not used.
                 valid.then(|| String::from_utf8_lossy(&text).into_owned())
             }
@@ -83,12 +128,7 @@ impl Evaluation<'_> {
         let handle = match &vacation.handle {
             Some(text) => self.expand_string(text),
             // RFC 5230 §4.2: what makes two vacations differ.
-            None => format!(
-                "{}\n{}\n{}\n{reason}",
-                given_subject.as_deref().unwrap_or_default(),
-                given_from.as_deref().unwrap_or_default(),
-                u8::from(vacation.mime),
-            ),
+            None => synthetic_handle(vacation),
         };
         let fcc = self.fcc(vacation.fcc.as_ref())?;
         let answered = self.ask_bool(Question::VacationAnswered {

@@ -1,0 +1,5 @@
+require ["vacation", "variables"];
+set "word" "Gruß";
+vacation :mime "X-A: ${word}
+
+Weg.";
