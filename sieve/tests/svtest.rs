@@ -63,8 +63,12 @@ fn every_example_of_an_rfc_is_compiled_and_run() {
     assert!(scripts.len() > 120, "the examples are missing");
     for script in scripts {
         let name = script.strip_prefix(folder.join("rfc")).unwrap().display();
-        assert!(compiled.contains(&format!("\"{name}\"")), "{name} is not compiled");
-        let is_run = run.contains(&format!("\"{name}\"")) || run.contains(&format!("\"rfc/{name}\""));
+        assert!(
+            compiled.contains(&format!("\"{name}\"")),
+            "{name} is not compiled"
+        );
+        let is_run =
+            run.contains(&format!("\"{name}\"")) || run.contains(&format!("\"rfc/{name}\""));
         assert!(is_run, "{name} is not run");
     }
 }

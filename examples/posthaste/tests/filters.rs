@@ -7,6 +7,8 @@
 )]
 
 mod common;
+#[path = "filters/dsn.rs"]
+mod dsn;
 #[path = "filters/mailbox_ids.rs"]
 mod mailbox_ids;
 

@@ -1,6 +1,7 @@
 //! A user's Sieve script, run on a delivery.
 
 mod answer;
+mod dsn;
 mod mailbox;
 mod plan;
 mod program;
@@ -117,9 +118,7 @@ impl SieveConfig {
             "imapsieve",
             "convert",
             "processcalendar",
-            "redirect-dsn",
             "redirect-deliverby",
-            "envelope-dsn",
             "envelope-deliverby",
         ];
         let where_configured: [(&[&str], bool); 6] = [

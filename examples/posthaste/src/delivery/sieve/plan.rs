@@ -8,9 +8,9 @@ use sieve::{Action, Answer, Evaluation, Keep, Outcome as Verdict, ProgramKind, P
 use super::super::local::from_store;
 use super::super::{Failure, Outcome};
 use super::{GENERATIONS, LIST_MEMBERS, LONG_WORK, Plan};
-use super::{duplicate_key, vacation_key};
+use super::{dsn, duplicate_key, vacation_key};
 use crate::blocking::in_place;
-use crate::queue::{Born, BornContent, Envelope, Recipient};
+use crate::queue::{Born, BornContent, Envelope, Notify, Recipient};
 use crate::received::date;
 use crate::store::{Flags, StoreError, StoreResult};
 
@@ -49,6 +49,7 @@ impl Plan<'_> {
         let mut envelope = sieve::Envelope::new(job.envelope.sender.clone(), job.address());
         envelope.original_to = Some(job.recipient.original.clone());
         envelope.auth.clone_from(&job.envelope.authenticated);
+        envelope.other = dsn::envelope_parts(&job.envelope, job.recipient);
         let config = self.filter.config(job);
         let mut evaluation = Evaluation::new(script, &self.message, envelope, config);
         loop {
@@ -90,20 +91,21 @@ impl Plan<'_> {
                     let edited = file.edited.map(|edited| edited.to_bytes(&self.message));
                     self.file_into(file.mailbox, edited).await?
                 }
-                Action::Redirect(redirect) => {
+                Action::Redirect(mut redirect) => {
                     if self.is_loop() || self.is_last_generation() {
                         let id = self.job.id;
                         tracing::warn!(queue_id = %id, to = redirect.address, "redirect would loop");
                         self.keep(Vec::new(), None).await?
                     } else {
-                        let edited = redirect.edited.map(|edited| edited.to_bytes(&self.message));
+                        let edited = redirect.edited.take();
+                        let edited = edited.map(|edited| edited.to_bytes(&self.message));
                         let to = if redirect.list {
                             self.list_members(&redirect.address)
                         } else {
                             vec![redirect.address.clone()]
                         };
                         for address in &to {
-                            born.push(self.redirect(address, edited.clone()));
+                            born.push(self.redirect(&redirect, address, edited.clone()));
                         }
                         redirect.address
                     }
@@ -145,6 +147,9 @@ impl Plan<'_> {
                     );
                     for recipient in &notify.recipients {
                         born.push(self.mail(recipient, message.clone()));
+                    }
+                    if let Some(fcc) = notify.fcc {
+                        self.store_copy(fcc, Bytes::from(message)).await;
                     }
                     notify.recipients.join(" ")
                 }
@@ -293,10 +298,16 @@ impl Plan<'_> {
         edited.map(Bytes::from).or_else(before)
     }
 
-    fn redirect(&self, address: &str, edited: Option<Vec<u8>>) -> Born {
+    fn redirect(
+        &self,
+        redirect: &sieve::Redirect,
+        address: &str,
+        edited: Option<Vec<u8>>,
+    ) -> Born {
         let prefix = format!("X-Sieve-Redirected-From: {}\r\n", self.job.address());
         let mut envelope = self.job.envelope.clone();
         envelope.recipients = vec![self.job.recipient.forwarded(address)];
+        dsn::ask(&mut envelope, redirect, self.job.address());
         envelope.attempts = 0;
         envelope.next_attempt = None;
         envelope.maybe_delivered = false;
@@ -336,9 +347,11 @@ impl Plan<'_> {
         self.job.envelope.generation >= GENERATIONS
     }
 
-    /// A message of the script's own.
+    /// A message of the script's own, of which nobody is told (RFC 5230 §5.1).
     fn mail(&self, recipient: &str, message: Vec<u8>) -> Born {
-        let mut envelope = Envelope::new("", [Recipient::new(recipient)], SystemTime::now());
+        let mut recipient = Recipient::new(recipient);
+        recipient.notify = Some(Notify::default());
+        let mut envelope = Envelope::new("", [recipient], SystemTime::now());
         envelope.generation = self.job.envelope.generation + 1;
         Born {
             envelope,
