@@ -27,7 +27,7 @@ pub(crate) use code::{Code, Reader, choice, record};
 const MAGIC: &[u8; 4] = b"PSvb";
 
 /// Of the form; another crate's version is refused as well, since the meaning may differ.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Octets before what the checksum covers.
 const HEAD: usize = 13;
@@ -117,6 +117,8 @@ fn checksum(octets: &[u8]) -> u64 {
 impl Code for Program {
     fn put(&self, out: &mut Vec<u8>) {
         self.instructions.put(out);
+        self.tests.put(out);
+        self.commands.put(out);
         self.locals.put(out);
         self.captures.put(out);
         self.required.put(out);
@@ -126,6 +128,8 @@ impl Code for Program {
     fn get(from: &mut Reader<'_>) -> Result<Self, LoadError> {
         Ok(Self {
             instructions: Code::get(from)?,
+            tests: Code::get(from)?,
+            commands: Code::get(from)?,
             locals: Code::get(from)?,
             captures: Code::get(from)?,
             warnings: Vec::new(),
@@ -245,7 +249,7 @@ choice!(FlagChange { 0 => Set, 1 => Add, 2 => Remove });
 choice!(ByTime { 0 => Relative(seconds), 1 => Absolute(time) });
 choice!(Op {
     0 => Jump(target), 1 => JumpIfTrue(target), 2 => JumpIfFalse(target), 3 => Not, 4 => Constant(value),
-    5 => Test(test), 6 => Run(command), 7 => Stop, 8 => Return, 9 => EnterParts, 10 => NextPart(end),
+    5 => Test(number), 6 => Run(number), 7 => Stop, 8 => Return, 9 => EnterParts, 10 => NextPart(end),
     11 => Break(loops, end), 12 => BeginCase(name, end), 13 => EndCase,
 });
 choice!(Test {

@@ -27,6 +27,17 @@ impl<T: Copy, const N: usize> Few<T, N> {
         }
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.length == N
+    }
+
+    pub(crate) fn last(&self) -> Option<T> {
+        self.items
+            .get(self.length.checked_sub(1)?)
+            .copied()
+            .flatten()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = T> + '_ {
         self.items.iter().map_while(|item| *item)
     }
@@ -107,7 +118,9 @@ mod tests {
     #[test]
     fn a_full_list_says_so() {
         let mut few = Few::<u8, 2>::new();
-        assert!(few.push(1) && few.push(2) && !few.push(3));
+        assert_eq!(few.last(), None);
+        assert!(few.push(1) && !few.is_full() && few.push(2) && !few.push(3));
+        assert!(few.is_full() && few.last() == Some(2));
         assert!(few.iter().eq([1, 2]));
     }
 }

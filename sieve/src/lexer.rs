@@ -137,6 +137,7 @@ impl<'a, 's> Lexer<'a, 's> {
     }
 
     /// The next token; at the end of the source [`TokenKind::End`] again and again.
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Token<'s> {
         loop {
             let start = self.at;
@@ -258,18 +259,25 @@ impl<'a, 's> Lexer<'a, 's> {
         }
     }
 
+    #[inline(always)]
     fn quoted(&mut self) -> Token<'s> {
         let start = self.at;
         self.at += 1;
         // Most strings hold nothing special up to their closing quote.
         let rest = self.rest();
         let plain = run(rest, PLAIN);
-        let text = rest.get(..plain).unwrap_or_default();
         self.at += plain;
-        if self.peek() == Some(b'"') {
+        if let Some((text, [b'"', ..])) = rest.split_at_checked(plain) {
             self.at += 1;
             return self.cut(TokenKind::Text(text), start);
         }
+        self.quoted_on(start)
+    }
+
+    /// From what does not stand for itself.
+    #[inline(never)]
+    fn quoted_on(&mut self, start: usize) -> Token<'s> {
+        let text = self.source.get(start + 1..self.at).unwrap_or_default();
         let mut text = text.to_vec();
         let line = self.line;
         loop {

@@ -27,17 +27,20 @@ type Parsed<T> = Result<T, Broken>;
 
 pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
     let tree = Tree::with_room(sink.source.len());
-    let mut lexer = Lexer::new(sink);
-    let ahead = lexer.next();
     let mut parser = Parser {
-        lexer,
+        lexer: Lexer::new(sink),
         tree,
-        ahead,
+        ahead: Token {
+            kind: TokenKind::End,
+            span: Span::default(),
+            line: 1,
+        },
         last: Span::default(),
         last_line: 1,
         depth: 0,
         nesting,
     };
+    parser.advance();
     loop {
         parser.commands();
         if parser.ahead.kind != TokenKind::End {
@@ -57,12 +60,19 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
 }
 
 impl<'s> Parser<'_, 's> {
-    fn take(&mut self) -> Token<'s> {
+    #[inline]
+    fn take(&mut self) -> Span {
+        let span = self.ahead.span;
+        self.advance();
+        span
+    }
+
+    /// The one place where tokens are cut, so that the lexer is part of it.
+    #[inline(never)]
+    fn advance(&mut self) {
         self.last_line = self.lexer.line;
-        let token = self.ahead;
-        self.last = token.span;
+        self.last = self.ahead.span;
         self.ahead = self.lexer.next();
-        token
     }
 
     /// What the string ahead stands for.
@@ -77,7 +87,7 @@ impl<'s> Parser<'_, 's> {
     fn take_mark(&mut self, mark: u8) -> bool {
         let is = self.is_mark(mark);
         if is {
-            self.take();
+            self.advance();
         }
         is
     }
@@ -111,7 +121,7 @@ impl<'s> Parser<'_, 's> {
                 TokenKind::End | TokenKind::Mark(b'}') => return,
                 TokenKind::Mark(b';') => {
                     let _: Parsed<()> = self.expected("a command");
-                    self.take();
+                    self.advance();
                 }
                 TokenKind::Identifier(_) => {
                     let at = self.tree.commands.len();
@@ -137,21 +147,21 @@ impl<'s> Parser<'_, 's> {
                 TokenKind::Mark(b'}') if depth == 0 => return,
                 TokenKind::Mark(b'}') => {
                     depth -= 1;
-                    self.take();
+                    self.advance();
                     if depth == 0 {
                         return;
                     }
                 }
                 TokenKind::Mark(b'{') => {
                     depth += 1;
-                    self.take();
+                    self.advance();
                 }
                 TokenKind::Mark(b';') if depth == 0 => {
-                    self.take();
+                    self.advance();
                     return;
                 }
                 _ => {
-                    self.take();
+                    self.advance();
                 }
             }
         }
@@ -166,7 +176,7 @@ impl<'s> Parser<'_, 's> {
             at: place(self.ahead.span.start),
             line: self.ahead.line,
         };
-        self.take();
+        self.advance();
         Ok(name)
     }
 
@@ -214,7 +224,7 @@ impl<'s> Parser<'_, 's> {
     fn block(&mut self) -> Parsed<()> {
         let open = self.ahead.span;
         self.enter(open)?;
-        self.take();
+        self.advance();
         self.commands();
         self.depth -= 1;
         if !self.take_mark(b'}') && !self.lexer.unclosed {
@@ -342,7 +352,7 @@ impl<'s> Parser<'_, 's> {
                 }
                 _ => break,
             };
-            let span = self.take().span;
+            let span = self.take();
             self.tree.arguments.push(Argument { value, span });
         }
         let arguments = (place(first), place(self.tree.arguments.len()));
@@ -383,7 +393,7 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn list(&mut self) -> Parsed<Argument<'s>> {
-        let open = self.take().span;
+        let open = self.take();
         let mut texts = Vec::with_capacity(2);
         loop {
             let octets = match self.ahead.kind {
@@ -391,7 +401,7 @@ impl<'s> Parser<'_, 's> {
                 TokenKind::BuiltText => Cow::Owned(self.take_built()),
                 _ => return self.expected("a string in this list"),
             };
-            let span = self.take().span;
+            let span = self.take();
             texts.push(Text { octets, span });
             if self.take_mark(b']') {
                 return Ok(Argument {

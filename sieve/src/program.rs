@@ -36,6 +36,10 @@ pub(crate) enum Variable {
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) instructions: Vec<Instruction>,
+    /// In the order of the instructions that name them.
+    pub(crate) tests: Vec<Test>,
+    /// In the order of the instructions that name them.
+    pub(crate) commands: Vec<Command>,
     /// Number of local variable slots.
     pub(crate) locals: usize,
     /// Whether `variables` was required, so that matches leave match variables.
@@ -61,9 +65,10 @@ pub(crate) enum Op {
     Not,
     /// Sets the result.
     Constant(bool),
-    /// Sets the result.
-    Test(Box<Test>),
-    Run(Box<Command>),
+    /// The one of this number sets the result.
+    Test(usize),
+    /// The one of this number.
+    Run(usize),
     /// Ends all scripts.
     Stop,
     /// Ends this script (RFC 6609 §3.3).

@@ -21,6 +21,8 @@ pub(super) fn verify(
         return Err(LoadError::Capabilities);
     }
     let mut open_case = false;
+    let mut tests = program.tests.iter().enumerate();
+    let mut commands = program.commands.iter().enumerate();
     for (at, instruction) in program.instructions.iter().enumerate() {
         let unsound = LoadError::Unsound { instruction: at };
         let forward = |target: usize| target > at && target <= program.instructions.len();
@@ -40,8 +42,13 @@ pub(super) fn verify(
             Op::Not | Op::Constant(_) | Op::Stop => true,
             Op::Return => program.required.contains("include"),
             Op::EnterParts => program.required.contains("foreverypart"),
-            Op::Test(test) => crate::check::may_test(test.name(), program.required),
-            Op::Run(command) => crate::check::may_run(command.name(), program.required),
+            // Each is named once, in order.
+            Op::Test(number) => tests.next().is_some_and(|(next, test)| {
+                next == *number && crate::check::may_test(test.name(), program.required)
+            }),
+            Op::Run(number) => commands.next().is_some_and(|(next, command)| {
+                next == *number && crate::check::may_run(command.name(), program.required)
+            }),
             Op::BeginCase(_, end) => {
                 let fits = !open_case && forward(*end);
                 open_case = true;
@@ -52,6 +59,10 @@ pub(super) fn verify(
         if !sound {
             return Err(unsound);
         }
+    }
+    if tests.next().is_some() || commands.next().is_some() {
+        let instruction = program.instructions.len();
+        return Err(LoadError::Unsound { instruction });
     }
     Ok(())
 }

@@ -306,15 +306,29 @@ impl Checker<'_, '_> {
 
     /// Header names that are constant are looked at.
     pub(super) fn names(&mut self, argument: &ast::Argument, addresses: bool) -> List {
+        if let ast::Value::Text(octets) = &argument.value {
+            // One name, as most have, needs no list.
+            let text = self.octets(octets, argument.span);
+            self.name(&text, argument.span, addresses);
+            return List::One(text);
+        }
         let list = self.list(argument);
         for (text, (_, span)) in list.iter().zip(literals(argument)) {
-            self.header_name(text, span);
-            let Text::Literal(name) = text else { continue };
+            self.name(text, span, addresses);
+        }
+        list
+    }
+
+    fn name(&mut self, text: &Text, span: Span, addresses: bool) {
+        self.header_name(text, span);
+        if let Text::Literal(name) = text
+            && addresses
+        {
             let known = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
             let own = name
                 .get(..2)
                 .is_some_and(|start| start.eq_ignore_ascii_case(b"x-"));
-            if addresses && !own && !ADDRESS_FIELDS.iter().any(known) {
+            if !own && !ADDRESS_FIELDS.iter().any(known) {
                 self.sink.error_with(
                     DiagnosticKind::Value,
                     span,
@@ -326,7 +340,6 @@ impl Checker<'_, '_> {
                 );
             }
         }
-        list
     }
 
     pub(super) fn envelope_parts(&mut self, argument: &ast::Argument, bound: &Bound<'_>) -> List {

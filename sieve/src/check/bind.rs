@@ -1,6 +1,6 @@
 //! Arguments sorted by a signature.
 
-use super::signature::{Group, Kind, Signature, Tag, Tests};
+use super::signature::{Group, Kind, Signature, Tag, Tests, mark};
 use super::{Checker, nearest};
 use crate::ast::{self, Argument, Command, Identifier, Test, Value};
 use crate::diagnostic::DiagnosticKind;
@@ -10,13 +10,19 @@ use crate::position::Span;
 /// The arguments of one command or test, known to be of the right number and type.
 pub(super) struct Bound<'t> {
     pub(super) name: &'static str,
+    /// As it is written.
+    word: Identifier<'t>,
     pub(super) span: Span,
     pub(super) line: u32,
     signature: &'static Signature,
     arguments: &'t [Argument<'t>],
-    /// [Marks](mark) of the tags given and, by number, their groups: most of what is asked for is not there.
+    /// [Marks](Tag::mark) of the tags given and, by number, their groups: most of what is asked for is not there.
     marks: u64,
     groups: u32,
+    /// The first of the tags given, with their places among the arguments.
+    tags: Few<(&'static Tag, usize), TAGS>,
+    /// How many positional arguments are left out at the front.
+    skipped: usize,
     positional: [Option<&'t Argument<'t>>; POSITIONAL],
     pub(super) tests: ast::Tests<'t>,
 }
@@ -24,90 +30,91 @@ pub(super) struct Bound<'t> {
 /// The most that a signature has.
 const POSITIONAL: usize = 3;
 
-/// What a signature is laid upon: a command or a test.
-pub(super) struct Given<'t> {
-    name: Identifier<'t>,
-    arguments: &'t [Argument<'t>],
-    tests: ast::Tests<'t>,
-    span: Span,
-    line: u32,
-}
+/// As many as most commands have.
+const TAGS: usize = 3;
 
-impl<'t> From<Command<'t>> for Given<'t> {
-    fn from(command: Command<'t>) -> Self {
+impl<'t> Bound<'t> {
+    pub(super) fn command(signature: &'static Signature, command: Command<'t>) -> Self {
         Self {
-            name: command.name(),
-            arguments: command.arguments(),
-            tests: command.tests(),
+            name: signature.name,
+            word: command.name(),
             span: command.span(),
             line: command.line(),
+            signature,
+            arguments: command.arguments(),
+            marks: 0,
+            groups: 0,
+            tags: Few::new(),
+            skipped: 0,
+            positional: [None; POSITIONAL],
+            tests: command.tests(),
         }
     }
-}
 
-impl<'t> From<Test<'t>> for Given<'t> {
-    fn from(test: Test<'t>) -> Self {
+    pub(super) fn test(signature: &'static Signature, test: Test<'t>) -> Self {
         Self {
-            name: test.name(),
-            arguments: test.arguments(),
-            tests: test.tests(),
+            name: signature.name,
+            word: test.name(),
             span: test.span(),
             line: test.line(),
+            signature,
+            arguments: test.arguments(),
+            marks: 0,
+            groups: 0,
+            tags: Few::new(),
+            skipped: 0,
+            positional: [None; POSITIONAL],
+            tests: test.tests(),
         }
-    }
-}
-
-/// A bit for some names of tags, without regard to case.
-#[inline]
-const fn mark(tag: &str) -> u64 {
-    let octets = tag.as_bytes();
-    match (octets.first(), octets.last()) {
-        (Some(first), Some(last)) => {
-            1 << ((octets.len() as u64 * 5 + (*first | 0x20) as u64 * 3 + (*last | 0x20) as u64)
-                & 63)
-        }
-        _ => 1,
     }
 }
 
 impl<'t> Bound<'t> {
-    /// The tags given, each with what stands behind it.
-    fn tags(&self) -> impl Iterator<Item = (&'t str, Span, Option<&'t Argument<'t>>)> {
-        let behind = self.arguments.iter().skip(1).map(Some).chain([None]);
+    /// The tags given, each with its place among the arguments.
+    fn tags(&self) -> impl Iterator<Item = (&'static Tag, usize)> {
+        let from = match self.tags.last() {
+            Some((_, place)) if self.tags.is_full() => place + 1,
+            _ => self.arguments.len(),
+        };
+        let rest = self.arguments.iter().enumerate().skip(from);
+        let more = rest.filter_map(|(place, argument)| match argument.value {
+            Value::Tag(tag) => Some((self.signature.tag(tag)?, place)),
+            _ => None,
+        });
+        self.tags.iter().chain(more)
+    }
+
+    fn span_of(&self, place: usize) -> Span {
         self.arguments
-            .iter()
-            .zip(behind)
-            .filter_map(|(argument, next)| match argument.value {
-                Value::Tag(tag) => Some((tag, argument.span, next)),
-                _ => None,
-            })
+            .get(place)
+            .map_or(self.span, |argument| argument.span)
     }
 
     /// The tag before that `place` that does not go together with this one.
     fn excludes(&self, known: &Tag, place: usize) -> Option<&'static Tag> {
         let grouped = known.group != Group::None;
         let shares_group = grouped && self.groups & 1 << known.group as u32 != 0;
-        if !shares_group && self.marks & mark(known.name) == 0 {
+        if !shares_group && self.marks & known.mark == 0 {
             return None;
         }
-        let before = self.arguments.get(..place).unwrap_or_default();
-        before
-            .iter()
-            .filter_map(|argument| match argument.value {
-                Value::Tag(tag) => self.signature.tag(tag),
-                _ => None,
-            })
+        self.tags()
+            .take_while(|(_, other)| *other < place)
+            .map(|(other, _)| other)
             .find(|other| other.name == known.name || (grouped && other.group == known.group))
     }
 
     #[inline]
-    fn given(&self, tag: &str) -> Option<(Span, Option<&'t Argument<'t>>)> {
+    fn given(&self, tag: &str) -> Option<(&'static Tag, usize)> {
         if self.marks & mark(tag) == 0 {
             return None;
         }
-        self.tags()
-            .find(|(given, ..)| given.eq_ignore_ascii_case(tag))
-            .map(|(_, span, next)| (span, next))
+        self.marked(tag)
+    }
+
+    /// Apart, so that the question whether a tag is there at all takes no call.
+    #[inline(never)]
+    fn marked(&self, tag: &str) -> Option<(&'static Tag, usize)> {
+        self.tags().find(|(known, _)| known.name == tag)
     }
 
     #[inline]
@@ -117,14 +124,15 @@ impl<'t> Bound<'t> {
 
     #[inline]
     pub(super) fn tag_span(&self, tag: &str) -> Option<Span> {
-        self.given(tag).map(|(span, _)| span)
+        self.given(tag).map(|(_, place)| self.span_of(place))
     }
 
     /// The value of a tag that takes one.
     #[inline]
     pub(super) fn tag(&self, tag: &str) -> Option<&'t Argument<'t>> {
-        let (_, value) = self.given(tag)?;
-        let kind = self.signature.tag(tag)?.value?;
+        let (known, place) = self.given(tag)?;
+        let kind = known.value?;
+        let value = self.arguments.get(place + 1);
         value.filter(|value| fits(kind, &value.value))
     }
 
@@ -138,18 +146,16 @@ impl<'t> Bound<'t> {
         if self.groups & 1 << group as u32 == 0 {
             return None;
         }
-        self.tags().find_map(|(given, span, _)| {
-            let known = self.signature.tag(given)?;
-            (known.group == group).then_some((known.name, span))
-        })
+        let (known, place) = self.tags().find(|(known, _)| known.group == group)?;
+        Some((known.name, self.span_of(place)))
     }
 
-    pub(super) fn all_tags(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        self.tags()
-            .filter_map(|(given, span, _)| Some((self.signature.tag(given)?.name, span)))
+    pub(super) fn all_tags(&self) -> impl Iterator<Item = &'static str> {
+        self.tags().map(|(known, _)| known.name)
     }
 
     pub(super) fn at(&self, index: usize) -> Option<&'t Argument<'t>> {
+        let index = index.checked_sub(self.skipped)?;
         self.positional.get(index).copied().flatten()
     }
 }
@@ -180,52 +186,43 @@ fn describe(value: &Value<'_>) -> &'static str {
 }
 
 impl Checker<'_, '_> {
-    /// Sorts arguments by `signature`; `None` after a fault that leaves nothing to lower.
-    pub(super) fn bind<'t>(
-        &mut self,
-        signature: &'static Signature,
-        of: Given<'t>,
-    ) -> Option<Bound<'t>> {
-        let Given {
-            name,
-            arguments,
-            tests,
-            span,
-            line,
-        } = of;
-        let before = self.sink.list.len();
-        let mut bound = Bound {
-            name: signature.name,
-            span,
-            line,
+    /// Sorts the arguments by their signature; false after a fault that leaves nothing to lower.
+    pub(super) fn bind<'t>(&mut self, bound: &mut Bound<'t>) -> bool {
+        let Bound {
+            word: name,
             signature,
             arguments,
-            marks: 0,
-            groups: 0,
-            positional: [None; POSITIONAL],
             tests,
-        };
-        let mut positional = Few::<&'t Argument<'t>, { POSITIONAL + 1 }>::new();
+            ..
+        } = *bound;
+        let before = self.sink.list.len();
+        // One more than any signature takes is enough to tell that there are too many.
+        let mut extra = None;
         let mut given = 0_usize;
-        let mut rest = arguments.iter().enumerate().peekable();
-        while let Some((place, argument)) = rest.next() {
+        let mut next = 0_usize;
+        while let Some(argument) = arguments.get(next) {
+            let place = next;
+            next += 1;
             let Value::Tag(tag) = &argument.value else {
+                let wanted = given < signature.positional.len();
+                match bound.positional.get_mut(given).filter(|_| wanted) {
+                    Some(free) => *free = Some(argument),
+                    None => extra = extra.or(Some(argument)),
+                }
                 given += 1;
-                // One more than any signature takes is enough to tell that there are too many.
-                let _ = positional.push(argument);
                 continue;
             };
             let Some(known) = signature.tag(tag) else {
                 self.unknown_tag(signature, tag, argument.span);
                 // Its value, if it has one, is not to be counted as positional.
                 if given == 0
-                    && rest.len() > signature.positional.len()
+                    && arguments.len() - next > signature.positional.len()
                     && !matches!(
-                        rest.peek().map(|(_, next)| &next.value),
+                        arguments.get(next).map(|next| &next.value),
                         Some(Value::Tag(_))
                     )
                 {
-                    rest.next();
+                    next += 1;
                 }
                 continue;
             };
@@ -263,61 +260,56 @@ impl Checker<'_, '_> {
                     .error(DiagnosticKind::Argument, argument.span, message);
             }
             if let Some(kind) = known.value {
-                match rest.peek().map(|(_, next)| *next) {
-                    Some(next) if fits(kind, &next.value) => {
-                        rest.next();
-                    }
-                    next => {
-                        let found = next.map_or("nothing", |next| describe(&next.value));
-                        let span = next.map_or(argument.span, |next| next.span);
+                match arguments.get(next) {
+                    Some(value) if fits(kind, &value.value) => next += 1,
+                    value => {
+                        let found = value.map_or("nothing", |value| describe(&value.value));
+                        let span = value.map_or(argument.span, |value| value.span);
                         let message = format!(
                             "`:{}` must be followed by {}, found {found}",
                             known.name,
                             kind.name()
                         );
-                        if next.is_some_and(|next| !matches!(next.value, Value::Tag(_))) {
-                            rest.next();
+                        if value.is_some_and(|value| !matches!(value.value, Value::Tag(_))) {
+                            next += 1;
                         }
                         self.sink.error(DiagnosticKind::Argument, span, message);
                         continue;
                     }
                 }
             }
-            bound.marks |= mark(known.name);
+            // Those for which there is no room are looked for again.
+            let _ = bound.tags.push((known, place));
+            bound.marks |= known.mark;
             bound.groups |= 1 << known.group as u32;
         }
         // A word where an argument is missing is told once.
-        let untested = tests.clone().next().is_none();
+        let untested = { tests }.next().is_none();
         let stray = signature.tests == Tests::None && !untested;
         let complete = if stray && given < signature.positional.len() {
             false
         } else {
-            self.bind_positional(signature, name, &positional, given, &mut bound)
+            self.bind_positional(given, extra, bound)
         };
         if signature.tests != Tests::None || !untested {
             self.check_tests(signature, name, tests);
         }
         // Tags that only lack their capability are bound all the same; any fault spoils the script anyway.
-        if self.sink.list.len() == before || complete {
-            Some(bound)
-        } else {
-            None
-        }
+        self.sink.list.len() == before || complete
     }
 
     /// Sorts the positional arguments; false if one is missing or of the wrong type.
     fn bind_positional<'t>(
         &mut self,
-        signature: &'static Signature,
-        name: Identifier<'_>,
-        arguments: &Few<&'t Argument<'t>, { POSITIONAL + 1 }>,
         given: usize,
+        extra: Option<&'t Argument<'t>>,
         bound: &mut Bound<'t>,
     ) -> bool {
+        let (signature, name) = (bound.signature, bound.word);
         let wanted = signature.positional;
         let missing = wanted.len().saturating_sub(given);
         if given > wanted.len() {
-            if let Some(extra) = arguments.iter().nth(wanted.len()) {
+            if let Some(extra) = extra {
                 self.sink.error(
                     DiagnosticKind::Argument,
                     extra.span,
@@ -349,9 +341,12 @@ impl Checker<'_, '_> {
             return wanted.is_empty();
         }
         let skipped = if signature.at_back { 0 } else { missing };
-        let kinds = wanted.iter().skip(skipped);
-        let places = bound.positional.iter_mut().skip(skipped);
-        for ((kind, argument), place) in kinds.zip(arguments.iter()).zip(places) {
+        bound.skipped = skipped;
+        let kinds = wanted.get(skipped..).unwrap_or_default();
+        for (place, kind) in kinds.iter().enumerate() {
+            let Some(Some(argument)) = bound.positional.get(place) else {
+                break;
+            };
             if !fits(*kind, &argument.value) {
                 let message = format!(
                     "`{}` expects {} here, not {}",
@@ -376,9 +371,14 @@ impl Checker<'_, '_> {
                         .sink
                         .error(DiagnosticKind::Argument, argument.span, message),
                 }
+                // What stands behind it is not looked at.
+                bound
+                    .positional
+                    .iter_mut()
+                    .skip(place)
+                    .for_each(|place| *place = None);
                 return false;
             }
-            *place = Some(argument);
         }
         true
     }

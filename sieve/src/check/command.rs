@@ -1,7 +1,8 @@
 //! Commands to instructions.
 
 use super::bind::{Bound, number};
-use super::{Checker, Loop, literals, signature};
+use super::signature::{self, Signature};
+use super::{Checker, Loop, literals};
 use crate::ast;
 use crate::diagnostic::DiagnosticKind;
 use crate::position::Span;
@@ -10,9 +11,9 @@ use crate::program::{
 };
 
 impl Checker<'_, '_> {
-    pub(super) fn command(&mut self, command: ast::Command<'_>) {
-        let name = command.name();
-        let Some(signature) = self.lookup(&signature::COMMANDS, name, "command") else {
+    /// True if what follows in its block is never reached.
+    pub(super) fn command(&mut self, command: ast::Command<'_>) -> bool {
+        let Some(signature) = self.lookup(&signature::COMMANDS, command.name(), "command") else {
             // The tests and the block may hold faults of their own.
             for test in command.tests() {
                 self.test(test);
@@ -20,8 +21,25 @@ impl Checker<'_, '_> {
             if let Some(block) = command.block() {
                 self.block(block);
             }
-            return;
+            return false;
         };
+        if signature.structural {
+            self.structure(signature, command);
+        } else {
+            self.no_block(command);
+            let mut bound = Bound::command(signature, command);
+            if self.bind(&mut bound)
+                && let Some(lowered) = self.lower_command(&bound)
+            {
+                self.emit_command(command.line(), lowered);
+            }
+        }
+        signature.ends
+    }
+
+    /// A command that decides which others run.
+    fn structure(&mut self, signature: &'static Signature, command: ast::Command<'_>) {
+        let name = command.name();
         match signature.name {
             "require" => {
                 self.sink.error_with(
@@ -52,9 +70,10 @@ impl Checker<'_, '_> {
                 "write the commands between { and }",
             );
         }
-        let Some(bound) = self.bind(signature, command.into()) else {
+        let mut bound = Bound::command(signature, command);
+        if !self.bind(&mut bound) {
             return;
-        };
+        }
         let block = command.block();
         match bound.name {
             "stop" => {
@@ -66,12 +85,7 @@ impl Checker<'_, '_> {
             "global" => self.global(&bound),
             "foreverypart" => self.every_part(&bound, block),
             "break" => self.break_loop(&bound),
-            "test" => self.case(&bound, block),
-            _ => {
-                if let Some(lowered) = self.lower_command(&bound) {
-                    self.emit(command.line(), Op::Run(Box::new(lowered)));
-                }
-            }
+            _ => self.case(&bound, block),
         }
     }
 
@@ -219,7 +233,7 @@ impl Checker<'_, '_> {
     fn modifiers(&mut self, bound: &Bound<'_>) -> Vec<Modifier> {
         let mut list: Vec<Modifier> = bound
             .all_tags()
-            .filter_map(|(name, _)| {
+            .filter_map(|name| {
                 Some(match name {
                     "lower" => Modifier::Lower,
                     "upper" => Modifier::Upper,

@@ -9,12 +9,14 @@ mod suite;
 mod test;
 mod text;
 
+use bind::Bound;
+
 use crate::ast::{Argument, Command, Commands, Identifier, Test, Tree, Value};
 use crate::capability::{self, Capabilities};
 use crate::diagnostic::{DiagnosticKind, Sink};
 use crate::limits::Limits;
 use crate::position::Span;
-use crate::program::{Instruction, Op, Program};
+use crate::program::{self, Instruction, Op, Program};
 
 pub(crate) struct Checker<'a, 's> {
     pub(crate) sink: &'a mut Sink<'s>,
@@ -28,6 +30,8 @@ pub(crate) struct Checker<'a, 's> {
     locals: Vec<String>,
     globals: Vec<String>,
     code: Vec<Instruction>,
+    tests: Vec<program::Test>,
+    commands: Vec<program::Command>,
     loops: Vec<Loop>,
     /// Octets that regular expressions take so far.
     regex_octets: usize,
@@ -74,6 +78,8 @@ pub(crate) fn check(
         globals: Vec::new(),
         // A rule is two commands and a test, and makes four instructions.
         code: Vec::with_capacity(tree.commands.len() * 3 / 2 + tree.tests.len() * 5 / 4 + 2),
+        tests: Vec::with_capacity(tree.tests.len()),
+        commands: Vec::with_capacity(tree.commands.len() / 2 + 2),
         loops: Vec::new(),
         regex_octets: 0,
         in_case: false,
@@ -87,6 +93,8 @@ pub(crate) fn check(
         locals: checker.locals.len(),
         captures,
         instructions: checker.code,
+        tests: checker.tests,
+        commands: checker.commands,
         warnings: Vec::new(),
         required: checker.enabled,
         offered,
@@ -115,6 +123,18 @@ impl Checker<'_, '_> {
     fn emit(&mut self, line: u32, op: Op) -> usize {
         self.code.push(Instruction { line, op });
         self.code.len() - 1
+    }
+
+    #[inline]
+    fn emit_test(&mut self, line: u32, test: program::Test) {
+        self.emit(line, Op::Test(self.tests.len()));
+        self.tests.push(test);
+    }
+
+    #[inline]
+    fn emit_command(&mut self, line: u32, command: program::Command) {
+        self.emit(line, Op::Run(self.commands.len()));
+        self.commands.push(command);
     }
 
     /// Points the jump at `at` to the next instruction; gives where it pointed to.
@@ -170,9 +190,10 @@ impl Checker<'_, '_> {
             return;
         };
         self.no_block(command);
-        let Some(bound) = self.bind(signature, command.into()) else {
+        let mut bound = Bound::command(signature, command);
+        if !self.bind(&mut bound) {
             return;
-        };
+        }
         let Some(argument) = bound.at(0) else { return };
         for (name, span) in literals(argument) {
             let one = Capabilities::named(name);
@@ -258,10 +279,7 @@ impl Checker<'_, '_> {
                 }
                 continue;
             }
-            self.command(command);
-            ended |= ["stop", "return", "break", "error"]
-                .iter()
-                .any(|ending| name.text.eq_ignore_ascii_case(ending));
+            ended |= self.command(command);
         }
     }
 
@@ -357,7 +375,10 @@ impl Checker<'_, '_> {
             }
         }
         let signature = signature::of_branch(branch.name().text);
-        let mut bound = self.bind(signature, branch.into())?;
+        let mut bound = Bound::command(signature, branch);
+        if !self.bind(&mut bound) {
+            return None;
+        }
         bound.tests.next().filter(|_| !is_else)
     }
 

@@ -29,6 +29,20 @@ pub(super) struct Tag {
     /// Required capability; empty for none of its own.
     pub(super) capability: &'static str,
     pub(super) group: Group,
+    pub(super) mark: u64,
+}
+
+/// A bit for some names of tags, without regard to case.
+#[inline]
+pub(super) const fn mark(tag: &str) -> u64 {
+    let octets = tag.as_bytes();
+    match (octets.first(), octets.last()) {
+        (Some(first), Some(last)) => {
+            1 << ((octets.len() as u64 * 5 + (*first | 0x20) as u64 * 3 + (*last | 0x20) as u64)
+                & 63)
+        }
+        _ => 1,
+    }
 }
 
 /// Tags of one group exclude each other; without a group a tag excludes only itself.
@@ -104,6 +118,10 @@ pub(super) struct Signature {
     pub(super) at_back: bool,
     pub(super) tests: Tests,
     pub(super) block: bool,
+    /// It has a say in which instructions run, and is made by hand.
+    pub(super) structural: bool,
+    /// What follows in its block is never reached.
+    pub(super) ends: bool,
 }
 
 impl Signature {
@@ -139,6 +157,7 @@ const fn grouped(
         value,
         capability,
         group,
+        mark: mark(name),
     }
 }
 
@@ -242,6 +261,22 @@ const fn plain(
         at_back: false,
         tests: Tests::None,
         block: false,
+        structural: false,
+        ends: false,
+    }
+}
+
+const fn structural(signature: Signature) -> Signature {
+    Signature {
+        structural: true,
+        ..signature
+    }
+}
+
+const fn ending(signature: Signature) -> Signature {
+    Signature {
+        ends: true,
+        ..signature
     }
 }
 
@@ -276,6 +311,8 @@ const fn control(
         at_back: false,
         tests,
         block,
+        structural: true,
+        ends: false,
     }
 }
 
@@ -311,11 +348,11 @@ pub(super) fn of_branch(name: &str) -> &'static Signature {
 }
 
 const COMMAND_ROWS: &[Signature] = &[
-    plain("require", &[], &[], &[List]),
+    structural(plain("require", &[], &[], &[List])),
     IF,
     ELSIF,
     ELSE,
-    plain("stop", &[], &[], &[]),
+    ending(structural(plain("stop", &[], &[], &[]))),
     plain("keep", &[], &[&[valued("flags", List, "imap4flags")]], &[]),
     plain("discard", &[], &[], &[]),
     plain("fileinto", &["fileinto"], &[COPY, TARGET], &[Text]),
@@ -416,18 +453,18 @@ const COMMAND_ROWS: &[Signature] = &[
         ]],
         &[Text],
     ),
-    plain("return", &["include"], &[], &[]),
-    plain("global", &["include"], &[], &[List]),
+    ending(structural(plain("return", &["include"], &[], &[]))),
+    structural(plain("global", &["include"], &[], &[List])),
     Signature {
         tags: &[&[valued("name", Text, "")]],
         ..control("foreverypart", &["foreverypart"], Tests::None, true)
     },
-    plain(
+    ending(structural(plain(
         "break",
         &["foreverypart"],
         &[&[valued("name", Text, "")]],
         &[],
-    ),
+    ))),
     plain(
         "extracttext",
         &["extracttext"],
@@ -472,7 +509,7 @@ const COMMAND_ROWS: &[Signature] = &[
         &[&[flag("headers_only", "")]],
         &[Text, Text, Text],
     ),
-    plain("error", &["ihave"], &[], &[Text]),
+    ending(plain("error", &["ihave"], &[], &[Text])),
     plain("debug_log", &["vnd.dovecot.debug"], &[], &[Text]),
     optional_at_back(
         1,
@@ -527,8 +564,8 @@ const COMMAND_ROWS: &[Signature] = &[
 ];
 
 const TEST_ROWS: &[Signature] = &[
-    plain("true", &[], &[], &[]),
-    plain("false", &[], &[], &[]),
+    structural(plain("true", &[], &[], &[])),
+    structural(plain("false", &[], &[], &[])),
     control("not", &[], Tests::One, false),
     control("allof", &[], Tests::Many, false),
     control("anyof", &[], Tests::Many, false),
@@ -575,7 +612,7 @@ const TEST_ROWS: &[Signature] = &[
         1,
         plain("hasflag", &["imap4flags"], &[MATCH], &[List, List]),
     ),
-    plain("ihave", &["ihave"], &[], &[List]),
+    structural(plain("ihave", &["ihave"], &[], &[List])),
     plain("mailboxexists", &["mailbox"], &[], &[List]),
     plain("mailboxidexists", &["mailboxid"], &[], &[List]),
     optional(

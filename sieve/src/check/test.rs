@@ -25,9 +25,16 @@ impl Checker<'_, '_> {
             }
             return UNKNOWN;
         };
-        let Some(mut bound) = self.bind(signature, test.into()) else {
+        let mut bound = Bound::test(signature, test);
+        if !self.bind(&mut bound) {
             return UNKNOWN;
-        };
+        }
+        if !signature.structural {
+            if let Some(lowered) = self.lower_test(&bound) {
+                self.emit_test(test.line(), lowered);
+            }
+            return UNKNOWN;
+        }
         match bound.name {
             "true" | "false" => {
                 let value = bound.name == "true";
@@ -45,13 +52,7 @@ impl Checker<'_, '_> {
             }
             "allof" => self.junction(bound.tests, false),
             "anyof" => self.junction(bound.tests, true),
-            "ihave" => self.ihave(&bound),
-            _ => {
-                if let Some(lowered) = self.lower_test(&bound) {
-                    self.emit(test.line(), Op::Test(Box::new(lowered)));
-                }
-                UNKNOWN
-            }
+            _ => self.ihave(&bound),
         }
     }
 
@@ -100,7 +101,7 @@ impl Checker<'_, '_> {
         let mut all = true;
         for text in &list {
             let Text::Literal(name) = text else {
-                self.emit(bound.line, Op::Test(Box::new(Test::IHave(list.clone()))));
+                self.emit_test(bound.line, Test::IHave(list.clone()));
                 return UNKNOWN;
             };
             all &= self.offered.meets(Capabilities::named(name));

@@ -322,7 +322,7 @@ impl<'m> Evaluation<'m> {
                 if self.steps > self.config.limits.steps {
                     return Err(Fault::Fail("the script takes too many steps".to_owned()));
                 }
-                let flow = self.execute(&instruction.op, at)?;
+                let flow = self.execute(&program, &instruction.op, at)?;
                 if !self.answers.is_empty() {
                     self.answers.clear();
                 }
@@ -354,7 +354,7 @@ impl<'m> Evaluation<'m> {
         }
     }
 
-    fn execute(&mut self, op: &Op, at: usize) -> Result<Flow, Fault> {
+    fn execute(&mut self, program: &Program, op: &Op, at: usize) -> Result<Flow, Fault> {
         Ok(match op {
             Op::Jump(target) => Flow::Goto(*target),
             Op::JumpIfTrue(target) if self.result() => Flow::Goto(*target),
@@ -369,7 +369,11 @@ impl<'m> Evaluation<'m> {
                 self.set_result(*value);
                 Flow::Next
             }
-            Op::Test(test) => {
+            Op::Test(number) => {
+                // A program names only what it holds.
+                let Some(test) = program.tests.get(*number) else {
+                    return Ok(Flow::Next);
+                };
                 let result = self.test(test)?;
                 self.set_result(result);
                 if self.config.trace {
@@ -377,7 +381,10 @@ impl<'m> Evaluation<'m> {
                 }
                 Flow::Next
             }
-            Op::Run(command) => {
+            Op::Run(number) => {
+                let Some(command) = program.commands.get(*number) else {
+                    return Ok(Flow::Next);
+                };
                 let flow = self.command(command, at)?;
                 if self.config.trace {
                     self.record(command.name(), None);
