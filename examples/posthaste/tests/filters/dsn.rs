@@ -54,7 +54,7 @@ fn scripts_see_and_ask_for_notifications() {
             .iter()
             .find(|one| one.contains("Action: delivered"))
             .unwrap_or_else(|| panic!("{found:#?}"));
-        assert!(told.contains("rfc822;bob@example.org"), "{told}");
+        assert!(told.contains("rfc822; bob@example.org"), "{told}");
         let found = arrived(server, "bob", "INBOX", 2);
         assert!(found[1].contains("Subject: tell\r\n"), "{}", found[1]);
 

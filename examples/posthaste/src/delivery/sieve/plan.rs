@@ -49,7 +49,7 @@ impl Plan<'_> {
         let mut envelope = sieve::Envelope::new(job.envelope.sender.clone(), job.address());
         envelope.original_to = Some(job.recipient.original.clone());
         envelope.auth.clone_from(&job.envelope.authenticated);
-        envelope.other = dsn::envelope_parts(&job.envelope, job.recipient);
+        envelope.other = dsn::envelope_parts(job.envelope, job.recipient);
         let config = self.filter.config(job);
         let mut evaluation = Evaluation::new(script, &self.message, envelope, config);
         loop {
@@ -298,12 +298,7 @@ impl Plan<'_> {
         edited.map(Bytes::from).or_else(before)
     }
 
-    fn redirect(
-        &self,
-        redirect: &sieve::Redirect,
-        address: &str,
-        edited: Option<Vec<u8>>,
-    ) -> Born {
+    fn redirect(&self, redirect: &sieve::Redirect, address: &str, edited: Option<Vec<u8>>) -> Born {
         let prefix = format!("X-Sieve-Redirected-From: {}\r\n", self.job.address());
         let mut envelope = self.job.envelope.clone();
         envelope.recipients = vec![self.job.recipient.forwarded(address)];
