@@ -238,6 +238,7 @@ impl Code {
         if is("CAPABILITY") {
             let mut all = vec![Capability::parse(c)?];
             while c.eat(b' ') {
+                c.element()?;
                 all.push(Capability::parse(c)?);
             }
             Ok(Self::Capability(all))

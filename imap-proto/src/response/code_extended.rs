@@ -159,6 +159,7 @@ fn spaced<T>(
 ) -> Parsed<Vec<T>> {
     let mut all = vec![parse(c)?];
     while c.eat(b' ') {
+        c.element()?;
         all.push(parse(c)?);
     }
     Ok(all)

@@ -182,6 +182,7 @@ fn parse_capabilities(c: &mut Cursor<'_>) -> Parsed<Vec<Capability>> {
     while c.peek() == Some(b' ') {
         c.space()?;
         if !c.is_end() {
+            c.element()?;
             all.push(Capability::parse(c)?);
         }
     }

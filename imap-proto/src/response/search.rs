@@ -118,6 +118,7 @@ impl ESearch {
             result.uid = false;
         }
         while c.eat(b' ') {
+            c.element()?;
             if c.eat_text("MIN ") {
                 result.min = Some(c.nz_number()?);
             } else if c.eat_text("MAX ") {

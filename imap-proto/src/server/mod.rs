@@ -7,6 +7,7 @@ mod config;
 mod dispatch;
 mod event;
 mod literal;
+mod reply_line;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 pub use config::{Config, Limits};
 pub use event::{Event, Payload, Rejected, Rejection};
-use proto_core::{Deadlines, Output, Secret, Step};
+use proto_core::{Deadlines, Output, Step};
 
 use crate::cursor::Cursor;
 use crate::framing::{Frame, Framer};
@@ -422,62 +423,6 @@ impl Server {
             return Err(Error::TooManyErrors);
         }
         Ok(Step::Event(Event::Rejected(Rejected { tag, rejection })))
-    }
-
-    fn advance_authentication(
-        &mut self,
-        input: &mut BytesMut,
-    ) -> Result<Option<Step<Event>>, Error> {
-        let line = match self.framer.poll_line(input, self.config.limits.line) {
-            Frame::NeedInput => return Ok(Some(Step::NeedInput)),
-            Frame::Whole(line) => Some(line),
-            _ => None,
-        };
-        let data = line
-            .as_ref()
-            .and_then(|line| proto_core::sasl::decode_base64(line).ok());
-        let Mode::Authenticating { tag, clients_turn } = &mut self.mode else {
-            return Ok(None);
-        };
-        if let Some(data) = data {
-            *clients_turn = false;
-            return Ok(Some(Step::Event(Event::AuthData(Secret::new(data)))));
-        }
-        let tag = tag.clone();
-        self.mode = Mode::Ready;
-        let text = match line.as_deref() {
-            Some(b"*") => "Authentication cancelled",
-            Some(_) => "Invalid base64",
-            None => {
-                // Too long a line, or one without CR: its rest is no command.
-                self.framer.discard_line(input);
-                "Invalid line"
-            }
-        };
-        self.push_tagged(&tag, &StatusResponse::bad(text));
-        Ok(Some(Step::Event(Event::AuthCancelled)))
-    }
-
-    fn advance_idle(&mut self, input: &mut BytesMut) -> Result<Option<Step<Event>>, Error> {
-        let is_done = match self.framer.poll_line(input, self.config.limits.line) {
-            Frame::NeedInput => return Ok(Some(Step::NeedInput)),
-            Frame::Whole(line) => line.eq_ignore_ascii_case(b"DONE"),
-            _ => {
-                self.framer.discard_line(input);
-                false
-            }
-        };
-        let Mode::Idling { tag } = std::mem::replace(&mut self.mode, Mode::Ready) else {
-            return Ok(None);
-        };
-        if !is_done {
-            return self.reject(Some(tag), Rejection::NotDone).map(Some);
-        }
-        self.mode = Mode::Answering {
-            tag,
-            on_ok: OnOk::Nothing,
-        };
-        Ok(Some(Step::Event(Event::IdleDone)))
     }
 
     fn injected(&mut self) -> Error {
