@@ -25,18 +25,10 @@ fn message(token: &str) -> String {
     )
 }
 
-fn mail_of(server: &Server, user: &str) -> Vec<String> {
-    let folder = server.home(user).join("Maildir");
-    ["new", "cur"]
-        .iter()
-        .flat_map(|name| files(&folder.join(name)))
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect()
-}
-
 fn arrives(server: &Server, user: &str, token: &str) {
     server.wait_until(token, || {
-        mail_of(server, user)
+        server
+            .mail(user)
             .iter()
             .any(|message| message.contains(token))
     });
@@ -210,7 +202,7 @@ fn curl_sends_and_reads() {
             file,
         ]);
     }
-    server.wait_until("both", || mail_of(&server, "bob").len() == 2);
+    server.wait_until("both", || server.mail("bob").len() == 2);
     let login = format!("bob:{PASSWORD}");
     for url in [
         format!("imap://127.0.0.1:{}/INBOX;MAILINDEX=1", ports.imap),
@@ -262,8 +254,8 @@ fn swaks_sends() {
         arguments.extend(login);
         swaks(port, &arguments);
     }
-    server.wait_until("all five", || mail_of(&server, "bob").len() == 5);
-    let all = mail_of(&server, "bob").concat();
+    server.wait_until("all five", || server.mail("bob").len() == 5);
+    let all = server.mail("bob").concat();
     assert!(
         all.contains("with ESMTPSA id") && all.contains("with ESMTPS id"),
         "{all}"
@@ -339,7 +331,7 @@ imap.logout()
     };
     assert_eq!(names("cur").len() + names("new").len(), 1000);
     let before = (names("cur"), names("new"));
-    let far = mail_of(&server, "bob").len();
+    let far = server.mail("bob").len();
     assert_eq!(far, 1000);
     let state = |server: &Server| {
         let mut found = files(&server.home("bob").join("Maildir"));

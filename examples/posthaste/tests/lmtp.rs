@@ -17,15 +17,6 @@ use std::os::unix::net::UnixStream;
 
 use common::{Server, free_port, interop, run};
 
-fn inbox(server: &Server, user: &str) -> Vec<String> {
-    let folder = server.home(user).join("Maildir");
-    ["new", "cur"]
-        .iter()
-        .flat_map(|name| common::files(&folder.join(name)))
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect()
-}
-
 /// Says lines and hears all that is said, to the end of the connection.
 fn talk<S: Read + Write>(stream: S, lines: &[&str]) -> Vec<String> {
     let mut stream = BufReader::new(stream);
@@ -73,9 +64,9 @@ fn each_recipient_has_a_reply() {
         assert_eq!(codes[8..], ["250 2.0.0", "250 2.0.0", "221 2.0.0"]);
     }
     for user in ["alice", "bob"] {
-        server.wait_until("both messages", || inbox(&server, user).len() == 2);
+        server.wait_until("both messages", || server.mail(user).len() == 2);
     }
-    let all = inbox(&server, "alice");
+    let all = server.mail("alice");
     assert!(
         all.iter()
             .all(|one| one.contains("with LMTP id") && one.ends_with("\n\n.\n"))
@@ -114,6 +105,6 @@ fn swaks_and_smtp_source_hand_over() {
     source.args(["60", "smtp-source", "-L", "-d", "-s", "4", "-m", "40"]);
     source.args(["-f", "a@near.example", "-t", "alice@example.org"]);
     run(source.arg(format!("127.0.0.1:{port}")));
-    server.wait_until("all of them", || inbox(&server, "alice").len() == 41);
-    server.wait_until("the other's", || inbox(&server, "bob").len() == 1);
+    server.wait_until("all of them", || server.mail("alice").len() == 41);
+    server.wait_until("the other's", || server.mail("bob").len() == 1);
 }

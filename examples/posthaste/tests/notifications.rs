@@ -17,20 +17,10 @@ use std::sync::{Arc, Mutex};
 
 use common::{Server, Talk, free_port};
 
-/// The messages of a user's INBOX, as they are on the disk.
-fn inbox(server: &Server, user: &str) -> Vec<String> {
-    let folder = server.home(user).join("Maildir");
-    ["new", "cur"]
-        .iter()
-        .flat_map(|name| common::files(&folder.join(name)))
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect()
-}
-
 /// Waits for a message in a user's INBOX that says all of this.
 fn told(server: &Server, user: &str, says: &[&str]) -> String {
     let found = || {
-        let all = inbox(server, user);
+        let all = server.mail(user);
         all.into_iter()
             .find(|message| says.iter().all(|part| message.contains(part)))
     };
@@ -165,8 +155,8 @@ fn a_delivery_is_told_to_who_asked() {
         assert!(!report.contains(silent), "{silent}: {report}");
     }
     server.wait_until("an empty queue", || queue_is_empty(&server));
-    assert_eq!(inbox(&server, "alice").len(), 1);
-    assert_eq!(inbox(&server, "bob").len(), 3);
+    assert_eq!(server.mail("alice").len(), 1);
+    assert_eq!(server.mail("bob").len(), 3);
 }
 
 #[test]
@@ -204,7 +194,7 @@ fn a_failure_is_told_as_it_was_asked_for() {
     }
     send(&server, "<>", &["<refused4@far.example> NOTIFY=FAILURE"]);
     server.wait_until("an empty queue", || queue_is_empty(&server));
-    assert_eq!(inbox(&server, "alice").len(), 2);
+    assert_eq!(server.mail("alice").len(), 2);
     // The parameters were not for a host that does not know them.
     for line in other.heard("MAIL").iter().chain(&other.heard("RCPT")) {
         for parameter in ["RET", "ENVID", "NOTIFY", "ORCPT"] {
@@ -238,7 +228,7 @@ fn what_is_handed_on_to_where_nobody_tells_is_told_as_that() {
         "{report}"
     );
     server.wait_until("an empty queue", || queue_is_empty(&server));
-    assert_eq!(inbox(&server, "alice").len(), 1);
+    assert_eq!(server.mail("alice").len(), 1);
 }
 
 #[test]
@@ -267,7 +257,7 @@ fn who_tells_is_left_to_do_so() {
             "RCPT TO:<three@far.example>",
         ]
     );
-    assert!(inbox(&server, "alice").is_empty());
+    assert!(server.mail("alice").is_empty());
 }
 
 #[test]
@@ -306,8 +296,8 @@ fn aliases_pass_on_what_was_asked_for() {
         ]
     );
     // The delivery to one of the many is not told of.
-    assert_eq!(inbox(&server, "alice").len(), 1);
-    assert_eq!(inbox(&server, "bob").len(), 1);
+    assert_eq!(server.mail("alice").len(), 1);
+    assert_eq!(server.mail("bob").len(), 1);
 }
 
 fn flush_until(server: &Server, what: &str, done: impl Fn() -> bool) {
@@ -333,7 +323,7 @@ fn a_late_message_is_told_of_once() {
         ],
     );
     flush_until(&server, "a report of the delay", || {
-        !inbox(&server, "alice").is_empty()
+        !server.mail("alice").is_empty()
     });
     let report = told(&server, "alice", &["Delayed Mail"]);
     for says in [
@@ -357,7 +347,7 @@ fn a_late_message_is_told_of_once() {
     flush_until(&server, "more attempts", || {
         server.log().matches("status=deferred").count() >= attempts + 8
     });
-    assert_eq!(inbox(&server, "alice").len(), 1);
+    assert_eq!(server.mail("alice").len(), 1);
 }
 
 #[test]
@@ -369,9 +359,7 @@ fn what_cannot_be_delivered_in_its_time_goes_back() {
         "<alice@example.org>",
         &["<one@far.example>", "<two@far.example> NOTIFY=NEVER"],
     );
-    flush_until(&server, "the bounce", || {
-        !inbox(&server, "alice").is_empty()
-    });
+    flush_until(&server, "the bounce", || !server.mail("alice").is_empty());
     let report = told(
         &server,
         "alice",
@@ -381,7 +369,7 @@ fn what_cannot_be_delivered_in_its_time_goes_back() {
     assert!(report.contains("Action: failed\n"), "{report}");
     assert!(!report.contains("two@"), "{report}");
     server.wait_until("an empty queue", || queue_is_empty(&server));
-    assert_eq!(inbox(&server, "alice").len(), 1);
+    assert_eq!(server.mail("alice").len(), 1);
 }
 
 /// Nothing is forgotten when a report cannot be written: not over a crash,
@@ -410,9 +398,7 @@ fn a_report_that_cannot_be_written_waits() {
     fs::rename(&aside, &place).unwrap();
     server.kill();
     server.run();
-    flush_until(&server, "the report", || {
-        !inbox(&server, "alice").is_empty()
-    });
+    flush_until(&server, "the report", || !server.mail("alice").is_empty());
     let report = told(
         &server,
         "alice",
@@ -421,7 +407,7 @@ fn a_report_that_cannot_be_written_waits() {
     assert!(report.contains("X-Header: kept"), "{report}");
     server.wait_until("an empty queue", || queue_is_empty(&server));
     assert_eq!(other.heard("DATA").len(), 1);
-    assert_eq!(inbox(&server, "alice").len(), 1);
+    assert_eq!(server.mail("alice").len(), 1);
 }
 
 /// An alias may stand for addresses that a host cannot take.
@@ -473,7 +459,7 @@ fn who_wants_to_hear_nothing_hears_nothing_of_a_redirect() {
     server.wait_until("an empty queue", || queue_is_empty(&server));
     let heard = other.heard("RCPT");
     assert!(heard[0].ends_with("> NOTIFY=NEVER"), "{heard:?}");
-    assert!(inbox(&server, "alice").is_empty());
+    assert!(server.mail("alice").is_empty());
 }
 
 /// Under the sender's name with what the sender asked for, under another's
@@ -541,6 +527,6 @@ fn the_last_host_tells_the_first_sender() {
         report.contains("Original-Envelope-Id: all-the-way\n"),
         "{report}"
     );
-    assert_eq!(inbox(&far, "bob").len(), 1);
-    assert_eq!(inbox(&near, "alice").len(), 1);
+    assert_eq!(far.mail("bob").len(), 1);
+    assert_eq!(near.mail("alice").len(), 1);
 }

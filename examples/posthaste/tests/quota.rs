@@ -15,25 +15,19 @@ use common::{PASSWORD, Server, Talk, files};
 
 const MESSAGE: &str = "From: bob@example.org\r\nSubject: hello\r\n\r\nbody\r\n";
 
-fn mail_of(server: &Server, user: &str) -> Vec<String> {
-    let maildir = server.home(user).join("Maildir");
-    let both = ["new", "cur"].map(|directory| files(&maildir.join(directory)));
-    let read = |path: &std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
-    both.concat().iter().map(read).collect()
-}
-
 #[test]
 fn mail_for_a_full_account_goes_back() {
     let server = Server::start("quota_rule = [\"*:messages=1\", \"Trash:messages=+1\"]\n");
     server.send("bob@example.org", "alice@example.org", MESSAGE);
-    server.wait_until("the first message", || mail_of(&server, "alice").len() == 1);
+    server.wait_until("the first message", || server.mail("alice").len() == 1);
     server.send("bob@example.org", "alice@example.org", MESSAGE);
     server.wait_until("the bounce", || {
-        mail_of(&server, "bob")
+        server
+            .mail("bob")
             .iter()
             .any(|mail| mail.contains("5.2.2") && mail.contains("quota exceeded"))
     });
-    assert_eq!(mail_of(&server, "alice").len(), 1);
+    assert_eq!(server.mail("alice").len(), 1);
 
     let mut imap = Talk::connect(server.ports.imap);
     imap.expect("* OK");
@@ -113,7 +107,7 @@ fn storage_is_told_in_its_units() {
 fn mail_for_a_full_account_waits_where_it_is_told_to() {
     let server = Server::start("quota_rule = \"*:messages=1\"\nquota_full_tempfail = true\n");
     server.send("bob@example.org", "alice@example.org", MESSAGE);
-    server.wait_until("the first message", || mail_of(&server, "alice").len() == 1);
+    server.wait_until("the first message", || server.mail("alice").len() == 1);
     server.send("bob@example.org", "alice@example.org", MESSAGE);
     let queue = || {
         let output = server
@@ -134,8 +128,6 @@ fn mail_for_a_full_account_waits_where_it_is_told_to() {
             .unwrap()
             .success()
     );
-    server.wait_until("the second message", || {
-        mail_of(&server, "alice").len() == 1
-    });
-    assert!(mail_of(&server, "bob").is_empty());
+    server.wait_until("the second message", || server.mail("alice").len() == 1);
+    assert!(server.mail("bob").is_empty());
 }

@@ -9,24 +9,7 @@
 
 mod common;
 
-use std::fs;
-
 use common::{PASSWORD, Server, Talk};
-
-/// The messages of a user's INBOX, as they are on the disk.
-fn inbox(server: &Server, user: &str) -> Vec<String> {
-    let folder = server.home(user).join("Maildir");
-    ["new", "cur"]
-        .iter()
-        .flat_map(|name| {
-            fs::read_dir(folder.join(name))
-                .into_iter()
-                .flatten()
-                .flatten()
-        })
-        .map(|entry| fs::read_to_string(entry.path()).unwrap())
-        .collect()
-}
 
 /// Logs in without TLS, which this server allows for the test's sake.
 fn submit(server: &Server, to: &[&str], message: &str) {
@@ -70,12 +53,12 @@ fn a_relay_host_takes_it_over_tls_and_bounces_come_back() {
         &["alice@far.example", "nobody@far.example"],
         "Subject: out\r\n\r\n.dots\r\n..and more",
     );
-    far.wait_until("the message", || !inbox(&far, "alice").is_empty());
-    let message = &inbox(&far, "alice")[0];
+    far.wait_until("the message", || !far.mail("alice").is_empty());
+    let message = &far.mail("alice")[0];
     assert!(message.contains("\ndots\n.and more\n"), "{message}");
     assert!(message.contains("with ESMTPS id"), "{message}");
-    near.wait_until("the bounce", || !inbox(&near, "alice").is_empty());
-    let bounce = &inbox(&near, "alice")[0];
+    near.wait_until("the bounce", || !near.mail("alice").is_empty());
+    let bounce = &near.mail("alice")[0];
     assert!(bounce.starts_with("Return-Path: <>\n"), "{bounce}");
     assert!(bounce.contains("multipart/report"), "{bounce}");
     assert!(
@@ -110,7 +93,7 @@ fn a_host_that_is_down_gets_it_later() {
     assert!(String::from_utf8_lossy(&list.stdout).contains("bob@far.example"));
     let flush = near.command_with_input(&["queue", "flush"], "");
     assert!(flush.status.success(), "{flush:?}");
-    far.wait_until("the message", || !inbox(&far, "bob").is_empty());
+    far.wait_until("the message", || !far.mail("bob").is_empty());
 }
 
 #[test]

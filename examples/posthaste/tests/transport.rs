@@ -13,15 +13,6 @@ use std::fs;
 
 use common::{PASSWORD, Server, Talk, has_python, python};
 
-fn inbox(server: &Server, user: &str) -> Vec<String> {
-    let folder = server.home(user).join("Maildir");
-    ["new", "cur"]
-        .iter()
-        .flat_map(|name| common::files(&folder.join(name)))
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect()
-}
-
 fn far() -> Server {
     let mut far = Server::prepare("").with_domain("far.example");
     far.run();
@@ -55,8 +46,8 @@ fn a_relay_host_is_logged_in_at() {
             "Subject: in\r\n\r\nx",
         );
         if taken {
-            far.wait_until("the message", || !inbox(&far, "alice").is_empty());
-            let message = &inbox(&far, "alice")[0];
+            far.wait_until("the message", || !far.mail("alice").is_empty());
+            let message = &far.mail("alice")[0];
             assert!(message.contains("with ESMTPSA id"), "{message}");
         } else {
             // A password can be set right; no mail is lost over it.
@@ -65,7 +56,7 @@ fn a_relay_host_is_logged_in_at() {
             assert!(!near.log().contains("wrong"), "the password is in the log");
         }
     }
-    assert_eq!(inbox(&far, "alice").len(), 1);
+    assert_eq!(far.mail("alice").len(), 1);
 }
 
 #[test]
@@ -90,7 +81,7 @@ fn no_password_goes_out_in_the_clear() {
         "{}",
         near.log()
     );
-    assert!(inbox(&far, "alice").is_empty());
+    assert!(far.mail("alice").is_empty());
 }
 
 const REQUIRE_TLS: &str = r#"
@@ -134,21 +125,21 @@ fn requiretls_is_kept_to() {
         }
         near.environment.push(("SSL_CERT_FILE".into(), certificate));
         near.run();
-        let before = inbox(&far, "bob").len();
+        let before = far.mail("bob").len();
         python(&near, REQUIRE_TLS);
         if goes {
-            far.wait_until("the message", || inbox(&far, "bob").len() == before + 1);
-            let message = inbox(&far, "bob").concat();
+            far.wait_until("the message", || far.mail("bob").len() == before + 1);
+            let message = far.mail("bob").concat();
             assert!(message.contains("with ESMTPS id"), "{message}");
         } else {
             near.wait_until("the message back", || {
                 near.command_with_input(&["queue", "flush"], "");
-                !inbox(&near, "alice").is_empty()
+                !near.mail("alice").is_empty()
             });
-            let bounce = inbox(&near, "alice").remove(0);
+            let bounce = near.mail("alice").remove(0);
             assert!(bounce.contains("Subject: secret"), "{bounce}");
             assert!(!bounce.contains("for few"), "{bounce}");
-            assert_eq!(inbox(&far, "bob").len(), before);
+            assert_eq!(far.mail("bob").len(), before);
         }
     }
     // Who does not offer it does not get it.
@@ -206,8 +197,8 @@ fn mail_in_other_alphabets() {
     smtp.expect("354");
     smtp.say("From: grüße@example.org\r\nSubject: żółć\r\n\r\nпривет\r\n.");
     smtp.expect("250");
-    far.wait_until("the message", || !inbox(&far, "bob").is_empty());
-    let message = &inbox(&far, "bob")[0];
+    far.wait_until("the message", || !far.mail("bob").is_empty());
+    let message = &far.mail("bob")[0];
     for says in [
         "Return-Path: <grüße@example.org>\n",
         "with UTF8SMTPS id",
@@ -217,8 +208,8 @@ fn mail_in_other_alphabets() {
         assert!(message.contains(says), "{says}: {message}");
     }
     // To the sender by an alias: the message itself, and what became of it.
-    near.wait_until("both", || inbox(&near, "alice").len() == 2);
-    let bounce = inbox(&near, "alice").into_iter();
+    near.wait_until("both", || near.mail("alice").len() == 2);
+    let bounce = near.mail("alice").into_iter();
     let bounce = bounce
         .filter(|one| one.starts_with("Return-Path: <>"))
         .collect::<String>();
@@ -262,7 +253,7 @@ fn a_trusted_proxy_says_who_the_client_is() {
         smtp.expect("250");
         let from = format!("from client.example ([{address}])");
         server.wait_until("the message", || {
-            inbox(&server, "alice").concat().contains(&from)
+            server.mail("alice").concat().contains(&from)
         });
     }
     // The proxy's own connection is its own.
@@ -286,7 +277,7 @@ fn a_trusted_proxy_says_who_the_client_is() {
         smtp.expect("250");
     }
     server.wait_until("mail from nobody", || {
-        let all = inbox(&server, "bob").concat();
+        let all = server.mail("bob").concat();
         all.matches("from client.example (unknown)").count() == 3
     });
     // Nor is it a login in the clear from this host.

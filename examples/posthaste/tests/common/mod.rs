@@ -153,6 +153,31 @@ impl Server {
         }
     }
 
+    /// The messages of a user's Maildir, of all its folders, as they are on the disk.
+    pub fn mail(&self, user: &str) -> Vec<String> {
+        let folder = self.home(user).join("Maildir");
+        loop {
+            let read: std::io::Result<Vec<_>> = files(&folder)
+                .into_iter()
+                .filter(|path| {
+                    ["new", "cur"]
+                        .iter()
+                        .any(|name| path.parent().unwrap().ends_with(name))
+                })
+                .map(fs::read)
+                .collect();
+            match read {
+                Ok(all) => {
+                    let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
+                    return all.into_iter().map(text).collect();
+                }
+                // One has got another name since it was listed.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
         command

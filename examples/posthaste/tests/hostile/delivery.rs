@@ -28,7 +28,7 @@ fn loops_end() {
     drop(talk);
     server.send("a@example.com", "bob@example.org", "Subject: both\r\n\r\nx");
     server.wait_until("both", || {
-        queue_is_empty(&server) && inbox(&server, "bob").len() + inbox(&server, "alice").len() == 2
+        queue_is_empty(&server) && server.mail("bob").len() + server.mail("alice").len() == 2
     });
 
     let mut talk = begin(&server, "alice@example.org");
@@ -46,7 +46,7 @@ fn loops_end() {
         "alice@example.org",
         &format!("Subject: y\r\n\r\n{body}"),
     );
-    server.wait_until("the body", || inbox(&server, "alice").len() == 2);
+    server.wait_until("the body", || server.mail("alice").len() == 2);
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn a_bounce_outlives_a_crash_while_others_wait() {
     let _held: (TcpStream, _) = silent.accept().unwrap();
     server.kill();
     server.run();
-    server.wait_until("the bounce", || !inbox(&server, "alice").is_empty());
-    let bounces = inbox(&server, "alice");
+    server.wait_until("the bounce", || !server.mail("alice").is_empty());
+    let bounces = server.mail("alice");
     assert_eq!(bounces.len(), 1);
     assert!(bounces[0].contains("go away"), "{}", bounces[0]);
     let list = server.command_with_input(&["queue", "list"], "");
@@ -158,8 +158,8 @@ fn programs_end_in_time() {
     talk.send(&b"0123456789\r\n".repeat(100_000));
     talk.say(".");
     talk.expect("250");
-    server.wait_until("the bounce", || inbox(&server, "alice").len() == 1);
-    let bounce = &inbox(&server, "alice")[0];
+    server.wait_until("the bounce", || server.mail("alice").len() == 1);
+    let bounce = &server.mail("alice")[0];
     assert!(bounce.contains("/bin/false: exit status 1"), "{bounce}");
     assert!(!bounce.contains("/bin/sleep"), "{bounce}");
     let list = server.command_with_input(&["queue", "list"], "");

@@ -83,9 +83,10 @@ fn a_full_disk_loses_nothing() {
     server.run();
     assert!(send(&server, "behind", 1_000_000));
     server.wait_until("all", || {
-        queue_is_empty(&server) && inbox(&server, "bob").len() >= taken.len()
+        queue_is_empty(&server) && server.mail("bob").len() >= taken.len()
     });
-    let mut got: Vec<String> = inbox(&server, "bob")
+    let mut got: Vec<String> = server
+        .mail("bob")
         .iter()
         .filter_map(|message| {
             message

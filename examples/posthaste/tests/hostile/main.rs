@@ -47,17 +47,6 @@ fn grown(server: &Server, before: usize) -> usize {
     memory(server, "VmHWM:").saturating_sub(before) / 1024
 }
 
-fn inbox(server: &Server, user: &str) -> Vec<String> {
-    files(&server.home(user).join("Maildir"))
-        .into_iter()
-        .filter(|path| {
-            let folder = path.parent().unwrap().file_name().unwrap();
-            folder == "new" || folder == "cur"
-        })
-        .map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())
-        .collect()
-}
-
 /// Whether the octets stand in any file of the server's folder.
 fn anywhere(server: &Server, mark: &str) -> bool {
     files(server.folder.path())
@@ -163,9 +152,9 @@ fn rest(talk: &mut Talk) -> String {
 
 /// A message goes in and comes out.
 fn still_works(server: &Server) {
-    let before = inbox(server, "bob").len();
+    let before = server.mail("bob").len();
     server.send("a@example.com", "bob@example.org", "Subject: fine\r\n\r\nx");
-    server.wait_until("a delivery", || inbox(server, "bob").len() == before + 1);
+    server.wait_until("a delivery", || server.mail("bob").len() == before + 1);
     let mut imap = imap(server, "bob");
     assert!(
         command(&mut imap, "SELECT INBOX")

@@ -12,7 +12,8 @@ fn scripts_that_mean_ill() {
     };
     let has = |user: &str, subject: &str| {
         let line = format!("Subject: {subject}\n");
-        inbox(&server, user)
+        server
+            .mail(user)
             .iter()
             .filter(|own| own.contains(&line))
             .count()
@@ -75,7 +76,8 @@ fn scripts_that_mean_ill() {
     deliver("lines");
     for user in ["alice", "bob"] {
         assert!(
-            !inbox(&server, user)
+            !server
+                .mail(user)
                 .iter()
                 .any(|own| own.contains("\nX-Forged:"))
         );

@@ -200,10 +200,10 @@ fn one_message_stays_one() {
     }
     server.send("a@example.com", "bob@example.org", "Subject: last\r\n\r\nx");
     server.wait_until("the last", || {
-        let messages = inbox(&server, "bob");
+        let messages = server.mail("bob");
         queue_is_empty(&server) && messages.iter().any(|own| own.contains("Subject: last"))
     });
-    for message in inbox(&server, "bob") {
+    for message in server.mail("bob") {
         assert!(!message.starts_with("Return-Path: <evil"), "{message}");
     }
 }
@@ -237,7 +237,7 @@ fn what_breaks_off_leaves_nothing() {
     assert!(!rest(&mut talk).contains("queued"));
     server.wait_until("nothing left", || !anywhere(&server, mark));
     assert!(queue_is_empty(&server));
-    assert_eq!(inbox(&server, "bob").len(), 1);
+    assert_eq!(server.mail("bob").len(), 1);
     still_works(&server);
 }
 
@@ -299,7 +299,7 @@ fn a_client_that_closes_its_side_gets_all_replies() {
         assert!(said.len() > big.len(), "{}", said.len());
         assert!(said.contains("Subject: small\r\n\r\nx\r\n.\r\n"));
     }
-    server.wait_until("the delivery", || inbox(&server, "bob").len() == 3);
+    server.wait_until("the delivery", || server.mail("bob").len() == 3);
     still_works(&server);
 }
 
