@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Machine;
 use super::expand::Mode;
 use super::program::exit_status;
-use super::source::{Source, is_blank, join_lines};
+use super::source::{Source, is_blank, join_expression, join_lines};
 use crate::ast::{Area, Flags, Prefixes};
 use crate::compiled::Expression;
 use crate::effect::{Output, Purpose};
@@ -131,7 +131,7 @@ impl Machine {
             Some(b'?') => self.program_condition(&test, tally).await,
             Some(b'<' | b'>') => self.size_condition(&test, tally).await,
             _ => {
-                let text = join_lines(&test.text);
+                let text = join_expression(&test.text);
                 let fold = !test.flags.distinguish_case;
                 let limits = &self.config.limits;
                 let regex = self.config.regexes.get(&text, fold, limits)?;

@@ -35,7 +35,7 @@ use crate::variable::{Environment, Settings};
 
 pub(crate) use folder::folder_kind;
 pub(crate) use recipe::{LocalLock, trim};
-pub(crate) use source::{is_blank, is_name, is_name_start, is_space, join_lines};
+pub(crate) use source::{is_blank, is_name, is_name_start, is_space, join_expression, join_lines};
 
 use port::Port;
 use source::Source;

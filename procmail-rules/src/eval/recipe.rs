@@ -289,6 +289,8 @@ impl Machine {
             if source.peek().is_none() {
                 counted = 0;
             }
+            // A line that is a backslash alone may have blanks before it.
+            source.skip_blanks();
             let line = source.raw_line();
             let span = begin..source.position();
             self.verdict = Verdict::NotTried;

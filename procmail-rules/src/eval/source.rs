@@ -166,3 +166,11 @@ pub(crate) fn join_lines(text: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+/// The same for an expression: the backslash that quotes its start joins nothing.
+pub(crate) fn join_expression(text: &[u8]) -> Vec<u8> {
+    match text.split_first() {
+        Some((b'\\', rest)) => [b"\\".as_slice(), &join_lines(rest)].concat(),
+        _ => join_lines(text),
+    }
+}

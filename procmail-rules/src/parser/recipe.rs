@@ -7,7 +7,9 @@ use super::word::{Mode, text_word};
 use crate::ast::{Action, Condition, Flags, Lock, Piece, Prefixes, Recipe, Span, Test, Word};
 use crate::compiled;
 use crate::diagnostic::{Diagnostic, Kind};
-use crate::eval::{LocalLock, is_blank, is_name, is_name_start, is_space, join_lines, trim};
+use crate::eval::{
+    LocalLock, is_blank, is_name, is_name_start, is_space, join_expression, join_lines, trim,
+};
 use crate::number;
 
 /// Stands for what is substituted, while the line is looked at octet by octet.
@@ -204,11 +206,10 @@ impl Parser<'_> {
     }
 
     fn condition(&mut self, start: usize, starred: bool) -> Condition {
+        self.take_while(is_blank);
         let from = self.at;
         let (raw, end) = self.raw_line();
-        let text = trim(&raw);
-        let blanks = text.iter().take_while(|byte| is_blank(**byte)).count();
-        let text = text.get(blanks..).unwrap_or(&[]).to_vec();
+        let text = trim(&raw).to_vec();
         let mut prefixes = Prefixes::default();
         prefixes.take(&text);
         let rest = text.get(prefixes.length..).unwrap_or(&[]);
@@ -227,11 +228,11 @@ impl Parser<'_> {
                     limit: words.pop().unwrap_or_default(),
                 }
             }
-            _ => Test::Regex(join_lines(rest)),
+            _ => Test::Regex(join_expression(rest)),
         };
         Condition {
             span: start..end,
-            start: from + blanks,
+            start: from,
             starred,
             text,
             prefixes,
