@@ -447,7 +447,7 @@ impl Host {
         match taken {
             Ok(true) => LockTry::Taken,
             Ok(false) => {
-                let metadata = fs::metadata(&lock).ok();
+                let metadata = fs::symlink_metadata(&lock).ok();
                 let age = metadata
                     .as_ref()
                     .and_then(|metadata| metadata.modified().ok()?.elapsed().ok());

@@ -46,7 +46,12 @@ pub(super) fn try_lock(path: &Path, host: &str) -> Result<bool, String> {
     }
     let linked = fs::hard_link(&temporary, path);
     let _ = fs::remove_file(&temporary);
-    Ok(linked.is_ok())
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // A name that no file can have.
+        Err(_) => Err(name),
+    }
 }
 
 struct Options {
@@ -72,8 +77,8 @@ pub(super) fn run(arguments: &[OsString], host: &str) -> u8 {
     let mut code = 0;
     while let Some(argument) = rest.next() {
         let text = argument.as_bytes();
-        if text.len() > 1 && text.starts_with(b"-") {
-            match options.take(text.get(1..).unwrap_or(&[]), &mut rest) {
+        if let Some(letters) = text.strip_prefix(b"-") {
+            match options.take(letters, &mut rest) {
                 Taken::Yes => {}
                 Taken::Mailbox(lock) => {
                     any = true;
@@ -89,9 +94,7 @@ pub(super) fn run(arguments: &[OsString], host: &str) -> u8 {
                     }
                 }
                 Taken::No => {
-                    complain(
-                        "usage: lockfile -sleeptime | -r retries | -l locktimeout | -s suspend | -! | -ml | -mu | file ...",
-                    );
+                    tell_usage();
                     code = USAGE;
                 }
             }
@@ -108,7 +111,7 @@ pub(super) fn run(arguments: &[OsString], host: &str) -> u8 {
         }
     }
     if !any && code == 0 {
-        complain("usage: lockfile [options] file ...");
+        tell_usage();
         code = USAGE;
     }
     if code != 0 {
@@ -134,13 +137,16 @@ impl Options {
     /// Takes an option, and its value from the next argument where it has none of its own.
     fn take<'a>(&mut self, text: &'a [u8], rest: &mut impl Iterator<Item = &'a OsString>) -> Taken {
         let Some((letter, value)) = text.split_first() else {
-            return Taken::No;
+            return Taken::Yes;
         };
         if letter.is_ascii_digit() {
-            return number(text).map_or(Taken::No, |seconds| {
-                self.sleep = u64::try_from(seconds).unwrap_or(0);
-                Taken::Yes
-            });
+            let number = leading_number(text);
+            let seconds = number.and_then(|(seconds, _)| u64::try_from(seconds).ok());
+            let (Some(seconds), Some((_, after))) = (seconds, number) else {
+                return Taken::No;
+            };
+            self.sleep = seconds;
+            return self.take(after, rest);
         }
         match letter {
             b'!' => {
@@ -166,16 +172,16 @@ impl Options {
         } else {
             Some(value)
         };
-        let Some(value) = value.and_then(number) else {
+        let Some((value, after)) = value.and_then(leading_number) else {
             return Taken::No;
         };
-        let seconds = u64::try_from(value).unwrap_or(0);
-        match letter {
-            b'r' => self.retries = value,
-            b'l' => self.stale = seconds,
-            _ => self.suspend = seconds,
+        match (letter, u64::try_from(value)) {
+            (b'r', _) => self.retries = value,
+            (b'l', Ok(seconds)) => self.stale = seconds,
+            (_, Ok(seconds)) => self.suspend = seconds,
+            _ => return Taken::No,
         }
-        Taken::Yes
+        self.take(after, rest)
     }
 
     /// Takes one lock, trying as often as allowed.
@@ -210,14 +216,20 @@ impl Options {
     }
 
     fn is_stale(&self, path: &Path) -> bool {
-        let age = fs::metadata(path).and_then(|metadata| metadata.modified());
+        // That of a link, not of what it points to.
+        let age = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
         let age = age.ok().and_then(|time| time.elapsed().ok());
         self.stale > 0 && age.is_some_and(|age| age.as_secs() > self.stale)
     }
 }
 
-fn number(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// The number that a text begins with, and what follows it.
+fn leading_number(text: &[u8]) -> Option<(i64, &[u8])> {
+    let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
+    let digits = text.iter().skip(sign);
+    let digits = digits.take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, after) = text.split_at_checked(sign + digits)?;
+    Some((std::str::from_utf8(number).ok()?.parse().ok()?, after))
 }
 
 fn sleep(seconds: u64) {
@@ -226,6 +238,12 @@ fn sleep(seconds: u64) {
 
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "lockfile: {text}");
+}
+
+fn tell_usage() {
+    let _ = io::stderr().write_all(
+        b"Usage: lockfile -v | -nnn | -r nnn | -l nnn | -s nnn | -! | -ml | -mu | file ...\n",
+    );
 }
 
 /// The lock of the user's own system mailbox.
