@@ -16,22 +16,34 @@ pub(super) fn seen(file: &OsStr, size: u64, key: Option<&[u8]>) -> io::Result<bo
     let Some(key) = key else { return Ok(false) };
     let mut text = Vec::new();
     cache.read_to_end(&mut text)?;
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
     let mut at = 0;
     let mut mark = None;
-    for entry in text.split(|byte| *byte == 0) {
+    loop {
+        let rest = text.get(at..).unwrap_or(&[]);
+        let Some(end) = memchr::memchr(0, rest) else {
+            break;
+        };
+        let entry = rest.get(..end).unwrap_or(&[]);
         if entry == key {
             return Ok(true);
         }
+        at += end + 1;
         if entry.is_empty() && mark.is_none() {
-            mark = Some(at);
+            mark = Some(at - 1);
+            // Behind the mark is what is left of an older entry.
+            let rest = text.get(at..).unwrap_or(&[]);
+            let Some(end) = memchr::memchr(0, rest) else {
+                break;
+            };
+            at += end + 1;
         }
-        at += entry.len() + 1;
+        if at >= size {
+            break;
+        }
     }
-    let mut mark = u64::try_from(mark.unwrap_or(0)).unwrap_or(0);
-    if mark >= size {
-        mark = 0;
-    }
-    cache.seek(SeekFrom::Start(mark))?;
+    let mark = mark.filter(|mark| *mark < size).unwrap_or(0);
+    cache.seek(SeekFrom::Start(u64::try_from(mark).unwrap_or(0)))?;
     cache.write_all(&[key, b"\0\0"].concat())?;
     Ok(false)
 }

@@ -9,6 +9,11 @@ pub(super) struct Header {
     fields: Vec<Field>,
 }
 
+/// Is it a `From ` line?
+pub(super) fn is_from(line: &[u8]) -> bool {
+    line.starts_with(b"From ")
+}
+
 /// Octets of a field's name with its colon; 5 for a `From ` line; none if it is no field.
 pub(super) fn name_length(line: &[u8]) -> Option<usize> {
     if line.starts_with(b"From ") {
@@ -26,52 +31,8 @@ pub(super) fn name_length(line: &[u8]) -> Option<usize> {
 }
 
 impl Header {
-    /// Takes the header off a message; the rest begins behind the empty line.
-    pub(super) fn split(text: &[u8]) -> (Self, &[u8]) {
-        let mut header = Self::default();
-        let mut rest = text;
-        while let Some(after) = rest.strip_prefix(b"\n") {
-            rest = after;
-        }
-        while !rest.is_empty() {
-            let end = rest
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map_or(rest.len(), |at| at + 1);
-            let (line, after) = rest.split_at(end);
-            if line == b"\n" {
-                return (header, after);
-            }
-            let after_from =
-                matches!(header.fields.as_slice(), [only] if only.starts_with(b"From "));
-            let continued = if after_from {
-                line.starts_with(b">From ")
-            } else {
-                matches!(line.first(), Some(b' ' | b'\t'))
-            };
-            match header.fields.last_mut() {
-                Some(field) if continued => field.extend_from_slice(line),
-                // A `From ` line is the first, or the header ends there.
-                Some(_) if line.starts_with(b"From ") => return (header.ended(), rest),
-                _ if name_length(line).is_some() => header.fields.push(line.to_vec()),
-                // No header goes on here.
-                _ => return (header.ended(), rest),
-            }
-            rest = after;
-        }
-        (header.ended(), rest)
-    }
-
-    /// A last field without a line end gets one.
-    fn ended(mut self) -> Self {
-        if let Some(field) = self
-            .fields
-            .last_mut()
-            .filter(|field| !field.ends_with(b"\n"))
-        {
-            field.push(b'\n');
-        }
-        self
+    pub(super) fn of(fields: Vec<Field>) -> Self {
+        Self { fields }
     }
 
     pub(super) fn fields(&self) -> &[Field] {
@@ -95,20 +56,11 @@ impl Header {
         self.fields.push(field);
     }
 
-    pub(super) fn has(&self, name: &[u8]) -> bool {
-        self.value(name).is_some()
-    }
-
     /// What follows the name in the first field called so, without the line end.
     pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
         let field = self.fields.iter().find(|field| matches(field, name))?;
         let value = field.get(name_length(field)?..)?;
         Some(value.strip_suffix(b"\n").unwrap_or(value))
-    }
-
-    pub(super) fn message_id(&self) -> Option<Vec<u8>> {
-        let id = self.value(b"Message-ID:")?.trim_ascii();
-        (!id.is_empty()).then(|| id.to_vec())
     }
 
     /// Joins folded fields.

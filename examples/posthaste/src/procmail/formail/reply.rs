@@ -89,16 +89,15 @@ fn address(value: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     if name == b"From " {
         return envelope(value);
     }
-    let mut out = Vec::new();
+    let mut found = Found::default();
     let mut comment = 0_usize;
     let mut quoted = false;
     let mut escaped = false;
-    let mut angle = false;
-    for byte in value {
+    for &byte in value {
         if escaped {
             escaped = false;
             if comment == 0 {
-                out.push(*byte);
+                found.push(byte);
             }
             continue;
         }
@@ -106,29 +105,83 @@ fn address(value: &[u8], name: &[u8]) -> Option<Vec<u8>> {
             b'\\' => {
                 escaped = true;
                 if comment == 0 {
-                    out.push(*byte);
+                    found.push(byte);
                 }
             }
             b'"' if comment == 0 => {
                 quoted = !quoted;
-                out.push(*byte);
+                found.push(byte);
             }
-            _ if quoted => out.push(*byte),
-            b'(' => comment += 1,
-            b')' => comment = comment.saturating_sub(1),
+            _ if quoted => found.push(byte),
+            b'(' => {
+                comment += 1;
+                found.gap = true;
+            }
+            b')' if comment > 0 => comment -= 1,
             _ if comment > 0 => {}
-            b'<' => {
-                // What stood before was a name.
-                out.clear();
-                angle = true;
-            }
-            b'>' if angle => break,
-            b',' | b';' => break,
-            b' ' | b'\t' | b'\n' => {}
-            byte => out.push(*byte),
+            b' ' | b'\t' | b'\n' => found.gap = true,
+            _ if found.ends(byte) => break,
+            _ => {}
         }
     }
-    (!out.is_empty()).then_some(out)
+    let text = found.text;
+    (!text.is_empty()).then_some(text)
+}
+
+/// An address as it is read: the part in angle brackets if there is one, and else the first word.
+#[derive(Debug, Default)]
+struct Found {
+    text: Vec<u8>,
+    /// A blank or a comment came last, which ends the word unless a dot or the like is beside it.
+    gap: bool,
+    ended: bool,
+    /// In angle brackets.
+    angle: bool,
+    /// A group's name was read.
+    group: bool,
+}
+
+impl Found {
+    fn push(&mut self, byte: u8) {
+        if std::mem::take(&mut self.gap) && !self.angle {
+            let joins = match self.text.last() {
+                None => true,
+                Some(b',') if self.group => true,
+                Some(last) => b"@.:".contains(last) || b"@.:\"[".contains(&byte),
+            };
+            self.ended |= !joins;
+        }
+        if !self.ended {
+            self.text.push(byte);
+        }
+    }
+
+    /// Takes an octet that is neither quoted nor a blank; true if it ends the address.
+    fn ends(&mut self, byte: u8) -> bool {
+        match byte {
+            b'<' => {
+                // What stood before was a name.
+                *self = Self {
+                    angle: true,
+                    ..Self::default()
+                };
+            }
+            b'>' if self.angle => return true,
+            b',' | b';' if !self.angle => {
+                if !self.group || self.ended {
+                    return true;
+                }
+                self.gap = false;
+                self.push(byte);
+                return byte == b';';
+            }
+            _ => {
+                self.push(byte);
+                self.group |= byte == b':' && !self.ended;
+            }
+        }
+        false
+    }
 }
 
 /// The reply's header; false if nobody can be replied to.
@@ -166,6 +219,13 @@ pub(super) fn make(header: &Header, options: &Options) -> (Header, bool) {
         reply.push(b"In-Reply-To:", &id);
     }
     (reply, known)
+}
+
+/// What the last of the messages' names is: what a duplicate is known by.
+pub(super) fn message_id(header: &Header) -> Option<Vec<u8>> {
+    let id = saved(header, b"Message-ID:")?;
+    let blanks = id.iter().take_while(|byte| **byte == b' ').count();
+    id.get(blanks..).map(<[u8]>::to_vec)
 }
 
 /// What the last field called so says, if any says something, with a blank in front.
