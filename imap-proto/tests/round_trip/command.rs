@@ -187,6 +187,13 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
         prop_oneof![
             prop::sample::select(vec![
                 SortKey::Arrival,
+                SortKey::Cc,
+                SortKey::Date,
+                SortKey::From,
+                SortKey::Size,
+                SortKey::Subject,
+                SortKey::To,
+                SortKey::DisplayFrom,
                 SortKey::DisplayTo,
                 SortKey::Relevancy
             ]),
@@ -336,17 +343,20 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
                     })
                 }
             ),
-        (any::<[bool; 2]>(), istring(), search_key()).prop_map(|([uid, refs], charset, key)| {
-            B::Thread(Thread {
-                uid,
-                algorithm: match refs {
-                    true => ThreadAlgorithm::Refs,
-                    false => ThreadAlgorithm::References,
-                },
-                charset,
-                key,
-            })
-        }),
+        (any::<bool>(), 0..3, istring(), search_key()).prop_map(
+            |(uid, algorithm, charset, key)| {
+                B::Thread(Thread {
+                    uid,
+                    algorithm: match algorithm {
+                        0 => ThreadAlgorithm::Refs,
+                        1 => ThreadAlgorithm::References,
+                        _ => ThreadAlgorithm::OrderedSubject,
+                    },
+                    charset,
+                    key,
+                })
+            }
+        ),
         extended(),
         (
             any::<[bool; 2]>(),
@@ -463,7 +473,14 @@ fn notify() -> impl Strategy<Value = Notify> {
         E::ServerMetadataChange,
         E::Other(Atom::new("X-Event").unwrap()),
     ];
-    let new = |attributes| vec![E::MessageNew(attributes), E::MessageExpunge, E::FlagChange];
+    let new = |attributes| {
+        vec![
+            E::MessageNew(attributes),
+            E::MessageExpunge,
+            E::FlagChange,
+            E::AnnotationChange,
+        ]
+    };
     let group = (
         filter(false),
         any::<bool>(),

@@ -1,11 +1,17 @@
 //! Whatever the types can hold is parsed to the same from what it encodes to.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
 
 mod command;
 mod response;
 mod terms;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use imap_proto::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -51,6 +57,36 @@ proptest! {
         let octets = Bytes::from(response.to_vec(Dialect::SERVER));
         let parsed = Response::parse(&octets, Dialect::SERVER);
         prop_assert_eq!(parsed, Ok(response), "{}", octets.escape_ascii());
+    }
+
+    #[test]
+    fn continued(text in "[ -~]{0,20}") {
+        let response = Response::Continue(text.into());
+        let octets = Bytes::from(response.to_vec(Dialect::SERVER));
+        prop_assert_eq!(Response::parse(&octets, Dialect::SERVER), Ok(response));
+    }
+
+    /// A client hears what a server says, however it is cut.
+    #[test]
+    fn through_both(data in untagged(), piece in 1_usize..40) {
+        let now = start();
+        let mut server = Server::new(std::sync::Arc::default(), now);
+        let mut client = Client::new(std::sync::Arc::default(), now);
+        // What no server may send is refused, and nothing of it sent.
+        if server.untagged(&data).is_err() {
+            return Ok(());
+        }
+        let mut wire = bytes::BytesMut::new();
+        let mut heard = Vec::new();
+        while server.output().has_remaining() {
+            let count = server.output().remaining().min(piece);
+            wire.extend_from_slice(&server.output().copy_to_bytes(count));
+            while let Step::Event(event) = client.poll(&mut wire, now).unwrap() {
+                heard.push(event);
+            }
+        }
+        prop_assert!(matches!(heard.first(), Some(ClientEvent::Greeting(_))));
+        prop_assert_eq!(&heard[1..], &[ClientEvent::Untagged(data)]);
     }
 
     /// A server takes what a client encodes, however it is cut.

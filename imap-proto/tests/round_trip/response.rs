@@ -164,9 +164,41 @@ pub fn fetch_item() -> impl Strategy<Value = FetchItem> {
 
 pub fn code() -> impl Strategy<Value = Code> {
     prop_oneof![
-        Just(Code::Alert),
-        Just(Code::ReadWrite),
-        Just(Code::OverQuota),
+        prop::sample::select(vec![
+            Code::Alert,
+            Code::Parse,
+            Code::ReadOnly,
+            Code::ReadWrite,
+            Code::TryCreate,
+            Code::UidNotSticky,
+            Code::UnknownCte,
+            Code::Closed,
+            Code::NotSaved,
+            Code::HasChildren,
+            Code::Unavailable,
+            Code::AuthenticationFailed,
+            Code::AuthorizationFailed,
+            Code::Expired,
+            Code::PrivacyRequired,
+            Code::ContactAdmin,
+            Code::NoPerm,
+            Code::InUse,
+            Code::ExpungeIssued,
+            Code::Corruption,
+            Code::ServerBug,
+            Code::ClientBug,
+            Code::Cannot,
+            Code::Limit,
+            Code::OverQuota,
+            Code::AlreadyExists,
+            Code::NonExistent,
+            Code::NoModSeq,
+            Code::TooBig,
+            Code::UseAttr,
+            Code::UidRequired,
+            Code::CompressionActive,
+        ]),
+        "[A-Za-z0-9_-]{1,9}".prop_map(|id| Code::MailboxId(IString::try_from(&*id).unwrap())),
         vec(
             istring().prop_filter("one line", |text| {
                 text.as_bytes()
@@ -281,6 +313,7 @@ pub fn status_value() -> impl Strategy<Value = StatusValue> {
         nz().prop_map(StatusValue::UidNext),
         nz().prop_map(StatusValue::UidValidity),
         any::<u32>().prop_map(StatusValue::Deleted),
+        any::<u64>().prop_map(StatusValue::DeletedStorage),
         any::<u64>().prop_map(StatusValue::Size),
         any::<u64>().prop_map(StatusValue::HighestModSeq),
         option::of(any::<u32>()).prop_map(StatusValue::AppendLimit),
@@ -363,13 +396,48 @@ pub fn namespaces() -> impl Strategy<Value = Namespaces> {
     })
 }
 
+fn capabilities() -> impl Strategy<Value = Vec<Capability>> {
+    let name = "[A-Z0-9][A-Z0-9=+-]{0,9}";
+    vec(name.prop_map(|name| Capability::new(&name).unwrap()), 0..4)
+}
+
+/// A forest: each node at most one deeper than the one before it. One without
+/// message has at least two below it, or it would not be there.
+fn threads() -> impl Strategy<Value = Vec<ThreadNode>> {
+    let tree = (vec((0_u32..5, nz()), 1..8), any::<bool>()).prop_map(|(nodes, dummy)| {
+        let mut tree = Vec::new();
+        let mut deepest = 0;
+        for (index, (depth, number)) in nodes.into_iter().enumerate() {
+            let depth = if index == 0 {
+                0
+            } else {
+                depth.min(deepest).max(1)
+            };
+            deepest = depth + 1;
+            let number = Some(number);
+            tree.push(ThreadNode { depth, number });
+        }
+        let below = tree.iter().filter(|node| node.depth == 1).count();
+        if dummy && below > 1 {
+            tree[0].number = None;
+        }
+        tree
+    });
+    vec(tree, 0..4).prop_map(|trees| trees.concat())
+}
+
 pub fn untagged() -> impl Strategy<Value = Untagged> {
     use Untagged as U;
     let resource = (atom(), any::<u64>(), any::<u64>())
         .prop_map(|(name, usage, limit)| QuotaResource { name, usage, limit });
     prop_oneof![
         status().prop_map(U::Status),
+        "[a-z]{1,9}".prop_map(|text| U::Status(StatusResponse::new(StatusKind::PreAuth, text))),
         extended(),
+        capabilities().prop_map(U::Capability),
+        capabilities().prop_map(U::Enabled),
+        threads().prop_map(U::Thread),
+        "X[A-Z]{0,5}( [ -|~]{0,9}[!-|~])?".prop_map(|raw| U::Other(raw.into())),
         mailbox_list().prop_map(U::List),
         mailbox_list().prop_map(U::Lsub),
         namespaces().prop_map(U::Namespace),
