@@ -12,6 +12,9 @@ pub struct Limits {
     pub diagnostics: usize,
     /// Instructions executed in one evaluation: loops over crafted part trees and includes multiply. Default 100,000.
     pub steps: u64,
+    /// Octets that tests and strings of one evaluation go through, each key for itself: thousands of tests on the body of
+    /// a large message. A field of the header, a key and a part count as a few octets more. Default 1 GiB.
+    pub octets: u64,
     /// Actions of one evaluation that store, send or report: stops amplification. Default 32.
     pub actions: usize,
     /// Redirects of one evaluation (RFC 5228 §10 demands such a limit): stops mail bombs. Default 4.
@@ -49,6 +52,7 @@ impl Default for Limits {
             nesting: 32,
             diagnostics: 100,
             steps: 100_000,
+            octets: 1 << 30,
             actions: 32,
             redirects: 4,
             notifications: 4,

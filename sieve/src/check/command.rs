@@ -1,14 +1,12 @@
 //! Commands to instructions.
 
-use super::bind::{Bound, number};
+use super::bind::Bound;
 use super::signature::{self, Signature};
 use super::{Checker, Loop, literals};
 use crate::ast;
 use crate::diagnostic::DiagnosticKind;
 use crate::position::Span;
-use crate::program::{
-    ByTime, Command, FlagChange, Index, Modifier, Notify, Op, Redirect, Target, Text, Vacation,
-};
+use crate::program::{Command, FlagChange, Index, Modifier, Op, Target, Text};
 
 impl Checker<'_, '_> {
     /// True if what follows in its block is never reached.
@@ -212,7 +210,7 @@ impl Checker<'_, '_> {
     }
 
     /// `:fcc` (RFC 8580) and the options that only mean something with it.
-    fn fcc(&mut self, bound: &Bound<'_>) -> Option<Target> {
+    pub(super) fn fcc(&mut self, bound: &Bound<'_>) -> Option<Target> {
         if let Some(argument) = bound.tag("fcc") {
             self.uses("fcc");
             let mailbox = self.text(argument);
@@ -272,7 +270,7 @@ impl Checker<'_, '_> {
         text
     }
 
-    fn address_fault(&mut self, octets: &[u8], span: Span) {
+    pub(super) fn address_fault(&mut self, octets: &[u8], span: Span) {
         self.sink.error_with(
             DiagnosticKind::Value,
             span,
@@ -281,7 +279,7 @@ impl Checker<'_, '_> {
         );
     }
 
-    fn copy(&mut self, bound: &Bound<'_>) -> bool {
+    pub(super) fn copy(&mut self, bound: &Bound<'_>) -> bool {
         if bound.has("copy") {
             self.uses("copy");
         }
@@ -425,195 +423,5 @@ impl Checker<'_, '_> {
             "pipe" | "filter" | "execute" => Command::Program(self.program(bound)?),
             _ => Command::Suite(self.suite_command(bound)?),
         })
-    }
-
-    fn redirect(&mut self, bound: &Bound<'_>) -> Option<Command> {
-        let list = bound.has("list");
-        if list {
-            self.uses("extlists");
-        }
-        let argument = bound.at(0)?;
-        let address = if list {
-            self.text(argument)
-        } else {
-            self.address(argument)
-        };
-        for (tag, capability) in [
-            ("notify", "redirect-dsn"),
-            ("ret", "redirect-dsn"),
-            ("bytimerelative", "redirect-deliverby"),
-            ("bytimeabsolute", "redirect-deliverby"),
-        ] {
-            if bound.has(tag) {
-                self.uses(capability);
-            }
-        }
-        self.redirect_parameters(bound);
-        let absolute = self.tag_text(bound, "bytimeabsolute").map(ByTime::Absolute);
-        let relative = bound
-            .number("bytimerelative")
-            .map(|(seconds, _)| ByTime::Relative(seconds));
-        for tag in ["bymode", "bytrace"] {
-            if let Some(span) = bound
-                .tag_span(tag)
-                .filter(|_| absolute.is_none() && relative.is_none())
-            {
-                self.sink.error(
-                    DiagnosticKind::Argument,
-                    span,
-                    format!("`:{tag}` needs `:bytimerelative` or `:bytimeabsolute`"),
-                );
-            }
-        }
-        Some(Command::Redirect(Box::new(Redirect {
-            address,
-            copy: self.copy(bound),
-            list,
-            notify: self.tag_text(bound, "notify"),
-            ret: self.tag_text(bound, "ret"),
-            by_time: absolute.or(relative),
-            by_mode: self.tag_text(bound, "bymode"),
-            by_trace: bound.has("bytrace"),
-        })))
-    }
-
-    /// Constant values of what goes into the new envelope (RFC 6009 §6, §7).
-    fn redirect_parameters(&mut self, bound: &Bound<'_>) {
-        type Valid = fn(&[u8]) -> bool;
-        let table: [(&str, Valid, &str); 4] = [
-            (
-                "notify",
-                crate::eval::envelope::is_notify,
-                "it is \"NEVER\", or some of \"SUCCESS,FAILURE,DELAY\" with commas between",
-            ),
-            (
-                "ret",
-                crate::eval::envelope::is_ret,
-                "it is \"FULL\" or \"HDRS\"",
-            ),
-            (
-                "bymode",
-                crate::eval::envelope::is_by_mode,
-                "it is \"notify\" or \"return\"",
-            ),
-            (
-                "bytimeabsolute",
-                crate::eval::envelope::is_by_time,
-                "it is a time like \"2026-05-04T20:00:00Z\"",
-            ),
-        ];
-        for (tag, valid, hint) in table {
-            let Some(argument) = bound.tag(tag) else {
-                continue;
-            };
-            if let Text::Literal(octets) = self.text(argument)
-                && !valid(&octets)
-            {
-                self.sink.error_with(
-                    DiagnosticKind::Value,
-                    argument.span,
-                    format!(
-                        "`{}` is no value for `:{tag}`",
-                        String::from_utf8_lossy(&octets)
-                    ),
-                    hint,
-                );
-            }
-        }
-    }
-
-    fn vacation(&mut self, bound: &Bound<'_>) -> Option<Command> {
-        let days = bound
-            .tag("days")
-            .and_then(number)
-            .map(|(days, _)| days.saturating_mul(86_400));
-        let seconds = bound
-            .tag("seconds")
-            .and_then(number)
-            .map(|(seconds, _)| seconds);
-        if seconds.is_some() {
-            self.uses("vacation-seconds");
-        }
-        let from = bound.tag("from").map(|argument| {
-            let text = self.text(argument);
-            if let Text::Literal(octets) = &text
-                && !crate::eval::address::is_mailbox_list(octets)
-            {
-                self.address_fault(octets, argument.span);
-            }
-            text
-        });
-        let reason = self.text(bound.at(0)?);
-        if let Text::Literal(octets) = &reason
-            && bound.has("mime")
-            && crate::eval::vacation::has_8bit_header(octets)
-        {
-            self.sink.error_with(
-                DiagnosticKind::Value,
-                bound.at(0)?.span,
-                "with `:mime` this begins with MIME header fields, which hold no 8-bit text",
-                "put an empty line before the text, or encode the words (RFC 2047)",
-            );
-        }
-        // Days below one are lifted to one (RFC 5230 §4.1); seconds may be zero (RFC 6131 §2).
-        let seconds = seconds.or(days.map(|seconds| seconds.max(86_400)));
-        Some(Command::Vacation(Box::new(Vacation {
-            seconds,
-            subject: self.tag_text(bound, "subject"),
-            from,
-            addresses: self.tag_list(bound, "addresses"),
-            mime: bound.has("mime"),
-            handle: self.tag_text(bound, "handle"),
-            reason,
-            fcc: self.fcc(bound),
-        })))
-    }
-
-    fn notify(&mut self, bound: &Bound<'_>) -> Option<Command> {
-        let argument = bound.at(0)?;
-        let method = self.text(argument);
-        if let Text::Literal(uri) = &method
-            && !crate::eval::notify::is_supported(uri, self.xmpp)
-        {
-            self.sink.error_with(
-                DiagnosticKind::Value,
-                argument.span,
-                format!(
-                    "the notification method `{}` is not supported",
-                    String::from_utf8_lossy(uri)
-                ),
-                if self.xmpp {
-                    "supported are mailto: with an address (RFC 5436) and xmpp: with an address (RFC 5437)"
-                } else {
-                    "supported is mailto: with an address (RFC 5436)"
-                },
-            );
-        }
-        let mut importance = 2;
-        if let Some(argument) = bound.tag("importance") {
-            match self.constant(argument, "the importance").as_deref() {
-                Some(b"1") => importance = 1,
-                Some(b"3") => importance = 3,
-                Some(b"2") | None => {}
-                Some(_) => self.importance_fault(argument.span),
-            }
-        }
-        Some(Command::Notify(Box::new(Notify {
-            from: self.tag_text(bound, "from"),
-            importance,
-            options: self.tag_list(bound, "options"),
-            message: self.tag_text(bound, "message"),
-            method,
-            fcc: self.fcc(bound),
-        })))
-    }
-
-    fn importance_fault(&mut self, span: Span) {
-        self.sink.error_with(
-            DiagnosticKind::Value,
-            span,
-            "this is no importance",
-            "it is \"1\" (high), \"2\" (normal) or \"3\" (low)",
-        );
     }
 }

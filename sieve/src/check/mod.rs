@@ -4,6 +4,7 @@ pub(crate) mod argument;
 mod bind;
 mod command;
 mod effect;
+mod sending;
 mod signature;
 mod suite;
 mod test;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::spend::FIELD;
 use super::{Evaluation, Fault, Flow, Frame, address, expand};
 use crate::action::{Action, FileInto, Keep, Mailbox, Pipe, Redirect, Reject};
 use crate::program::{self, ByTime, Command, FlagChange, ProgramInput, RunProgram, Target, Text};
@@ -113,11 +114,12 @@ impl Evaluation<'_> {
                 };
                 match change {
                     FlagChange::Remove => {
+                        let compared = now.len().saturating_mul(given.len());
+                        self.spend(compared.saturating_mul(FIELD));
+                        self.check_spent()?;
                         now.retain(|flag| !given.iter().any(|out| out.eq_ignore_ascii_case(flag)))
                     }
-                    _ => given
-                        .iter()
-                        .for_each(|flag| expand::add_flags(&mut now, flag)),
+                    _ => given.iter().for_each(|flag| self.add_flags(&mut now, flag)),
                 }
                 match variable {
                     Some(variable) => self.set_variable(variable, now.join(" ").into_bytes())?,

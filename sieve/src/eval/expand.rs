@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::spend::{FIELD, LIST};
 use super::{Evaluation, Fault};
 use crate::program::{List, Modifier, Piece, Text, Variable};
 
@@ -36,6 +37,7 @@ impl Evaluation<'_> {
             }
         }
         cut(&mut out, limit);
+        self.spend(out.len());
         Cow::Owned(out)
     }
 
@@ -44,7 +46,22 @@ impl Evaluation<'_> {
     }
 
     pub(super) fn expand_list(&self, list: &List) -> Vec<String> {
-        list.iter().map(|text| self.expand_string(text)).collect()
+        let mut out = Vec::new();
+        let mut held = 0_usize;
+        for text in list {
+            let text = self.expand_string(text);
+            held = held.saturating_add(text.len() + FIELD);
+            self.spend(if held > LIST {
+                usize::MAX
+            } else {
+                text.len() + FIELD
+            });
+            if self.is_spent() {
+                break;
+            }
+            out.push(text);
+        }
+        out
     }
 
     fn local(&self, slot: usize) -> &[u8] {
@@ -123,7 +140,7 @@ impl Evaluation<'_> {
             Some(variables) => {
                 let mut flags = Vec::new();
                 for variable in variables {
-                    add_flags(
+                    self.add_flags(
                         &mut flags,
                         &String::from_utf8_lossy(self.variable(variable)),
                     );
@@ -144,14 +161,23 @@ impl Evaluation<'_> {
     pub(super) fn flag_list(&self, list: &List) -> Vec<String> {
         let mut flags = Vec::new();
         for text in list {
-            add_flags(&mut flags, &String::from_utf8_lossy(&self.expand(text)));
+            self.add_flags(&mut flags, &String::from_utf8_lossy(&self.expand(text)));
         }
         flags
+    }
+
+    /// Each flag is compared with all that are there.
+    pub(super) fn add_flags(&self, flags: &mut Vec<String>, text: &str) {
+        let most = flags.len() + text.len() / FIELD;
+        self.spend(text.len().saturating_mul(most));
+        if !self.is_spent() {
+            add_flags(flags, text);
+        }
     }
 }
 
 /// Flags that mean something to a message, without case and without repeats; others are ignored (RFC 5232 §2).
-pub(super) fn add_flags(flags: &mut Vec<String>, text: &str) {
+fn add_flags(flags: &mut Vec<String>, text: &str) {
     for flag in text.split_ascii_whitespace() {
         if is_flag(flag) && !flags.iter().any(|known| known.eq_ignore_ascii_case(flag)) {
             flags.push(flag.to_owned());

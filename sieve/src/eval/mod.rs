@@ -13,6 +13,7 @@ mod message;
 pub(crate) mod notify;
 mod part;
 pub(crate) mod report;
+mod spend;
 mod suite;
 mod test;
 pub(crate) mod vacation;
@@ -22,6 +23,7 @@ pub(crate) mod xmpp;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::action::{Action, Keep};
 use crate::config::{Config, Envelope};
@@ -54,6 +56,8 @@ pub struct Evaluation<'m> {
     next_answer: usize,
     asked: Option<Question>,
     steps: u64,
+    /// See [`Limits::octets`](crate::Limits::octets).
+    spent: AtomicU64,
     line: u32,
     outcome: Option<Outcome>,
     trace: Vec<TraceEntry>,
@@ -214,6 +218,7 @@ impl<'m> Evaluation<'m> {
             next_answer: 0,
             asked: None,
             steps: 0,
+            spent: AtomicU64::new(0),
             line: 0,
             outcome: None,
             trace: Vec::new(),
@@ -323,6 +328,7 @@ impl<'m> Evaluation<'m> {
                     return Err(Fault::Fail("the script takes too many steps".to_owned()));
                 }
                 let flow = self.execute(&program, &instruction.op, at)?;
+                self.check_spent()?;
                 if !self.answers.is_empty() {
                     self.answers.clear();
                 }
@@ -374,6 +380,7 @@ impl<'m> Evaluation<'m> {
                 let Some(test) = program.tests.get(*number) else {
                     return Ok(Flow::Next);
                 };
+                self.spend_look();
                 let result = self.test(test)?;
                 self.set_result(result);
                 if self.config.trace {
@@ -385,6 +392,7 @@ impl<'m> Evaluation<'m> {
                 let Some(command) = program.commands.get(*number) else {
                     return Ok(Flow::Next);
                 };
+                self.spend_look();
                 let flow = self.command(command, at)?;
                 if self.config.trace {
                     self.record(command.name(), None);
@@ -436,7 +444,10 @@ impl<'m> Evaluation<'m> {
     /// The host's answer, once it is there.
     fn ask(&mut self, question: Question) -> Result<Answer, Fault> {
         match self.answers.get(self.next_answer) {
-            None => Err(Fault::Ask(Box::new(question))),
+            None => {
+                self.check_spent()?;
+                Err(Fault::Ask(Box::new(question)))
+            }
             Some(Answer::Failed(reason)) => Err(Fault::Fail(reason.clone())),
             Some(answer) => {
                 self.next_answer += 1;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::message::decoded;
+use super::spend::FIELD;
 use super::value::Values;
 use super::{Evaluation, Fault};
 use crate::program::{Command, List, Mime, MimeOf};
@@ -157,7 +158,7 @@ impl Evaluation<'_> {
     }
 
     /// Calls `visit` with the header of each part that `mime` speaks of, until it says stop.
-    fn part_headers(&mut self, mime: &Mime, mut visit: impl FnMut(&[u8]) -> bool) {
+    fn part_headers(&mut self, mime: &Mime, names: usize, mut visit: impl FnMut(&[u8]) -> bool) {
         let open = self
             .frames
             .iter()
@@ -167,7 +168,8 @@ impl Evaluation<'_> {
             let structure = self.message.structure();
             let count = if mime.any_child { usize::MAX } else { 1 };
             for part in structure.parts().take(count) {
-                if visit(part.header().of(self.message.octets())) {
+                let header = part.header().of(self.message.octets());
+                if self.is_spent_on(header, names) || visit(header) {
                     return;
                 }
             }
@@ -179,16 +181,23 @@ impl Evaluation<'_> {
             _ => at + 1,
         };
         for place in open.places.get(at..end).unwrap_or_default() {
-            if visit(place.header.of(self.message.octets())) {
+            let header = place.header.of(self.message.octets());
+            if self.is_spent_on(header, names) || visit(header) {
                 return;
             }
         }
     }
 
+    /// Notes that a header is searched for so many names; true if that is too much.
+    fn is_spent_on(&self, header: &[u8], names: usize) -> bool {
+        self.spend((header.len() + FIELD).saturating_mul(names));
+        self.is_spent()
+    }
+
     pub(super) fn part_exists(&mut self, mime: &Mime, name: &[u8]) -> bool {
         let name = String::from_utf8_lossy(name).into_owned();
         let mut found = false;
-        self.part_headers(mime, |header| {
+        self.part_headers(mime, 1, |header| {
             found = mime::Headers::new(header).find(&name).is_some();
             found
         });
@@ -202,7 +211,7 @@ impl Evaluation<'_> {
             MimeOf::Parameters(list) => self.expand_list(list),
             _ => Vec::new(),
         };
-        self.part_headers(mime, |header| {
+        self.part_headers(mime, names.len(), |header| {
             for name in &names {
                 for field in mime::Headers::new(header).find_all(name) {
                     if feed_field(&mime.of, name, &field, &parameters, values) {
@@ -218,7 +227,7 @@ impl Evaluation<'_> {
     pub(super) fn part_values(&mut self, mime: &Mime, name: &[u8]) -> Vec<Vec<u8>> {
         let name = String::from_utf8_lossy(name).into_owned();
         let mut out = Vec::new();
-        self.part_headers(mime, |header| {
+        self.part_headers(mime, 1, |header| {
             out.extend(
                 mime::Headers::new(header)
                     .find_all(&name)
@@ -249,6 +258,7 @@ impl Evaluation<'_> {
         if let Some(part) = structure.parts().nth(at) {
             // RFC 5703 §7: a part that is no text gives the empty string.
             if part.is("text", "*") {
+                self.spend(part.body().of(self.message.octets()).len());
                 text = super::body::part_text(
                     self.message.octets(),
                     part,

@@ -1,6 +1,7 @@
 //! Tests at run time.
 
 use super::message::Entry;
+use super::spend::FIELD;
 use super::value::Values;
 use super::{Evaluation, Fault, address, date};
 use crate::matching::{Keys, Matching};
@@ -306,20 +307,32 @@ impl Evaluation<'_> {
         self.message.prepare();
         let Some(index) = index else {
             for name in names {
-                if self
-                    .message
-                    .fields(&self.expand(name))
-                    .any(|entry| visit(entry, self.message.octets()))
-                {
+                self.spend_look();
+                if self.is_spent() {
+                    return;
+                }
+                if self.message.fields(&self.expand(name)).any(|entry| {
+                    let octets = self.message.octets();
+                    self.spend(entry.raw(octets).len());
+                    self.is_spent() || visit(entry, octets)
+                }) {
                     return;
                 }
             }
             return;
         };
-        let names: Vec<_> = names.iter().map(|name| self.expand(name)).collect();
+        let names = self.expand_list(names);
+        self.spend(
+            names
+                .len()
+                .saturating_mul(self.message.entries().len() * FIELD),
+        );
+        if self.is_spent() {
+            return;
+        }
         let fields: Vec<&Entry> = names
             .iter()
-            .flat_map(|name| self.message.fields(name))
+            .flat_map(|name| self.message.fields(name.as_bytes()))
             .collect();
         if let Some(entry) = place(index, fields.len()).and_then(|at| fields.get(at)) {
             visit(entry, self.message.octets());
@@ -469,6 +482,10 @@ impl Evaluation<'_> {
     fn exists(&mut self, names: &List, mime: Option<&Mime>) -> bool {
         self.message.prepare();
         for name in names {
+            self.spend_look();
+            if self.is_spent() {
+                return false;
+            }
             let found = match mime {
                 Some(mime) => {
                     let name = self.expand(name).into_owned();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::spend::{FIELD, LIST};
 use super::{Evaluation, Fault};
 use crate::matching::{Keys, MatchType, Matching, Pattern, Ranges};
 use crate::question::Question;
@@ -15,6 +16,9 @@ pub(super) struct Values<'k> {
     captured: Option<Vec<Box<[u8]>>>,
     matched: bool,
     count: usize,
+    /// Octets gone through, and how many there may be.
+    spent: usize,
+    most: usize,
     /// For `:list`: what the host is asked about.
     listed: Vec<String>,
     /// For the trace.
@@ -36,6 +40,11 @@ impl<'k> Values<'k> {
         match self.matching.kind {
             MatchType::Count(_) => return false,
             MatchType::List => {
+                self.spent = self.spent.saturating_add(value.len() + FIELD);
+                if self.spent > self.most.min(LIST) {
+                    self.spent = usize::MAX;
+                    return true;
+                }
                 self.listed
                     .push(String::from_utf8_lossy(value).into_owned());
                 return false;
@@ -43,6 +52,10 @@ impl<'k> Values<'k> {
             _ => {}
         }
         for pattern in self.patterns.iter() {
+            self.spent = self.spent.saturating_add(value.len() + FIELD);
+            if self.spent > self.most {
+                return true;
+            }
             let ranges = if self.capture {
                 Some(&mut self.ranges)
             } else {
@@ -80,12 +93,21 @@ impl Evaluation<'_> {
             Keys::Fixed(patterns) => Cow::Borrowed(&**patterns),
             Keys::Dynamic(texts) => {
                 let mut patterns = Vec::with_capacity(texts.len());
+                let mut held = 0_usize;
                 for text in texts {
                     let key = self.expand(text);
                     let pattern = Pattern::compile(matching, &key, self.config.limits.regex_size)
                         .map_err(|fault| {
                         Fault::Fail(format!("a regular expression is not valid: {fault}"))
                     })?;
+                    self.spend(pattern.regex_octets());
+                    self.check_spent()?;
+                    held = held.saturating_add(key.len() + pattern.regex_octets());
+                    if held > LIST {
+                        return Err(Fault::Fail(format!(
+                            "the keys take more than {LIST} octets"
+                        )));
+                    }
                     patterns.push(pattern);
                 }
                 Cow::Owned(patterns)
@@ -99,6 +121,8 @@ impl Evaluation<'_> {
             captured: None,
             matched: false,
             count: 0,
+            spent: 0,
+            most: usize::try_from(self.left_to_spend()).unwrap_or(usize::MAX),
             listed: Vec::new(),
             seen: self.config.trace.then(Vec::new),
         })
@@ -109,6 +133,8 @@ impl Evaluation<'_> {
         if let Some(seen) = values.seen {
             self.traced_values = seen;
         }
+        self.spend(values.spent);
+        self.check_spent()?;
         match values.matching.kind {
             MatchType::Count(_) => {
                 let mut patterns = values.patterns.iter();

@@ -53,6 +53,7 @@ impl<'r> Runner<'r> {
         // A suite is as long as its author likes.
         let mut config = self.config.clone();
         config.limits.steps = u64::MAX;
+        config.limits.octets = u64::MAX;
         config.limits.variables = usize::MAX;
         let mut evaluation = Evaluation::new(script, b"", Envelope::default(), config);
         let outcome = loop {
