@@ -9,9 +9,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use imap_proto::{
     Append, AppendData, AppendMessage, AppendOptions, CatenatePart, Client, ClientConfig,
     ClientEvent, Command, Dialect, Error, Mailbox, Misuse, Replaced, Response, Secret,
@@ -274,6 +274,7 @@ fn every_wait_has_an_end() {
     after("A: a append INBOX 3\nC: A1 APPEND INBOX {3}\n");
     after("A: a idle\nC: A1 IDLE\n");
     after("A: a = LOGOUT\nC: A1 LOGOUT\n");
+    after("A: a = STARTTLS\nC: A1 STARTTLS\nS: A1 OK go\nE: a OK go\n");
     after("S: * BYE going down\nE: * BYE going down\n");
     after("S: * 3 FETCH (BODY[] {12}\nE: PayloadStart 3 [] Stream(12)\nS+ 0123\nE+ 0123\n");
     // An IDLE is ended first.
@@ -306,6 +307,72 @@ fn output_waits_not_for_ever() {
     client.handle_timeout(end);
     assert_eq!(client.poll(&mut input, end), Err(Error::TimedOut("output")));
     assert_eq!(client.poll(&mut input, end), Ok(Step::Closed));
+}
+
+/// RFC 9051 §6.2.3: no password goes to a server that says so.
+#[test]
+fn login_disabled() {
+    let now = Instant::now();
+    let mut client = Client::new(Arc::new(config()), now);
+    let greeting = "* OK [CAPABILITY IMAP4rev1 STARTTLS logindisabled] hi\r\n";
+    let mut input = BytesMut::from(greeting);
+    assert!(matches!(client.poll(&mut input, now), Ok(Step::Event(_))));
+    let login = || imap_proto::CommandBody::Login {
+        username: "u".try_into().unwrap(),
+        password: Secret::new("p"),
+    };
+    assert!(matches!(
+        client.command(login()),
+        Err(Misuse::Argument { .. })
+    ));
+    assert_eq!(client.output().remaining(), 0);
+    input.extend_from_slice(b"* CAPABILITY IMAP4rev1\r\n");
+    assert!(matches!(client.poll(&mut input, now), Ok(Step::Event(_))));
+    assert!(client.command(login()).is_ok());
+}
+
+/// A message takes as long as it takes: only who takes nothing is too slow.
+#[test]
+fn uploads_take_their_time() {
+    let mut now = Instant::now();
+    let mut client = Client::new(Arc::new(config()), now);
+    let mut input = BytesMut::from("* OK [CAPABILITY IMAP4rev1] hi\r\n");
+    assert!(matches!(client.poll(&mut input, now), Ok(Step::Event(_))));
+    let append = Append {
+        mailbox: Mailbox::inbox(),
+        options: AppendOptions::default(),
+    };
+    let ticket = client.append(append, 2_000_000, false).unwrap();
+    let step = Duration::from_secs(200);
+    assert_eq!(client.poll(&mut input, now), Ok(Step::NeedInput));
+    now += step;
+    client.handle_timeout(now);
+    input.extend_from_slice(b"+ go\r\n");
+    let wanted = Step::Event(ClientEvent::PayloadWanted(ticket));
+    assert_eq!(client.poll(&mut input, now), Ok(wanted));
+    let count = client.output().remaining();
+    client.output().advance(count);
+    // In small pieces, each of which is sent at once.
+    for _ in 0..5 {
+        assert_eq!(client.poll(&mut input, now), Ok(Step::NeedInput));
+        now += step;
+        client.handle_timeout(now);
+        client.send_payload(vec![b'x'; 200_000].into()).unwrap();
+        client.output().advance(200_000);
+    }
+    // And the rest at once, of which the server takes a little at a time.
+    client.send_payload(vec![b'x'; 1_000_000].into()).unwrap();
+    while client.wants_drain() {
+        assert_eq!(client.poll(&mut input, now), Ok(Step::NeedDrain));
+        client.output().advance(100_000);
+        now += step;
+        client.handle_timeout(now);
+    }
+    assert_eq!(client.poll(&mut input, now), Ok(Step::NeedInput));
+    now += Duration::from_secs(300);
+    client.handle_timeout(now);
+    let silent = Error::TimedOut("response");
+    assert_eq!(client.poll(&mut input, now), Err(silent));
 }
 
 /// What hostile servers send, and that it ends the connection.

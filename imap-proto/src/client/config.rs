@@ -26,8 +26,9 @@ pub struct ClientConfig {
     /// Commands without reply.
     pub in_flight: usize,
     /// How long nothing may come while something is waited for: the
-    /// greeting, a reply, `+`, a challenge, the rest of a content, the end
-    /// after BYE; and how long output may wait to be sent.
+    /// greeting, a reply, `+`, a challenge, the rest of a content, the TLS
+    /// handshake, the end after BYE; and how long the server may take nothing
+    /// of what is to be sent.
     pub response_time: Duration,
     /// How long an IDLE lasts before DONE is sent; RFC 2177 wants less than
     /// 30 minutes.

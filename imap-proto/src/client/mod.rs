@@ -1,5 +1,6 @@
 //! A client's side of one connection.
 
+mod append;
 mod config;
 mod event;
 mod in_flight;
@@ -8,7 +9,7 @@ mod receive;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 pub use config::ClientConfig;
 pub use event::{ClientEvent, Ticket};
 use in_flight::{InFlight, Kind};
@@ -16,10 +17,7 @@ use proto_core::{Deadlines, Misuse, Output, Secret, Step};
 
 use crate::framing::Framer;
 use crate::wire::{Dialect, Literals};
-use crate::{
-    Append, AppendData, AppendMessage, Capability, CommandBody, Error, Extension, Extensions,
-    Mailbox, Replaced, StatusKind, StatusResponse,
-};
+use crate::{Capability, CommandBody, Error, Extension, Extensions, StatusKind, StatusResponse};
 
 #[derive(Debug)]
 enum Mode {
@@ -86,6 +84,8 @@ pub struct Client {
     fronts: u8,
     in_flight: InFlight,
     output: Output,
+    /// What of it was left when the server was last found reading too slowly.
+    undrained: usize,
     capabilities: Vec<Capability>,
     offered: Extensions,
     knows_capabilities: bool,
@@ -111,6 +111,7 @@ impl Client {
             fronts: 0,
             in_flight: InFlight::default(),
             output: Output::default(),
+            undrained: 0,
             capabilities: Vec::new(),
             offered: Extensions::default(),
             knows_capabilities: false,
@@ -136,12 +137,6 @@ impl Client {
         self.offered.has(extension)
     }
 
-    /// Octets of a message that the server waits for.
-    #[must_use]
-    pub fn payload_owed(&self) -> u64 {
-        self.in_flight.owed()
-    }
-
     /// Whether output waits for the server beyond the limit.
     #[must_use]
     pub fn wants_drain(&self) -> bool {
@@ -157,16 +152,22 @@ impl Client {
             return Err(error);
         }
         if self.wants_drain() && !matches!(self.mode, Mode::Closed) {
-            if self.deadlines.when(Timer::Drain).is_none() {
+            let left = self.output.len();
+            // As long as the server takes something, it may take its time.
+            if self.deadlines.when(Timer::Drain).is_none() || left < self.undrained {
                 let limit = self.config.response_time;
                 self.deadlines.set(Timer::Drain, now + limit);
             }
+            self.undrained = left;
+            // It has nothing to answer before it has all.
+            self.deadlines.clear(Timer::Response);
             return Ok(Step::NeedDrain);
         }
         self.deadlines.clear(Timer::Drain);
         loop {
             if let Some(ticket) = self.in_flight.take_wanted() {
-                return Ok(Step::Event(ClientEvent::PayloadWanted(ticket)));
+                let wanted = ClientEvent::PayloadWanted(ticket);
+                return self.settle(Step::Event(wanted), now);
             }
             let step = match self.receive(input) {
                 Ok(Some(step)) => step,
@@ -230,7 +231,8 @@ impl Client {
     ///
     /// # Errors
     /// When the connection is over, too many commands wait for their reply,
-    /// or the command is one that has a method of its own.
+    /// the command is one that has a method of its own, or LOGIN where the
+    /// server is known to refuse it (RFC 9051 §6.2.3).
     pub fn command(&mut self, body: CommandBody) -> Result<Ticket, Misuse> {
         const CALL: &str = "command";
         let kind = match &body {
@@ -238,6 +240,12 @@ impl Client {
                 return Err(Misuse::Argument {
                     call: CALL,
                     reason: "this command has a method of its own",
+                });
+            }
+            CommandBody::Login { .. } if self.disables_login() => {
+                return Err(Misuse::Argument {
+                    call: CALL,
+                    reason: "the server says LOGINDISABLED",
                 });
             }
             CommandBody::StartTls => Kind::StartTls,
@@ -296,92 +304,6 @@ impl Client {
         self.answer_challenge("cancel", "*")
     }
 
-    /// Queues APPEND of a message of `size` octets. When the server is ready
-    /// for it, [`ClientEvent::PayloadWanted`] says so. `binary` sends it as a
-    /// literal8, which may hold NUL (RFC 3516).
-    ///
-    /// # Errors
-    /// As [`Client::command`].
-    pub fn append(&mut self, append: Append, size: u64, binary: bool) -> Result<Ticket, Misuse> {
-        let message = AppendMessage {
-            options: append.options,
-            data: AppendData::Literal { size, binary },
-        };
-        self.append_messages("append", None, append.mailbox, vec![message])
-    }
-
-    /// Queues APPEND of several messages (RFC 3502), or of messages that are
-    /// put together (RFC 4469). For each literal in them that is not empty,
-    /// in order, [`ClientEvent::PayloadWanted`] asks for its octets.
-    ///
-    /// # Errors
-    /// As [`Client::command`]; when there is no message, or none of a
-    /// message's parts.
-    pub fn append_all(
-        &mut self,
-        mailbox: Mailbox,
-        messages: Vec<AppendMessage>,
-    ) -> Result<Ticket, Misuse> {
-        self.append_messages("append_all", None, mailbox, messages)
-    }
-
-    /// Queues REPLACE (RFC 8508): the message goes to `mailbox`, and the one
-    /// that it replaces is expunged. Octets as in [`Client::append_all`].
-    ///
-    /// # Errors
-    /// As [`Client::append_all`].
-    pub fn replace(
-        &mut self,
-        replaced: Replaced,
-        mailbox: Mailbox,
-        message: AppendMessage,
-    ) -> Result<Ticket, Misuse> {
-        self.append_messages("replace", Some(replaced), mailbox, vec![message])
-    }
-
-    fn append_messages(
-        &mut self,
-        call: &'static str,
-        replaces: Option<Replaced>,
-        mailbox: Mailbox,
-        messages: Vec<AppendMessage>,
-    ) -> Result<Ticket, Misuse> {
-        let no_part = |message: &AppendMessage| matches!(&message.data, AppendData::Catenate(parts) if parts.is_empty());
-        if messages.is_empty() || messages.iter().any(no_part) {
-            return Err(Misuse::Argument {
-                call,
-                reason: "nothing to append",
-            });
-        }
-        self.may(call)?;
-        let ticket = self.in_flight.push_append(replaces, mailbox, messages);
-        self.flow();
-        Ok(ticket)
-    }
-
-    /// Sends the next octets of a message, uncopied.
-    ///
-    /// # Errors
-    /// When none is wanted, or more are given than were announced.
-    pub fn send_payload(&mut self, chunk: Bytes) -> Result<(), Misuse> {
-        const CALL: &str = "send_payload";
-        if matches!(self.mode, Mode::Closed) {
-            return Err(Misuse::Closed { call: CALL });
-        }
-        match self.in_flight.pay(chunk.len() as u64) {
-            Some(true) => {
-                self.output.push(chunk);
-                self.flow();
-                Ok(())
-            }
-            Some(false) => Err(Misuse::Argument {
-                call: CALL,
-                reason: "more octets than announced",
-            }),
-            None => Err(Misuse::NotExpected { call: CALL }),
-        }
-    }
-
     /// Queues IDLE.
     ///
     /// # Errors
@@ -423,10 +345,16 @@ impl Client {
             });
         }
         self.mode = Mode::Ready;
+        self.deadlines.clear(Timer::Response);
         self.dialect = Dialect::CLIENT;
         self.forget_capabilities();
         self.refresh();
         Ok(())
+    }
+
+    fn disables_login(&self) -> bool {
+        let mut all = self.capabilities.iter();
+        all.any(|one| one.as_str().eq_ignore_ascii_case("LOGINDISABLED"))
     }
 
     fn may(&self, call: &'static str) -> Result<(), Misuse> {
@@ -465,6 +393,14 @@ impl Client {
         step: Step<ClientEvent>,
         now: Instant,
     ) -> Result<Step<ClientEvent>, Error> {
+        if step == Step::NeedAnswer {
+            // The handshake: a server may be silent there, too.
+            if self.deadlines.when(Timer::Response).is_none() {
+                let limit = self.config.response_time;
+                self.deadlines.set(Timer::Response, now + limit);
+            }
+            return Ok(step);
+        }
         if step != Step::NeedInput {
             self.deadlines.clear(Timer::Response);
             return Ok(step);
