@@ -11,135 +11,24 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
+use common::over::{Beside, Call, Over};
 use common::{inbox, now};
-use mailstore::{
-    AccountConfig, File, FlagChange, FlagMode, Flags, Fs, Kind, Mailbox, RealFs, Stat, Store,
-};
+use mailstore::{AccountConfig, FlagChange, FlagMode, Flags, Mailbox, Store};
 
-type Calls = Arc<Mutex<BTreeMap<&'static str, usize>>>;
-
-/// The real file system, counting the calls by their kinds.
+/// The calls, counted by their kinds; whether they are to a message's name.
 #[derive(Clone, Default)]
-struct Counting(Calls);
+struct Counting(Arc<Mutex<BTreeMap<(Call, bool), usize>>>);
 
-fn count(calls: &Calls, kind: &'static str) {
-    *calls.lock().unwrap().entry(kind).or_default() += 1;
-}
-
-impl Counting {
-    fn file(&self, file: io::Result<Box<dyn File>>) -> io::Result<Box<dyn File>> {
-        count(&self.0, "open");
-        let calls = Arc::clone(&self.0);
-        Ok(Box::new(CountingFile { file: file?, calls }))
-    }
-}
-
-impl Fs for Counting {
-    fn create_excl(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.file(RealFs.create_excl(path))
-    }
-    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.file(RealFs.open(path))
-    }
-    fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.file(RealFs.open_write(path))
-    }
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        count(&self.0, "link");
-        RealFs.link(from, to)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let in_cur = to.parent().is_some_and(|parent| parent.ends_with("cur"));
-        count(&self.0, if in_cur { "message" } else { "rename" });
-        RealFs.rename(from, to)
-    }
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        count(&self.0, "unlink");
-        RealFs.unlink(path)
-    }
-    fn mkdir(&self, path: &Path) -> io::Result<()> {
-        count(&self.0, "mkdir");
-        RealFs.mkdir(path)
-    }
-    fn rmdir(&self, path: &Path) -> io::Result<()> {
-        count(&self.0, "rmdir");
-        RealFs.rmdir(path)
-    }
-    fn fsync_dir(&self, path: &Path) -> io::Result<()> {
-        count(&self.0, "sync");
-        RealFs.fsync_dir(path)
-    }
-    fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
-        count(&self.0, "readdir");
-        RealFs.readdir(path, each)
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        count(&self.0, "stat");
-        RealFs.stat(path)
-    }
-    fn process_alive(&self, pid: u32) -> bool {
-        RealFs.process_alive(pid)
-    }
-    fn boot(&self) -> u128 {
-        RealFs.boot()
-    }
-}
-
-struct CountingFile {
-    file: Box<dyn File>,
-    calls: Calls,
-}
-
-impl File for CountingFile {
-    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        count(&self.calls, "read");
-        self.file.read_at(buf, at)
-    }
-    fn write_all_at(&self, buf: &[u8], at: u64) -> io::Result<()> {
-        count(&self.calls, "write");
-        self.file.write_all_at(buf, at)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        count(&self.calls, "set_len");
-        self.file.set_len(len)
-    }
-    fn sync(&self) -> io::Result<()> {
-        count(&self.calls, "sync");
-        self.file.sync()
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        count(&self.calls, "sync");
-        self.file.sync_data()
-    }
-    fn stat(&self) -> io::Result<Stat> {
-        count(&self.calls, "stat");
-        self.file.stat()
-    }
-    fn set_modified(&self, time: SystemTime) -> io::Result<()> {
-        self.file.set_modified(time)
-    }
-    fn set_mode(&self, mode: u32) -> io::Result<()> {
-        self.file.set_mode(mode)
-    }
-    fn try_lock(&self) -> io::Result<bool> {
-        self.file.try_lock()
-    }
-    fn unlock(&self) -> io::Result<()> {
-        self.file.unlock()
-    }
-    fn try_claim(&self) -> io::Result<bool> {
-        self.file.try_claim()
-    }
-    fn unclaim(&self) -> io::Result<()> {
-        self.file.unclaim()
+impl Beside for Counting {
+    fn before(&self, call: Call, path: &Path) {
+        let in_cur = path.parent().is_some_and(|parent| parent.ends_with("cur"));
+        let renames = call == Call::Rename && in_cur;
+        *self.0.lock().unwrap().entry((call, renames)).or_default() += 1;
     }
 }
 
@@ -180,7 +69,7 @@ fn change(mailbox: &Mailbox, uids: &[u32], flags: Flags, mode: FlagMode) -> usiz
 fn cost(config: &AccountConfig, messages: usize, changed: &[usize]) -> Vec<[usize; 5]> {
     fill(config, messages);
     let counting = Counting::default();
-    let account = Store::with_fs(Arc::new(counting.clone()))
+    let account = Store::with_fs(Arc::new(Over(counting.clone())))
         .account(config)
         .unwrap();
     let mailbox = inbox(&account);
@@ -199,8 +88,10 @@ fn cost(config: &AccountConfig, messages: usize, changed: &[usize]) -> Vec<[usiz
             changed
         );
         let mut calls = std::mem::take(&mut *counting.0.lock().unwrap());
-        let mut take = |kind| calls.remove(kind).unwrap_or_default();
-        let [renames, reads, writes, syncs] = ["message", "read", "write", "sync"].map(&mut take);
+        let mut take = |kind: (Call, bool)| calls.remove(&kind).unwrap_or_default();
+        let [reads, writes, syncs] =
+            [Call::Read, Call::Write, Call::Sync].map(|call| take((call, false)));
+        let renames = take((Call::Rename, true));
         costs.push([renames, reads, writes, syncs, calls.values().sum()]);
         change(&mailbox, &uids, Flags::FLAGGED, FlagMode::Remove);
     }

@@ -10,19 +10,18 @@
 
 mod common;
 
-use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use common::over::{Beside, Call, Over};
 use common::sim::{Sim, World};
 use common::{at, configs, inbox, read};
 use mailstore::{
-    Account, AccountConfig, AppendOptions, DeliveryId, File, FlagChange, Flags, Fs, Indexed, Kind,
-    Mailbox, RealFs, Stat, Store,
+    Account, AccountConfig, AppendOptions, DeliveryId, File, FlagChange, Flags, Fs, Indexed,
+    Mailbox, Store,
 };
 use proptest::prelude::*;
 
@@ -46,50 +45,15 @@ impl Counting {
     }
 }
 
-impl Fs for Counting {
-    fn create_excl(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        RealFs.create_excl(path)
-    }
-    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.opened.lock().unwrap().push(path.to_owned());
-        RealFs.open(path)
-    }
-    fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.opened.lock().unwrap().push(path.to_owned());
-        RealFs.open_write(path)
-    }
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.link(from, to)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.rename(from, to)
-    }
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        RealFs.unlink(path)
-    }
-    fn mkdir(&self, path: &Path) -> io::Result<()> {
-        RealFs.mkdir(path)
-    }
-    fn rmdir(&self, path: &Path) -> io::Result<()> {
-        RealFs.rmdir(path)
-    }
-    fn fsync_dir(&self, path: &Path) -> io::Result<()> {
-        RealFs.fsync_dir(path)
-    }
-    fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
-        if !path.ends_with("tmp") {
-            self.listed.fetch_add(1, Ordering::Relaxed);
+impl Beside for Counting {
+    fn before(&self, call: Call, path: &Path) {
+        match call {
+            Call::Open => self.opened.lock().unwrap().push(path.to_owned()),
+            Call::Readdir if !path.ends_with("tmp") => {
+                self.listed.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
         }
-        RealFs.readdir(path, each)
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        RealFs.stat(path)
-    }
-    fn process_alive(&self, pid: u32) -> bool {
-        RealFs.process_alive(pid)
-    }
-    fn boot(&self) -> u128 {
-        RealFs.boot()
     }
 }
 
@@ -222,7 +186,7 @@ fn a_digest_says_what_the_message_does() {
 fn listing_opens_no_message_and_reads_no_directory() {
     let root = tempfile::tempdir().unwrap();
     let config = AccountConfig::maildir(root.path(), "host");
-    let fs = Counting::default();
+    let fs = Over(Counting::default());
     let account = || {
         let store = Store::with_fs(Arc::new(fs.clone()));
         store.account(&config).unwrap()
@@ -237,11 +201,11 @@ fn listing_opens_no_message_and_reads_no_directory() {
         mailbox.refresh(at(100)).unwrap();
         said(&mailbox)
     };
-    fs.take();
+    fs.0.take();
     let account = account();
     let mailbox = account.mailbox("INBOX", at(200)).unwrap();
     assert_eq!(said(&mailbox), expected);
-    assert_eq!(fs.take(), (0, 0));
+    assert_eq!(fs.0.take(), (0, 0));
     // A directory that changed is read, its messages are not.
     fs::rename(
         fs::read_dir(root.path().join("cur"))
@@ -255,7 +219,7 @@ fn listing_opens_no_message_and_reads_no_directory() {
     .unwrap();
     let view = mailbox.refresh(at(300)).unwrap();
     assert_eq!(view.messages().len(), 3);
-    assert_eq!(fs.take().0, 0);
+    assert_eq!(fs.0.take().0, 0);
 }
 
 #[test]
@@ -381,7 +345,7 @@ fn flags(bits: u8) -> Flags {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(common::cases(24)))]
 
     /// After any changes, the index that was kept and one that is made from the mail alone say the same; and
     /// across restarts no modification sequence goes back and no change goes untold.

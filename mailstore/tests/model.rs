@@ -269,7 +269,7 @@ fn shown(account: &Arc<Account>, mailbox: usize) -> (Vec<Row>, u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: common::cases(12), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_format_is_the_list(changes in prop::collection::vec((change(), 0..2usize), 1..25)) {

@@ -20,10 +20,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use common::over::{Beside, Over};
 use common::{at, configs, inbox, now, read};
 use mailstore::{
-    AccountConfig, AppendOptions, DeliveryId, File, FlagChange, Flags, Fs, Kind, Mailbox, RealFs,
-    Stat, Store,
+    AccountConfig, AppendOptions, DeliveryId, FlagChange, Flags, Fs, Kind, Mailbox, RealFs, Store,
 };
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -52,34 +52,7 @@ fn names(path: &Path) -> io::Result<BTreeMap<OsString, Kind>> {
     Ok(names)
 }
 
-impl Fs for Interrupted {
-    fn create_excl(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        RealFs.create_excl(path)
-    }
-    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        RealFs.open(path)
-    }
-    fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        RealFs.open_write(path)
-    }
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.link(from, to)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.rename(from, to)
-    }
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        RealFs.unlink(path)
-    }
-    fn mkdir(&self, path: &Path) -> io::Result<()> {
-        RealFs.mkdir(path)
-    }
-    fn rmdir(&self, path: &Path) -> io::Result<()> {
-        RealFs.rmdir(path)
-    }
-    fn fsync_dir(&self, path: &Path) -> io::Result<()> {
-        RealFs.fsync_dir(path)
-    }
+impl Beside for Interrupted {
     fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         let armed = {
             let mut armed = self.0.lock().unwrap();
@@ -95,12 +68,6 @@ impl Fs for Interrupted {
             each(&name, kind);
         }
         Ok(())
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        RealFs.stat(path)
-    }
-    fn process_alive(&self, pid: u32) -> bool {
-        RealFs.process_alive(pid)
     }
 }
 
@@ -136,7 +103,7 @@ fn in_the_middle(
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("Maildir");
     let fs = Interrupted::default();
-    let store = Store::with_fs(Arc::new(fs.clone()));
+    let store = Store::with_fs(Arc::new(Over(fs.clone())));
     let account = store
         .account(&AccountConfig::maildir(&path, "host"))
         .unwrap();

@@ -9,15 +9,14 @@
 
 mod common;
 
-use std::ffi::OsStr;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread::ThreadId;
-use std::time::SystemTime;
 
 use common::at;
-use mailstore::{Batch, File, Fs, Kind, QueueId, RealFs, Spool, SpoolConfig, Stat};
+use common::over::{Beside, Over};
+use mailstore::{Batch, QueueId, Spool, SpoolConfig};
 
 /// A thread that is to wait, and where.
 type Armed = Option<(ThreadId, Arc<Barrier>)>;
@@ -26,12 +25,8 @@ type Armed = Option<(ThreadId, Arc<Barrier>)>;
 #[derive(Clone, Default)]
 struct Waiting(Arc<Mutex<Armed>>);
 
-impl Waiting {
-    fn file(&self, file: Box<dyn File>) -> Box<dyn File> {
-        Box::new(WaitingFile(file, self.clone()))
-    }
-
-    fn pass(&self) {
+impl Beside for Waiting {
+    fn has_read(&self, _octets: usize) {
         let mut armed = self.0.lock().unwrap();
         let current = std::thread::current().id();
         let Some((_, barrier)) = armed.take_if(|(thread, _)| *thread == current) else {
@@ -41,82 +36,6 @@ impl Waiting {
         // It is here; it may go on.
         barrier.wait();
         barrier.wait();
-    }
-}
-
-impl Fs for Waiting {
-    fn create_excl(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        RealFs.create_excl(path).map(|file| self.file(file))
-    }
-    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        RealFs.open(path).map(|file| self.file(file))
-    }
-    fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        RealFs.open_write(path).map(|file| self.file(file))
-    }
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.link(from, to)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.rename(from, to)
-    }
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        RealFs.unlink(path)
-    }
-    fn mkdir(&self, path: &Path) -> io::Result<()> {
-        RealFs.mkdir(path)
-    }
-    fn rmdir(&self, path: &Path) -> io::Result<()> {
-        RealFs.rmdir(path)
-    }
-    fn fsync_dir(&self, path: &Path) -> io::Result<()> {
-        RealFs.fsync_dir(path)
-    }
-    fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
-        RealFs.readdir(path, each)
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        RealFs.stat(path)
-    }
-    fn process_alive(&self, pid: u32) -> bool {
-        RealFs.process_alive(pid)
-    }
-}
-
-struct WaitingFile(Box<dyn File>, Waiting);
-
-impl File for WaitingFile {
-    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        let read = self.0.read_at(buf, at)?;
-        self.1.pass();
-        Ok(read)
-    }
-    fn write_all_at(&self, buf: &[u8], at: u64) -> io::Result<()> {
-        self.0.write_all_at(buf, at)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-    fn stat(&self) -> io::Result<Stat> {
-        self.0.stat()
-    }
-    fn set_modified(&self, time: SystemTime) -> io::Result<()> {
-        self.0.set_modified(time)
-    }
-    fn set_mode(&self, mode: u32) -> io::Result<()> {
-        self.0.set_mode(mode)
-    }
-    fn try_lock(&self) -> io::Result<bool> {
-        self.0.try_lock()
-    }
-    fn unlock(&self) -> io::Result<()> {
-        self.0.unlock()
     }
 }
 
@@ -143,7 +62,7 @@ fn a_message_is_moved_between_two_reads_of_it() {
         ..SpoolConfig::new(directory.path())
     };
     let files = Waiting::default();
-    let (spool, _) = Spool::open_with_fs(config, Arc::new(files.clone())).unwrap();
+    let (spool, _) = Spool::open_with_fs(config, Arc::new(Over(files.clone()))).unwrap();
     let stays = accept(&spool, "stays");
     assert!(spool.claim(stays));
     let mut batch = Batch::new();

@@ -7,6 +7,7 @@
     clippy::unwrap_used
 )]
 
+pub mod over;
 pub mod power;
 pub mod sim;
 pub mod world;
@@ -27,6 +28,12 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// So many cases, or times as many as `POSTHASTE_CASES` says.
+pub fn cases(usual: u32) -> u32 {
+    let times = std::env::var("POSTHASTE_CASES").ok();
+    usual * times.and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
 /// The same account in each format, below `root`.
 pub fn configs(root: &std::path::Path) -> [AccountConfig; 4] {
     let mut crlf = AccountConfig::maildir(root.join("crlf"), "host");
@@ -37,6 +44,12 @@ pub fn configs(root: &std::path::Path) -> [AccountConfig; 4] {
         AccountConfig::maildir_fs(root.join("fs"), "host"),
         AccountConfig::mbox(root.join("mbox"), root.join("mbox/INBOX"), "host"),
     ]
+}
+
+/// Makes a pipe, which nobody reads from or writes to.
+pub fn pipe(path: &std::path::Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
 }
 
 pub fn read(mailbox: &Mailbox, uid: u32) -> Vec<u8> {

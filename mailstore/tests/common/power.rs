@@ -177,7 +177,17 @@ impl Power {
 
     /// Leaves out each line that syncs in turn; whether nothing goes wrong without it.
     pub fn syncs<S>(&self, trial: &Trial<'_, S>) -> BTreeMap<Line, bool> {
-        let lines: BTreeSet<&Line> = self.ops.iter().filter_map(sync_line).collect();
+        self.syncs_of(trial, |_| true)
+    }
+
+    /// As [`syncs`](Self::syncs), for these lines alone.
+    pub fn syncs_of<S>(
+        &self,
+        trial: &Trial<'_, S>,
+        wanted: impl Fn(&Line) -> bool,
+    ) -> BTreeMap<Line, bool> {
+        let lines = self.ops.iter().filter_map(sync_line);
+        let lines: BTreeSet<&Line> = lines.filter(|line| wanted(line)).collect();
         let is_idle = |line: &Line| {
             let without = |op: &Op| match sync_line(op) {
                 Some(of) if of == line => Op::Nothing,
