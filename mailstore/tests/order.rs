@@ -30,8 +30,11 @@ struct Client {
 
 impl Client {
     fn ask(&mut self, mailbox: &Mailbox, at: SystemTime) {
-        let view = mailbox.refresh(at).unwrap();
+        mailbox.refresh(at).unwrap();
         let changes = mailbox.changes_since(self.modseq);
+        // Taken last: what others change meanwhile is in it, and told once more the next time. In an older one it
+        // would be missing, and never told.
+        let view = mailbox.snapshot();
         for range in changes.vanished {
             self.flags.retain(|uid, _| !range.contains(uid));
         }
