@@ -110,7 +110,7 @@ impl Ledger {
         }
         let limits = mailbox_limits(&self.rules, mailbox, limits).unwrap_or_default();
         if above(limits, used, more).is_some() && !sure {
-            used = self.count_anew(shared, now)?.1;
+            used = self.count_anew(shared, true, now)?.1;
         }
         match above(limits, used, more) {
             None => Ok(admission),
@@ -173,31 +173,37 @@ impl Ledger {
         shared: &Shared,
         now: SystemTime,
     ) -> Result<(QuotaLimits, QuotaUsed, bool), Error> {
-        if shared.format.has_maildirs()
-            && let Some(file) = MaildirSize::read(&shared.durable, &shared.root)?
-        {
-            let own = account_limits(&self.rules);
-            if own == QuotaLimits::default() || own == file.limits {
-                return Ok((file.limits, file.used, file.is_sure(now)));
-            }
+        match self.kept(shared)? {
+            Some(file) => Ok((file.limits, file.used, file.is_sure(now))),
+            None => self.count_anew(shared, false, now),
         }
-        let (limits, used) = self.count_anew(shared, now)?;
-        Ok((limits, used, true))
     }
 
+    /// The file that holds the sums, if it is of these limits.
+    fn kept(&self, shared: &Shared) -> Result<Option<MaildirSize>, Error> {
+        if !shared.format.has_maildirs() {
+            return Ok(None);
+        }
+        let own = account_limits(&self.rules);
+        let file = MaildirSize::read(&shared.durable, &shared.root)?;
+        Ok(file.filter(|file| own == QuotaLimits::default() || own == file.limits))
+    }
+
+    /// As [`look`](Self::look). `doubted`: sums that were added up will not do.
     fn count_anew(
         &self,
         shared: &Shared,
+        doubted: bool,
         now: SystemTime,
-    ) -> Result<(QuotaLimits, QuotaUsed), Error> {
+    ) -> Result<(QuotaLimits, QuotaUsed, bool), Error> {
         let mut counted = self.counting();
         let mut limits = account_limits(&self.rules);
         if shared.format == Format::Memory {
             let used = shared.memory().measure(|name| self.counts(name));
-            return Ok((limits, used));
+            return Ok((limits, used, true));
         }
         if !shared.format.has_maildirs() {
-            return Ok((limits, self.count_mboxes(shared, &mut counted)?));
+            return Ok((limits, self.count_mboxes(shared, &mut counted)?, true));
         }
         let root = &shared.root;
         if limits == QuotaLimits::default() {
@@ -206,19 +212,24 @@ impl Ledger {
         let path = root.join(maildirsize::NAME);
         let lock = root.join("maildirsize.lock");
         let _lock = DotLock::acquire(&shared.durable, lock, &shared.host, now)?;
+        if let Some(file) = self.kept(shared)?
+            && (!doubted || file.is_sure(now))
+        {
+            // Whoever had the lock has counted.
+            return Ok((file.limits, file.used, file.is_sure(now)));
+        }
         // What is delivered while this counts may be counted, and added to the old file, or neither.
         let mut used = QuotaUsed::default();
         for _ in 0..3 {
             let before = self.stamps(shared)?;
             used = self.count_maildirs(shared)?;
+            let sums = maildirsize::write(limits, used);
+            shared.durable.replace(&path, sums.as_bytes())?;
             if before == self.stamps(shared)? {
                 break;
             }
         }
-        shared
-            .durable
-            .replace(&path, maildirsize::write(limits, used).as_bytes())?;
-        Ok((limits, used))
+        Ok((limits, used, true))
     }
 
     /// The directories of messages that count.

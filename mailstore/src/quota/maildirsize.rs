@@ -51,10 +51,9 @@ impl MaildirSize {
 
     /// Whether "full" may be believed: others add to the file without looking whether another added the same.
     pub(super) fn is_sure(&self, now: SystemTime) -> bool {
-        self.counted
-            && now
-                .duration_since(self.modified)
-                .is_ok_and(|age| age < STALE)
+        // Another may have counted a moment after `now`.
+        let age = now.duration_since(self.modified);
+        self.counted && age.unwrap_or_else(|later| later.duration()) < STALE
     }
 }
 
