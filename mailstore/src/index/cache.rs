@@ -28,6 +28,16 @@ impl Place {
     pub(crate) fn is_none(self) -> bool {
         self.len == 0
     }
+
+    /// The place, if it can be a record's in a file of so many octets.
+    pub(super) fn within(self, end: u64) -> Self {
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        let behind = self.at.checked_add(RECORD as u64 + u64::from(self.len));
+        match len <= LIMIT && behind.is_some_and(|behind| behind <= end) {
+            true => self,
+            false => Self::default(),
+        }
+    }
 }
 
 /// One record that is wanted.

@@ -79,6 +79,9 @@ enum Keeping {
     Never,
 }
 
+/// No mailbox comes so far, with sequences or with octets.
+const GREATEST: u64 = 1 << 62;
+
 /// A number that no other file has.
 fn fresh() -> u64 {
     let hasher = std::collections::hash_map::RandomState::new().build_hasher();
@@ -119,7 +122,8 @@ impl Index {
             let octets = read.octets.get(body)?;
             building.frame(octets, from)?;
         }
-        let state = building.state?;
+        let state = building.state.take()?;
+        (uid_validity > 0 && building.is_sound(&state)).then_some(())?;
         let (log, octets) = read.claim().ok()?;
         let is_claimed = log.is_some();
         self.keeping = match log {
@@ -129,9 +133,10 @@ impl Index {
         building.messages.retain(|one| !one.is_gone);
         self.slots = Slots::over(octets);
         for one in &building.messages {
-            self.slots
-                .put_at(one.message.uid, one.at, one.len, one.digest);
-            self.live += u64::from(one.digest.len);
+            // A place that no record can have is one of another file, or nobody's.
+            let digest = one.digest.within(state.cache_end);
+            self.slots.put_at(one.message.uid, one.at, one.len, digest);
+            self.live += u64::from(digest.len);
         }
         let cache = self.cache.path().to_owned();
         self.cache = Cache::new(cache, state.generation, state.cache_end);
@@ -381,6 +386,24 @@ struct Building {
 }
 
 impl Building {
+    /// Whether the numbers are some that can be gone on from. The sums keep out what a crash tore, and not what somebody
+    /// made up.
+    fn is_sound(&self, state: &State) -> bool {
+        let of_message = |built: &Built| {
+            let (uid, modseq) = (built.message.uid, built.message.modseq);
+            (1..state.uid_next).contains(&uid) && modseq <= state.highest_modseq
+        };
+        state.highest_modseq <= GREATEST
+            && state.forgotten <= state.highest_modseq
+            && state.cache_end <= GREATEST
+            && self.messages.iter().all(of_message)
+            && self.vanished.is_sorted()
+            && self
+                .vanished
+                .iter()
+                .all(|(modseq, _)| *modseq <= state.highest_modseq)
+    }
+
     /// Takes a frame's records; `from` is where the frame's body is in the file.
     fn frame(&mut self, octets: &[u8], from: usize) -> Option<()> {
         let mut cursor = Cursor(octets);
