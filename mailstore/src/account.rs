@@ -151,7 +151,7 @@ impl Account {
     /// Subscribes to a name or gives the subscription up; true when that changed something.
     ///
     /// # Errors
-    /// [`Error::InvalidName`], or the disk fails.
+    /// [`Error::InvalidName`], [`Error::TooLarge`] when the file would have more than 16 MiB, or the disk fails.
     pub fn subscribe(&self, name: &str, subscribed: bool, now: SystemTime) -> Result<bool, Error> {
         let name = name::canonical(name)?;
         subscriptions::change(&self.shared, &name, subscribed, now)

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::name;
 
 const NAME: &str = "subscriptions";
+/// A file of more octets is none: it is read with each list of mailboxes.
 const LIMIT: u64 = 16 << 20;
 
 pub(super) fn read(shared: &Shared) -> Result<Vec<String>, Error> {
@@ -40,6 +41,13 @@ pub(super) fn change(
         let levels: Vec<String> = name.split('/').map(name::to_utf7).collect();
         content.push_str(&levels.join("\t"));
         content.push('\n');
+    }
+    if subscribed && content.len() as u64 > LIMIT {
+        // Written, it could not be read any more.
+        return Err(Error::TooLarge {
+            octets: content.len(),
+            limit: usize::try_from(LIMIT).unwrap_or(usize::MAX),
+        });
     }
     shared.replace_own(NAME, content.as_bytes())?;
     Ok(true)
