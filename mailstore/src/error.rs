@@ -130,13 +130,18 @@ impl Error {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Whether a file of the store's own is none that can be read: too long, broken, a symbolic link or a directory.
+    /// Whether a file of the store's own is none that can be read: too long, broken, a symbolic link, a directory, a
+    /// pipe or a socket.
     pub(crate) fn is_no_file_of_ours(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
             Self::Io { source, .. } => {
+                // ENXIO: a socket, or a pipe that nobody reads from.
+                let codes = [rustix::io::Errno::LOOP, rustix::io::Errno::NXIO];
                 source.kind() == io::ErrorKind::IsADirectory
-                    || source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+                    || codes
+                        .iter()
+                        .any(|code| source.raw_os_error() == Some(code.raw_os_error()))
             }
             _ => false,
         }

@@ -164,7 +164,14 @@ fn break_stale(
     [now, of_files]: [SystemTime; 2],
     patient: bool,
 ) -> Result<bool, Error> {
-    let Some((content, stat)) = durable.read_maybe(path, 4096)? else {
+    let read = match durable.read_maybe(path, 4096) {
+        // Nobody's who takes locks.
+        Err(error) if error.is_no_file_of_ours() => {
+            durable.stat_maybe(path)?.map(|stat| (Vec::new(), stat))
+        }
+        other => other?,
+    };
+    let Some((content, stat)) = read else {
         return Ok(true);
     };
     let owner = std::str::from_utf8(&content)

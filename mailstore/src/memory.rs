@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::account::Shared;
 use crate::append::{AppendOptions, Delivered, DeliveryId};
 use crate::backend::{Backend, Item, Link, Source};
-use crate::durable::{File, Kind, Stat};
+use crate::durable::{Kind, ReadOnly, Readable, Stat, read_from};
 use crate::error::Error;
 use crate::flags::{FlagChange, FlagMode, Flags, Keywords};
 use crate::index::Index;
@@ -333,7 +333,11 @@ impl Backend for Folder {
             end: size,
             form: Form::Wire,
         }];
-        Ok(Reader::new(Arc::new(Octets(content)), extents, size))
+        Ok(Reader::new(
+            Arc::new(ReadOnly(Octets(content))),
+            extents,
+            size,
+        ))
     }
 
     fn set_flags(
@@ -467,35 +471,9 @@ pub(crate) fn deliver(
 /// Octets that are read as a file is.
 struct Octets(Arc<[u8]>);
 
-fn unsupported<T>() -> io::Result<T> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-impl File for Octets {
+impl Readable for Octets {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
-        let rest = self.0.get(at..).unwrap_or_default();
-        let len = rest.len().min(buf.len());
-        if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
-            to.copy_from_slice(from);
-        }
-        Ok(len)
-    }
-
-    fn write_all_at(&self, _buf: &[u8], _at: u64) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        unsupported()
+        Ok(read_from(&self.0, buf, at))
     }
 
     fn stat(&self) -> io::Result<Stat> {
@@ -506,21 +484,5 @@ impl File for Octets {
             inode: 0,
             mode: 0o600,
         })
-    }
-
-    fn set_modified(&self, _time: SystemTime) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn set_mode(&self, _mode: u32) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        unsupported()
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        unsupported()
     }
 }

@@ -140,6 +140,53 @@ fn losing_power_leaves_it_once() {
     }
 }
 
+/// An mbox cannot give a message another name: it is copied, and then taken away.
+#[test]
+fn losing_power_leaves_a_message_of_an_mbox_once_or_twice() {
+    let mut config = AccountConfig::mbox("/mboxes", "/mboxes/INBOX", "host");
+    config.index = false;
+    let base = prepared(&config);
+    let sim = Sim::new(base.clone());
+    let account = Store::with_fs(Arc::new(sim.clone()))
+        .account(&config)
+        .unwrap();
+    let inbox = account.mailbox("INBOX", at(1)).unwrap();
+    let other = account.mailbox("Other", at(1)).unwrap();
+    let begun = sim.op_count();
+    let moved = inbox.move_to(&[1, 3], &other, at(2)).unwrap();
+    assert_eq!(moved.uids, [(1, 2), (3, 3)]);
+    let acknowledged = sim.op_count();
+    assert!(acknowledged > begun);
+    let power = Power::new(base.with_other_times(), sim.ops());
+    let look = |sim: &Sim| places(sim, &config);
+    let twice = std::cell::Cell::new(0);
+    let judge = |places: &Places, cut: usize| {
+        for nth in 1..=4 {
+            let places = places.get(&nth).map_or(&[][..], Vec::as_slice);
+            let wanted: &[&[&str]] = match nth {
+                1 | 3 => &[&["INBOX"], &["INBOX", "Other"], &["Other"]],
+                2 => &[&["INBOX"]],
+                _ => &[&["Other"]],
+            };
+            if !wanted.contains(&places) {
+                return Err(format!("message {nth} is in {places:?}"));
+            }
+            twice.set(twice.get() + usize::from(places.len() == 2));
+            if cut >= acknowledged && matches!(nth, 1 | 3) && places != ["Other"] {
+                return Err(format!("it was acknowledged: {nth} in {places:?}"));
+            }
+        }
+        // Both or none came.
+        if places[&1].contains(&"Other") != places[&3].contains(&"Other") {
+            return Err(format!("one came alone: {places:?}"));
+        }
+        Ok(())
+    };
+    power.some_loss(12, &Trial::new(&look, &judge)).unwrap();
+    // It does happen, so whoever asks again after a crash looks first.
+    assert!(twice.get() > 0);
+}
+
 #[test]
 fn a_failing_disk_leaves_it_once() {
     for config in configs("/failing") {

@@ -112,6 +112,9 @@ pub(super) fn delete(durable: &Durable, root: &Path, site: &Site) -> Result<(), 
     durable.remove(&site.state())?;
     durable.remove(&site.journal())?;
     durable.remove(&site.rewriting())?;
+    for path in site.put_aside() {
+        durable.remove(&path)?;
+    }
     remove_empty_levels(durable, root, &site.file);
     Ok(())
 }
@@ -122,8 +125,12 @@ pub(super) fn rename(durable: &Durable, root: &Path, from: &Site, to: &Site) -> 
         durable.make_dir(directory)?;
     }
     // Without its state a mailbox has no more than its header fields, so that goes first, as a copy.
-    if let Some((state, _)) = durable.read_maybe(&from.state(), 1 << 30)? {
-        durable.replace(&to.state(), &state)?;
+    match durable.read_maybe(&from.state(), 1 << 30) {
+        Ok(None) => {}
+        Ok(Some((state, _))) => durable.replace(&to.state(), &state)?,
+        // It is made anew.
+        Err(error) if error.is_no_file_of_ours() => {}
+        Err(error) => return Err(error),
     }
     durable.rename(&from.file, &to.file)?;
     for path in [&to.file, &from.file] {

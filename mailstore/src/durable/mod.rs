@@ -8,6 +8,7 @@
 mod group;
 #[cfg(target_os = "linux")]
 mod notice;
+mod read_only;
 mod real;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, IoContext};
 use group::DirectorySyncs;
+pub(crate) use read_only::{ReadOnly, Readable, read_from};
 pub use real::RealFs;
 
 /// What a name in a directory stands for.
@@ -165,8 +167,13 @@ impl Durable {
 
     /// As [`open`](Self::open), but not through a symbolic link: whoever can make one in a mailbox must not read by it
     /// what this process may read.
+    ///
+    /// # Errors
+    /// What is no file is refused as a damaged one is: a pipe is neither waited for nor read as empty.
     pub(crate) fn open_own(&self, path: &Path) -> Result<Box<dyn File>, Error> {
-        self.fs.open_own(path).at("open", path)
+        let file = self.fs.open_own(path).at("open", path)?;
+        check_kind(file.stat().at("stat", path)?, path)?;
+        Ok(file)
     }
 
     pub(crate) fn open_own_write(&self, path: &Path) -> Result<Box<dyn File>, Error> {
@@ -230,6 +237,7 @@ impl Durable {
             Err(error) => return Err(error).at("open", path),
         };
         let stat = file.stat().at("stat", path)?;
+        check_kind(stat, path)?;
         if stat.len > limit {
             return Err(Error::Corrupt {
                 path: path.to_owned(),
@@ -373,6 +381,17 @@ impl Durable {
             Some(directory) => self.sync_dir(directory),
             None => Ok(()),
         }
+    }
+}
+
+fn check_kind(stat: Stat, path: &Path) -> Result<(), Error> {
+    match stat.kind {
+        Kind::File => Ok(()),
+        _ => Err(Error::Corrupt {
+            path: path.to_owned(),
+            at: 0,
+            what: "it is no file",
+        }),
     }
 }
 

@@ -52,9 +52,10 @@ impl Fs for RealFs {
     }
 
     fn append(&self, path: &Path, octets: &[u8]) -> io::Result<()> {
+        // Nor is a pipe waited for that nobody reads from.
         OpenOptions::new()
             .append(true)
-            .custom_flags(bits(OFlags::NOFOLLOW))
+            .custom_flags(bits(OFlags::NOFOLLOW | OFlags::NONBLOCK))
             .open(path)?
             .write_all(octets)
     }
@@ -80,7 +81,9 @@ impl Fs for RealFs {
     }
 
     fn fsync_dir(&self, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(bits(OFlags::DIRECTORY));
+        options.open(path)?.sync_all()
     }
 
     fn readdir(&self, path: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::keywords::KeywordFile;
+use super::scan::is_message;
 use super::{Entry, Folder, Incoming, name, path_of};
 use crate::account::Shared;
 use crate::append::{AppendOptions, Delivered, DeliveryId};
@@ -466,9 +467,9 @@ impl Folder {
 /// Octets and number of the messages in a directory.
 pub(crate) fn measure(durable: &Durable, directory: &Path) -> Result<(u64, u64), Error> {
     let (mut octets, mut messages, mut unknown) = (0u64, 0, Vec::new());
-    durable.readdir(directory, |file_name, _| {
+    durable.readdir(directory, |file_name, kind| {
         let name = file_name.as_bytes();
-        if name.first().is_none_or(|&first| first == b'.') {
+        if !is_message(name, kind) {
             return;
         }
         messages += 1;

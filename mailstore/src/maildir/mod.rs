@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) use change::{deliver, measure};
 pub(crate) use incoming::Incoming;
+pub(crate) use order::above_all;
 pub(crate) use reading::{Lying, open_message, read_only};
 pub(crate) use verify::check;
 

@@ -68,7 +68,7 @@ pub(super) fn parse_modseq(content: &[u8]) -> Option<Reserved> {
 }
 
 /// More than a sequence for each microsecond since 1970.
-pub(super) fn above_all(now: SystemTime) -> u64 {
+pub(crate) fn above_all(now: SystemTime) -> u64 {
     let since = now.duration_since(SystemTime::UNIX_EPOCH);
     let seconds = since.unwrap_or(Duration::from_secs(1)).as_secs();
     seconds.max(1).saturating_mul(1 << 20).min(GREATEST)

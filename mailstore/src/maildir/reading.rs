@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::keywords::KeywordFile;
+use super::scan::is_message;
 use super::uidlist::UidList;
 use super::{LIST_LIMIT, count_wire, name, path_of};
-use crate::durable::{Durable, Kind};
+use crate::durable::Durable;
 use crate::error::{Error, IoContext};
 use crate::flags::Flags;
 use crate::wire::{Extent, Form, Reader};
@@ -35,9 +36,9 @@ pub(crate) fn read_only(durable: &Durable, folder: &Path) -> Result<Vec<Lying>, 
     let mut found: HashMap<Vec<u8>, PathBuf> = HashMap::new();
     // A name in both is one that moved while this looked.
     for directory in ["new", "cur"] {
-        let listed = durable.readdir(&folder.join(directory), |file_name, _| {
+        let listed = durable.readdir(&folder.join(directory), |file_name, kind| {
             let name = file_name.as_bytes();
-            if !name.starts_with(b".") {
+            if is_message(name, kind) {
                 let path = path_of(&folder.join(directory), name);
                 found.insert(name::base(name).to_vec(), path);
             }
@@ -74,13 +75,6 @@ pub(crate) fn open_message(
 ) -> Result<(Reader, std::time::SystemTime), Error> {
     let file = durable.open_own(path)?;
     let stat = file.stat().at("stat", path)?;
-    if stat.kind != Kind::File {
-        return Err(Error::Corrupt {
-            path: path.to_owned(),
-            at: 0,
-            what: "it is no file",
-        });
-    }
     let size = count_wire(&*file, stat.len).at("read", path)?;
     let form = if size == stat.len {
         Form::Wire

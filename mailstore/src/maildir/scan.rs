@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::{Entry, Folder, name, name_of, path_of};
+use crate::durable::Kind;
 use crate::error::Error;
 use crate::index::Slots;
 use crate::table::Message;
@@ -63,6 +64,19 @@ fn far(modified: SystemTime, now: SystemTime) -> bool {
 
 /// So often is a file that has another name by now looked for.
 const SEARCHES: usize = 4;
+
+/// Whether a name in `new` or `cur` is a message's. A directory could be neither read nor expunged; what else is no
+/// file is told of, so that it can be expunged.
+pub(super) fn is_message(name: &[u8], kind: Kind) -> bool {
+    kind != Kind::Directory && !name.starts_with(b".") && is_listable(name)
+}
+
+/// Whether a UID list can hold the name. One that begins with its flags has no base, and one with a line end would be
+/// read as two lines, with a UID of whose making it is. Dovecot passes over these too.
+pub(super) fn is_listable(name: &[u8]) -> bool {
+    name.first().is_some_and(|&first| first != b':')
+        && memchr::memchr2(b'\n', b'\r', name).is_none()
+}
 
 /// Files by their base.
 type Found = HashMap<Box<[u8]>, Entry>;
@@ -156,9 +170,9 @@ impl Folder {
     }
 
     fn scan(&self, directory: &Path, in_new: bool, found: &mut Found) -> Result<(), Error> {
-        self.durable().readdir(directory, |file_name, _| {
+        self.durable().readdir(directory, |file_name, kind| {
             let name = file_name.as_bytes();
-            if name.first().is_some_and(|&first| first != b'.') {
+            if is_message(name, kind) {
                 // A name in both is one that moved while this looked; the later place, `cur`, counts.
                 found.insert(
                     name::base(name).into(),

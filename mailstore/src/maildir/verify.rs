@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use super::keywords::KeywordFile;
 use super::order::{MODSEQ, above_all, parse_modseq};
+use super::scan::{is_listable, is_message};
 use super::uidlist::UidList;
 use super::{ABANDONED, LIST_LIMIT, count_wire, name, path_of};
 use crate::account::Shared;
-use crate::durable::Durable;
+use crate::durable::{Durable, Kind};
 use crate::error::{Error, IoContext};
 use crate::lock::DotLock;
 use crate::verify::{Checked, Told};
@@ -134,19 +135,25 @@ impl Look<'_> {
         let mut keywords = KeywordFile::new(self.folder);
         keywords.refresh(self.durable())?;
         let mut found: HashMap<Vec<u8>, Vec<PathBuf>> = HashMap::new();
+        let mut nameless = Vec::new();
         for directory in ["new", "cur"] {
             let directory = self.folder.join(directory);
-            let listed = self.durable().readdir(&directory, |file_name, _| {
+            let listed = self.durable().readdir(&directory, |file_name, kind| {
                 let name = file_name.as_bytes();
-                if !name.starts_with(b".") {
+                if is_message(name, kind) {
                     let paths = found.entry(name::base(name).to_vec()).or_default();
                     paths.push(path_of(&directory, name));
+                } else if kind == Kind::File && !is_listable(name) {
+                    nameless.push(path_of(&directory, name));
                 }
             });
             match listed {
                 Err(error) if error.is_not_found() => {}
                 other => other?,
             }
+        }
+        for path in nameless {
+            self.nameless(path)?;
         }
         let found: BTreeMap<Vec<u8>, Vec<PathBuf>> = found.into_iter().collect();
         for (base, mut paths) in found {
@@ -156,6 +163,21 @@ impl Look<'_> {
             }
             self.message(&base, path, &keywords)?;
         }
+        Ok(())
+    }
+
+    /// A file whose name no list can hold, so that sessions are not told of it.
+    fn nameless(&mut self, path: PathBuf) -> Result<(), Error> {
+        if self.mend {
+            let (flags, keywords) = name::flags(path.file_name().unwrap_or_default().as_bytes());
+            let base = name::fresh(self.now, self.shared.count(), &self.shared.host);
+            let name = name::with_flags(base.as_bytes(), flags, keywords);
+            let cur = self.folder.join("cur");
+            self.durable().rename(&path, &path_of(&cur, &name))?;
+            self.durable().sync_dir(&cur)?;
+        }
+        let problem = "its name cannot stand in a UID list; as a message it needs another";
+        self.checked.found(path, problem, self.mend);
         Ok(())
     }
 

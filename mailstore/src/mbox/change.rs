@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use super::meta::Meta;
-use super::recover::parting;
+use super::rewrite::end_of_last;
 use super::scan::Found;
 use super::side::Journal;
 use super::{Folder, Incoming, Locked, Site, from, lock, scan};
@@ -254,8 +254,8 @@ fn append(
     locked: &Locked,
     messages: &[(Incoming, Meta, SystemTime)],
 ) -> Result<Growth, Error> {
+    let parting = end_of_last(&shared.durable, site, &*locked.file)?;
     let stat = locked.file.stat().at("stat", &site.file)?;
-    let parting = parting(&*locked.file, &site.file, stat.len)?;
     let journal = Journal::begin(
         &shared.durable,
         &site.journal(),

@@ -4,11 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
 
 use super::Site;
 use super::scan::Found;
-use crate::durable::{Durable, File, Stat, read_full_at};
+use crate::durable::{Durable, File, Readable, Stat, read_from, read_full_at};
 use crate::error::{Error, IoContext};
 
 /// A message of more octets is kept in a file.
@@ -100,11 +99,7 @@ impl Lent {
     }
 }
 
-fn unsupported<T>() -> io::Result<T> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-impl File for Lent {
+impl Readable for Arc<Lent> {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let Some(kept) = &*kept else {
@@ -118,52 +113,12 @@ impl File for Lent {
         };
         let at = at.saturating_sub(self.from);
         match kept {
-            Kept::Octets(octets) => {
-                let rest = usize::try_from(at).ok().and_then(|at| octets.get(at..));
-                let rest = rest.unwrap_or_default();
-                let read = rest.len().min(buf.len());
-                if let (Some(to), Some(from)) = (buf.get_mut(..read), rest.get(..read)) {
-                    to.copy_from_slice(from);
-                }
-                Ok(read)
-            }
+            Kept::Octets(octets) => Ok(read_from(octets, buf, at)),
             Kept::File(file) => file.read_at(buf, at),
         }
     }
 
     fn stat(&self) -> io::Result<Stat> {
         self.mbox.stat()
-    }
-
-    fn write_all_at(&self, _buf: &[u8], _at: u64) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn set_modified(&self, _time: SystemTime) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn set_mode(&self, _mode: u32) -> io::Result<()> {
-        unsupported()
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        unsupported()
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        unsupported()
     }
 }

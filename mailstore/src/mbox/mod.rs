@@ -14,6 +14,7 @@ mod restore;
 mod rewrite;
 mod scan;
 mod side;
+mod state;
 mod verify;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -27,7 +28,7 @@ pub(crate) use reading::{Lying, is_state_field};
 pub(crate) use verify::check;
 
 use crate::account::Shared;
-use crate::durable::{Durable, File, Stat};
+use crate::durable::{Durable, File, ReadOnly, Stat};
 use crate::error::{Error, IoContext};
 use crate::flags::Keywords;
 use crate::index::Index;
@@ -37,7 +38,7 @@ use crate::wire::Reader;
 use lent::Lent;
 use locks::{Locked, lock};
 use scan::Found;
-use side::Side;
+use side::{Known, Side};
 
 /// Keywords a mailbox can have in a snapshot; more stay in the file.
 const KEYWORDS: usize = 64;
@@ -71,6 +72,12 @@ impl Site {
         self.sibling("rewrite")
     }
 
+    /// What was found damaged.
+    pub(crate) fn put_aside(&self) -> impl Iterator<Item = PathBuf> {
+        let damaged = [self.state(), self.rewriting()];
+        damaged.into_iter().flat_map(|path| side::aside(&path))
+    }
+
     /// What can be made again from the mail.
     pub(crate) fn index_files(&self) -> [PathBuf; 2] {
         ["index", "cache"].map(|extension| self.sibling(extension))
@@ -101,7 +108,8 @@ pub(crate) fn begin_as(
 ) -> Result<(), Error> {
     let locked = lock(shared, site, None, now)?;
     let empty = locked.file.stat().at("stat", &site.file)?.len == 0;
-    if uid_validity == 0 || !empty || Side::read(&shared.durable, &site.state())?.is_some() {
+    let is_new = matches!(Side::look(&shared.durable, &site.state())?, Known::Nothing);
+    if uid_validity == 0 || !empty || !is_new {
         return Ok(());
     }
     let side = Side {
@@ -201,37 +209,21 @@ impl Folder {
         }
         let stat = locked.file.stat().at("stat", &site.file)?;
         let found = scan::scan(&*locked.file, &site.file, 0, stat.len)?;
-        folder.open_side(found.first(), now)?;
+        let is_rebuilt = folder.open_side(&found, now)?;
         let side = &folder.side;
         folder.table = Table::new(side.uid_validity, side.uid_next, side.modseq_ceiling.max(1));
         folder.announce();
         folder.take(&locked, found, true)?;
+        if is_rebuilt && !folder.found.is_empty() {
+            // The labels of the mail are to say what the new state does.
+            let all = folder.all();
+            folder.rewrite(&locked, all, true)?;
+        }
         Ok(folder)
     }
 
     fn durable(&self) -> &Durable {
         &self.shared.durable
-    }
-
-    /// The state file, or what the mbox says when it was another program's so far.
-    fn open_side(&mut self, first: Option<&Found>, now: SystemTime) -> Result<(), Error> {
-        if let Some(side) = Side::read(self.durable(), &self.site.state())? {
-            self.side = side;
-            return Ok(());
-        }
-        let (uid_validity, last) = match first.and_then(|first| first.meta.base) {
-            Some(base) => base,
-            None => (self.shared.next_uid_validity(now)?, 0),
-        };
-        self.side = Side {
-            uid_validity,
-            uid_next: last.saturating_add(1),
-            object_id: ObjectId::fresh(&self.site.state())?,
-            ..Side::default()
-        };
-        self.side.uid_ceiling = self.side.uid_next;
-        let side = self.side.clone();
-        self.write_side(&side)
     }
 
     /// Removes what crashes left of messages on their way in. Those of other processes that still run stay.
@@ -264,38 +256,6 @@ impl Folder {
                 self.durable().remove(&path)?;
             }
         }
-        Ok(())
-    }
-
-    fn lock(&mut self, now: SystemTime) -> Result<Locked, Error> {
-        self.locked_at = now;
-        let locked = lock(&self.shared, &self.site, self.file.as_ref(), now)?;
-        self.file = Some(Arc::clone(&locked.file));
-        // Another process may have given UIDs and sequences since; it wrote them under this lock.
-        if let Some(side) = Side::read(self.durable(), &self.site.state())? {
-            self.side_seen = self.durable().stat_maybe(&self.site.state())?;
-            let outrun = side.modseq_ceiling != self.side.modseq_ceiling;
-            if outrun && side.modseq_changed == self.side.modseq_changed {
-                // Another process shows sequences, and changed nothing. What it does from now on is above its range,
-                // as is what is done here.
-                let below = side.modseq_ceiling.saturating_sub(side::RESERVE_MODSEQ);
-                self.table.raise_modseq(below);
-                self.must_reserve = true;
-            } else if outrun {
-                // What was changed there and back cannot be seen any more.
-                self.must_reserve = true;
-                self.doubts = true;
-                self.read_anew();
-            }
-            self.side = side;
-        }
-        Ok(locked)
-    }
-
-    fn write_side(&mut self, side: &Side) -> Result<(), Error> {
-        let path = self.site.state();
-        side.write(self.durable(), &path)?;
-        self.side_seen = self.durable().stat_maybe(&path)?;
         Ok(())
     }
 
@@ -491,58 +451,6 @@ impl Folder {
         Ok(())
     }
 
-    /// One modification sequence for all of a change.
-    fn modseq(&mut self, modseq: &mut Option<u64>) -> Result<u64, Error> {
-        match modseq {
-            Some(modseq) => Ok(*modseq),
-            None => {
-                self.reserve_modseq()?;
-                Ok(*modseq.insert(self.table.next_modseq()))
-            }
-        }
-    }
-
-    /// Tells the other processes that this one is there, unless the index says that there is none: what it shows from
-    /// now on may be above what they reserved.
-    fn announce(&mut self) {
-        if !self.is_alone {
-            // A full disk, or one that may not be written to, does not keep anybody from reading.
-            self.must_reserve = self.reserve(false).is_err();
-        }
-    }
-
-    fn reserve_modseq(&mut self) -> Result<(), Error> {
-        let next = self.table.view().highest_modseq + 1;
-        let own = self.doubts || self.side.modseq_changed == self.side.modseq_ceiling;
-        if next < self.side.modseq_ceiling && own && !self.must_reserve {
-            return Ok(());
-        }
-        self.reserve(!self.doubts)
-    }
-
-    fn reserve(&mut self, changes: bool) -> Result<(), Error> {
-        let mut side = self.side.clone();
-        self.table.raise_modseq(side.modseq_ceiling);
-        side.reserve_modseq(self.table.view().highest_modseq, changes);
-        self.write_side(&side)?;
-        self.side = side;
-        self.must_reserve = false;
-        Ok(())
-    }
-
-    fn object_id_now(&mut self, now: SystemTime) -> Result<ObjectId, Error> {
-        if self.side.object_id.is_none() {
-            let _locked = self.lock(now)?;
-            if self.side.object_id.is_none() {
-                let mut side = self.side.clone();
-                side.object_id = ObjectId::fresh(&self.site.state())?;
-                self.write_side(&side)?;
-                self.side = side;
-            }
-        }
-        Ok(self.side.object_id)
-    }
-
     fn keyword_bits(&mut self, names: &[String]) -> Keywords {
         let mut keywords = Keywords::default();
         for name in names {
@@ -570,7 +478,7 @@ impl Folder {
         let lent = Arc::new(Lent::new(file, found, &self.site.file)?);
         self.lent.retain(|lent| lent.strong_count() > 0);
         self.lent.push(Arc::downgrade(&lent));
-        Ok(Reader::new(lent, found.extents(), size))
+        Ok(Reader::new(Arc::new(ReadOnly(lent)), found.extents(), size))
     }
 
     fn path(&self) -> &Path {

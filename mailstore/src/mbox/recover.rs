@@ -97,6 +97,9 @@ fn identity(file: &dyn File, path: &Path, found: &Found) -> Result<Identity, Err
     Ok((found.hash, hasher.finalize(), found.end - found.body))
 }
 
+/// What [`parting`] is where the last line has no end.
+pub(super) const NO_LINE_END: &[u8] = b"\n\n";
+
 /// What must stand behind the end of the file before a message can.
 pub(super) fn parting(file: &dyn File, path: &Path, len: u64) -> Result<&'static [u8], Error> {
     // As if empty lines stood before the file.
@@ -110,6 +113,6 @@ pub(super) fn parting(file: &dyn File, path: &Path, len: u64) -> Result<&'static
     Ok(match tail {
         [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => b"",
         [_, _, b'\n'] => b"\n",
-        _ => b"\n\n",
+        _ => NO_LINE_END,
     })
 }

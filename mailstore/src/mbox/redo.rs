@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::draft::{BLOCK, Draft, HEADER, MAGIC, PART, block_count, blocks, cut};
+use super::side;
 use crate::durable::{Durable, File, read_full_at};
 use crate::error::{Error, IoContext};
 
@@ -48,17 +49,20 @@ pub(super) struct Redo {
 }
 
 impl Redo {
-    /// The journal; `None` when there is none that is whole.
+    /// The journal; `None` when there is none that is whole. One that has its name and is not whole was damaged since
+    /// it was written: it is kept, as there may be mail in it.
     pub(super) fn open(durable: &Durable, path: &Path) -> Result<Option<Self>, Error> {
-        let file = match durable.open(path) {
+        let file = match durable.open_own(path) {
             Ok(file) => file,
             Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) if error.is_no_file_of_ours() => {
+                return side::put_aside(durable, path).map(|()| None);
+            }
             Err(error) => return Err(error),
         };
         let read = Self::read(file, path).at("read", path)?;
         if read.is_none() {
-            // Nothing was done by it.
-            durable.remove(path)?;
+            side::put_aside(durable, path)?;
         }
         Ok(read)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::meta::Meta;
 use super::scan::Found;
-use super::{Folder, Side};
+use super::{Folder, Known, Side};
 use crate::durable::{File, Kind, Stat, read_full_at};
 use crate::error::Error;
 use crate::flags::Flags;
@@ -123,6 +123,14 @@ fn read_found(octets: &[u8], uid: u32) -> Option<Found> {
     let last = u32::try_from(cursor.number()?).ok()?;
     let listed = read_strings(cursor)?;
     let delivery = String::from_utf8(cursor.string()?.to_vec()).ok()?;
+    // The sums keep out what a crash tore, and not what somebody made up.
+    let runs = || hidden.iter().flat_map(|&(start, end)| [start, end]);
+    let within = header..=blank;
+    let is_sound = [from, header, blank, body, end].is_sorted()
+        && runs().is_sorted()
+        && runs().all(|at| within.contains(&at))
+        && slot.is_none_or(|(at, width)| within.contains(&at) && (width as u64) <= blank - at);
+    is_sound.then_some(())?;
     Some(Found {
         from,
         header,
@@ -158,7 +166,7 @@ impl Folder {
     /// Takes the state from the index; false when there is none, or it is of another mailbox.
     pub(super) fn restore(&mut self) -> Result<bool, Error> {
         let durable = self.shared.durable.clone();
-        let Some(side) = Side::read(&durable, &self.site.state())? else {
+        let Known::Side(side) = Side::look(&durable, &self.site.state())? else {
             return Ok(false);
         };
         let Some(loaded) = self.index.load(&durable, side.modseq_ceiling) else {

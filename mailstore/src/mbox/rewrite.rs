@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::draft::{BLOCK, Draft};
 use super::meta::{self, Meta, UID_OCTETS};
+use super::recover::{NO_LINE_END, parting};
 use super::redo::Redo;
 use super::scan::Found;
 use super::{Folder, Locked, Site, scan};
@@ -37,7 +38,7 @@ fn flag_patch(found: &Found, meta: &Meta) -> Option<Patch> {
 }
 
 impl Folder {
-    fn all(&self) -> Vec<(Found, Meta)> {
+    pub(super) fn all(&self) -> Vec<(Found, Meta)> {
         let found = self.found.values();
         found
             .map(|found| (found.clone(), found.meta.clone()))
@@ -224,10 +225,13 @@ impl Folder {
             }
         }
         let mut side = self.side.clone();
-        for found in found {
-            // Every one of them bears its UID now.
-            let uid = found.meta.uid;
+        if let Some(first) = found.first() {
+            // Every one from there on bears its UID now.
+            let uid = first.meta.uid;
             side.unlabelled.retain(|(unlabelled, _)| *unlabelled < uid);
+        }
+        for found in found {
+            let uid = found.meta.uid;
             self.table.touch(uid);
             if before.get(&uid).is_some_and(|tag| *tag != found.tag()) {
                 // Its last line had no end before.
@@ -265,11 +269,58 @@ fn render(
         draft.put(format!("Content-Length: {octets}\n").as_bytes())?;
     }
     draft.put(meta.write(meta.width()).as_bytes())?;
-    draft.copy(mbox, path, found.header_end(), found.end)?;
+    body(draft, mbox, path, found, found.header_end())
+}
+
+/// The message from a place of its own on, with a line end at its end and the empty line behind it.
+fn body(
+    draft: &mut Draft<'_>,
+    mbox: &dyn File,
+    path: &Path,
+    found: &Found,
+    from: u64,
+) -> Result<(), Error> {
+    let mut from = from;
+    if let Some(line) = scan::open_from_line(mbox, path, found)? {
+        draft.copy(mbox, path, from, line)?;
+        draft.put(b">")?;
+        from = line;
+    }
+    draft.copy(mbox, path, from, found.end)?;
     if draft.last() != b'\n' {
         draft.put(b"\n")?;
     }
     draft.put(b"\n")
+}
+
+/// What must stand behind the end of the file before a message can. A last line that has no end and is text for that
+/// alone is quoted first; and a body whose length is told stays as long as it is.
+pub(super) fn end_of_last(
+    durable: &Durable,
+    site: &Site,
+    mbox: &dyn File,
+) -> Result<&'static [u8], Error> {
+    let path = &site.file;
+    let len = mbox.stat().at("stat", path)?.len;
+    let parting = parting(mbox, path, len)?;
+    if parting != NO_LINE_END {
+        return Ok(parting);
+    }
+    let Some(last) = scan::scan(mbox, path, 0, len)?.pop() else {
+        return Ok(parting);
+    };
+    if last.counted {
+        return Ok(b"\n");
+    }
+    if scan::open_from_line(mbox, path, &last)?.is_none() {
+        return Ok(parting);
+    }
+    let redo = drafted(durable, site, mbox, |draft| {
+        draft.run(last.from);
+        body(draft, mbox, path, &last, last.from)
+    })?;
+    carry_out(durable, site, mbox, redo)?;
+    Ok(b"")
 }
 
 /// The first message's `X-IMAPbase` with what it is to say; `None` when there is none, or no room for it.

@@ -1,9 +1,10 @@
 //! Finding the messages of an mbox file.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::SystemTime;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr};
 
 use super::from;
 use super::meta::{self, Meta, STATUS_OCTETS, UID_OCTETS};
@@ -132,6 +133,24 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
+    /// As [`at`](Self::at), where a header says that the message ends. The window stays with what is read next: a
+    /// length that lies must cost no more than a look.
+    fn peek(&self, at: u64, want: usize) -> Result<Cow<'_, [u8]>, Error> {
+        let end = self.len.min(at.saturating_add(want as u64));
+        let held = at.checked_sub(self.start).and_then(|skip| {
+            let skip = usize::try_from(skip).ok()?;
+            let want = usize::try_from(end.checked_sub(at)?).ok()?;
+            self.octets.get(skip..skip.checked_add(want)?)
+        });
+        if let Some(held) = held {
+            return Ok(Cow::Borrowed(held));
+        }
+        let mut octets = vec![0; usize::try_from(end.saturating_sub(at)).unwrap_or(want)];
+        let read = read_full_at(self.file, &mut octets, at).at("read", self.path)?;
+        octets.truncate(read);
+        Ok(Cow::Owned(octets))
+    }
+
     /// At least `want` octets from `at`, or all there are.
     fn at(&mut self, at: u64, want: usize) -> Result<&[u8], Error> {
         let end = self.len.min(at.saturating_add(want as u64));
@@ -199,6 +218,34 @@ pub(super) fn begins(file: &dyn File, path: &Path, at: u64, len: u64) -> Result<
     Ok(from_line(window.at(at, FROM_LIMIT)?).is_some())
 }
 
+/// Where the last line of the file's last message begins when it has no end and would begin a message if it had one. It
+/// is text, to Dovecot too, as long as nothing stands behind it.
+pub(super) fn open_from_line(
+    file: &dyn File,
+    path: &Path,
+    last: &Found,
+) -> Result<Option<u64>, Error> {
+    if last.counted {
+        return Ok(None);
+    }
+    // The octets before it tell whether an empty line does.
+    let start = last.end.saturating_sub(FROM_LIMIT as u64 + 2);
+    let start = start.max(last.blank.saturating_sub(1));
+    let mut tail = vec![0; usize::try_from(last.end.saturating_sub(start)).unwrap_or_default()];
+    let read = read_full_at(file, &mut tail, start).at("read", path)?;
+    tail.truncate(read);
+    let Some(end) = memrchr(b'\n', &tail).filter(|end| end + 1 < tail.len()) else {
+        return Ok(None);
+    };
+    let before = tail.get(..end).unwrap_or_default();
+    if !before.ends_with(b"\n") && !before.ends_with(b"\n\r") {
+        return Ok(None);
+    }
+    let mut line = tail.get(end + 1..).unwrap_or_default().to_vec();
+    line.push(b'\n');
+    Ok(from_line(&line).map(|_| start + end as u64 + 1))
+}
+
 /// A `From ` line's length and date.
 fn from_line(octets: &[u8]) -> Option<(usize, SystemTime)> {
     if !octets.starts_with(b"From ") {
@@ -249,8 +296,8 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
     {
         // A true Content-Length is followed by the next message or by nothing.
         let len = window.len;
-        let behind = window.at(end, FROM_LIMIT + 2)?;
-        let next = match line_end(behind) {
+        let behind = window.peek(end, FROM_LIMIT + 2)?;
+        let next = match line_end(&behind) {
             None => behind.is_empty().then_some(end),
             Some(empty) => {
                 let next = end + empty;

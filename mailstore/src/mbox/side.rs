@@ -28,7 +28,24 @@ pub(super) struct Side {
     pub(super) unlabelled: Vec<(u32, u32)>,
 }
 
+/// What there is of a state file.
+pub(super) enum Known {
+    Side(Side),
+    Nothing,
+    /// It says no such thing, or is no file.
+    Damaged,
+}
+
 impl Side {
+    pub(super) fn look(durable: &Durable, path: &Path) -> Result<Known, Error> {
+        match Self::read(durable, path) {
+            Ok(Some(side)) => Ok(Known::Side(side)),
+            Ok(None) => Ok(Known::Nothing),
+            Err(error) if error.is_no_file_of_ours() => Ok(Known::Damaged),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn read(durable: &Durable, path: &Path) -> Result<Option<Self>, Error> {
         let Some((content, _)) = durable.read_maybe(path, 1 << 30)? else {
             return Ok(None);
@@ -98,6 +115,33 @@ impl Side {
         }
         durable.replace(path, out.as_bytes())
     }
+}
+
+/// So many damaged files of a name are kept.
+const ASIDE: usize = 4;
+
+/// The names under which damaged files are kept.
+pub(super) fn aside(path: &Path) -> [PathBuf; ASIDE] {
+    std::array::from_fn(|count| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".broken-{}", count + 1));
+        PathBuf::from(name)
+    })
+}
+
+/// Gives a damaged file another name, for whoever can still read something in it; one too many goes.
+pub(super) fn put_aside(durable: &Durable, path: &Path) -> Result<(), Error> {
+    for name in aside(path) {
+        if durable.stat_maybe(&name)?.is_none() {
+            durable.rename(path, &name)?;
+            return match path.parent() {
+                Some(directory) => durable.sync_dir(directory),
+                None => Ok(()),
+            };
+        }
+    }
+    let removed = durable.remove(path).map(|_| ());
+    removed.or_else(|error| durable.remove_dir(path).map_err(|_| error))
 }
 
 /// Octets of the journal's first line.

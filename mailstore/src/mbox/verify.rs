@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::side::Side;
+use super::side::{Known, Side};
 use super::{Folder, Site, lock, scan};
 use crate::account::Shared;
 use crate::error::{Error, IoContext};
@@ -29,19 +29,13 @@ pub(crate) fn check(
             }
         }
     }
-    match Side::read(durable, &site.state()) {
-        Err(Error::Corrupt { path, what, .. }) => {
-            if mend {
-                durable.remove(&path)?;
-            }
-            checked.found(path, what, mend);
-            if !mend {
-                return Ok(checked);
-            }
+    if matches!(Side::look(durable, &site.state())?, Known::Damaged) {
+        checked.found(site.state(), "not a state file", mend);
+        if !mend {
+            return Ok(checked);
         }
-        other => {
-            other?;
-        }
+        // Opening puts it aside and makes another.
+        drop(Folder::open(shared, site, now)?);
     }
     let wrong = labels(shared, site, &mut checked, mend, now)?;
     if mend && wrong {
