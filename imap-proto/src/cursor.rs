@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::types::Chars;
+use crate::types::{Chars, letters, packed};
 use crate::{ParseError, ParseErrorKind};
 
 pub(crate) type Parsed<T> = Result<T, ParseError>;
@@ -18,14 +18,39 @@ pub(crate) const ELEMENTS: usize = 100_000;
 /// Longer than every keyword of the grammar.
 pub(crate) const KEYWORD: usize = 24;
 
+/// A word of letters, eight at most, as [`Cursor::word`] has it.
+pub(crate) const fn word(text: &str) -> u64 {
+    let (mut word, mut shift, mut rest) = (0, 0, text.as_bytes());
+    while let Some((octet, behind)) = rest.split_first() {
+        word |= (*octet as u64) << shift;
+        shift += 8;
+        rest = behind;
+    }
+    word
+}
+
+/// Puts a value in place of one that owns nothing, as a list's empty items:
+/// nothing is to be dropped, and nobody asks.
+#[inline]
+pub(crate) fn put<T>(slot: &mut T, value: T) {
+    std::mem::forget(std::mem::replace(slot, value));
+}
+
+/// Constants of words, named as they are.
+macro_rules! words {
+    ($($name:ident)*) => { $(const $name: u64 = $crate::cursor::word(stringify!($name));)* };
+}
+pub(crate) use words;
+
 /// A position in octets.
 ///
 /// Long strings are slices of `shared` where there is one, else copies.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     octets: &'a [u8],
+    /// The end of `octets` that was not taken yet.
+    rest: &'a [u8],
     shared: Option<&'a Bytes>,
-    at: usize,
     depth: u32,
     /// Mailbox names are UTF-8, not modified UTF-7.
     pub(crate) utf8: bool,
@@ -44,8 +69,8 @@ impl<'a> Cursor<'a> {
     pub(crate) fn new(octets: &'a [u8]) -> Self {
         Self {
             octets,
+            rest: octets,
             shared: None,
-            at: 0,
             depth: DEPTH,
             utf8: false,
             max_ranges: 100_000,
@@ -73,17 +98,17 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn at(&self) -> usize {
-        self.at
+        self.octets.len() - self.rest.len()
     }
 
     #[inline]
     pub(crate) fn set_at(&mut self, at: usize) {
-        self.at = at.min(self.octets.len());
+        self.rest = self.from(at);
     }
 
     #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
-        self.octets.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
     /// The octets from `at` on.
@@ -92,26 +117,48 @@ impl<'a> Cursor<'a> {
         self.octets.get(at..).unwrap_or_default()
     }
 
+    /// Takes all but what is behind, which is an end of what is left.
+    #[inline]
+    pub(crate) fn leave(&mut self, behind: &'a [u8]) {
+        self.rest = behind;
+    }
+
+    /// Takes so many octets.
+    #[inline]
+    pub(crate) fn skip(&mut self, len: usize) {
+        self.rest = self.rest.get(len..).unwrap_or_default();
+    }
+
     #[inline]
     pub(crate) fn is_end(&self) -> bool {
-        self.at >= self.octets.len()
+        self.rest.is_empty()
     }
 
     #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
-        self.octets.get(self.at).copied()
+        self.rest.first().copied()
     }
 
     #[inline]
     pub(crate) fn peek_at(&self, ahead: usize) -> Option<u8> {
-        self.octets.get(self.at + ahead).copied()
+        self.rest.get(ahead).copied()
     }
 
     #[cold]
     pub(crate) fn error(&self, kind: ParseErrorKind) -> ParseError {
-        ParseError { kind, at: self.at }
+        ParseError {
+            kind,
+            at: self.at(),
+        }
     }
 
+    /// An error where `rest` begins, which is an end of the octets.
+    #[cold]
+    fn error_before(&self, kind: ParseErrorKind, rest: &[u8]) -> ParseError {
+        Self::error_at(kind, self.octets.len() - rest.len())
+    }
+
+    #[cold]
     pub(crate) fn error_at(kind: ParseErrorKind, at: usize) -> ParseError {
         ParseError { kind, at }
     }
@@ -124,9 +171,13 @@ impl<'a> Cursor<'a> {
     /// Takes `octet` if it is next.
     #[inline]
     pub(crate) fn eat(&mut self, octet: u8) -> bool {
-        let is_next = self.peek() == Some(octet);
-        self.at += usize::from(is_next);
-        is_next
+        match self.rest.split_first() {
+            Some((next, behind)) if *next == octet => {
+                self.rest = behind;
+                true
+            }
+            _ => false,
+        }
     }
 
     #[inline]
@@ -158,10 +209,10 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn closes(&mut self) -> bool {
         if self.spare_spaces && self.peek() == Some(b' ') {
-            let at = self.at;
+            let rest = self.rest;
             self.skip_spare();
             if self.peek() != Some(b')') {
-                self.at = at;
+                self.rest = rest;
             }
         }
         self.eat(b')')
@@ -180,7 +231,7 @@ impl<'a> Cursor<'a> {
     /// Where parentheses, quotes or brackets show a boundary without it.
     #[cold]
     fn missing_space(&self) -> Parsed<()> {
-        let before = self.at.checked_sub(1).and_then(|at| self.octets.get(at));
+        let before = self.at().checked_sub(1).and_then(|at| self.octets.get(at));
         let ended = before.is_some_and(|octet| b")\"]>".contains(octet));
         let begins = self.peek().is_some_and(|octet| b"(\"{".contains(&octet));
         if self.lax_spaces && (ended || begins) {
@@ -203,13 +254,25 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn eat_text(&mut self, text: &str) -> bool {
         let found = self.rest().get(..text.len()).is_some_and(|next| {
-            let mut pairs = next.iter().zip(text.as_bytes());
-            pairs.all(|(next, octet)| next.eq_ignore_ascii_case(octet))
+            // All of them, whatever the first says: a few operations on words.
+            let pairs = next.iter().zip(text.as_bytes());
+            let differing = pairs.fold(0, |differing, (next, octet)| {
+                let case = if octet.is_ascii_alphabetic() { 0x20 } else { 0 };
+                differing | ((next ^ octet) & !case)
+            });
+            differing == 0
         });
         if found {
-            self.at += text.len();
+            self.skip(text.len());
         }
         found
+    }
+
+    /// Takes `name` if it is next, in any case, and a space behind it, which
+    /// is left.
+    #[inline]
+    pub(crate) fn eat_name(&mut self, name: &str) -> bool {
+        self.rest.get(name.len()) == Some(&b' ') && self.eat_text(name)
     }
 
     pub(crate) fn expect_text(&mut self, text: &'static str) -> Parsed<()> {
@@ -220,16 +283,46 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Runs `read` over what is left. It says what it leaves, or `None` for
+    /// what it does not know: then nothing is taken, and the caller reads it
+    /// in the way that tells errors.
+    #[inline]
+    pub(crate) fn quickly(&mut self, read: impl FnOnce(&'a [u8]) -> Option<&'a [u8]>) -> bool {
+        let behind = read(self.rest());
+        if let Some(behind) = behind {
+            self.leave(behind);
+        }
+        behind.is_some()
+    }
+
     /// Takes octets while they are of the class.
     #[inline]
     pub(crate) fn take_while(&mut self, class: Chars) -> &'a [u8] {
         let rest = self.rest();
-        let len = rest
-            .iter()
-            .position(|octet| !class.holds(*octet))
-            .unwrap_or(rest.len());
-        self.at += len;
-        rest.get(..len).unwrap_or_default()
+        let (taken, behind) = rest.split_at_checked(class.span(rest)).unwrap_or_default();
+        self.rest = behind;
+        taken
+    }
+
+    /// Takes octets while they are of the class, if they are one to eight
+    /// letters: a word in upper case that compares as one number, zeros
+    /// behind it. 0 where there is none: then nothing is taken.
+    #[inline]
+    pub(crate) fn word(&mut self, class: Chars) -> u64 {
+        let rest = self.rest();
+        let word = match rest.first_chunk() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => last_word(rest),
+        };
+        let len = letters(word);
+        let (_, behind) = rest.split_at_checked(len).unwrap_or_default();
+        let longer = behind.first().is_some_and(|next| class.holds(*next));
+        if len == 0 || longer {
+            return 0;
+        }
+        self.rest = behind;
+        // Letters alone: a bit makes them upper case.
+        word & u64::from_le_bytes([0xdf; 8]) & (u64::MAX >> (64 - 8 * len))
     }
 
     /// Takes octets while they are of the class: a keyword in upper case, in
@@ -256,13 +349,13 @@ impl<'a> Cursor<'a> {
     /// An atom in upper case, in `buffer`; empty when it is longer than any
     /// keyword.
     #[inline]
-    pub(crate) fn verb<'b>(&mut self, buffer: &'b mut [u8; KEYWORD]) -> Parsed<&'b str> {
-        let at = self.at;
+    pub(crate) fn verb<'b>(&mut self, buffer: &'b mut [u8; KEYWORD]) -> Parsed<&'b [u8]> {
+        let len = self.rest.len();
         let word = self.keyword(Chars::ATOM, buffer);
-        if self.at == at {
+        if self.rest.len() == len {
             return self.expected("an atom");
         }
-        Ok(std::str::from_utf8(word).unwrap_or_default())
+        Ok(word)
     }
 
     /// One or more octets of the class.
@@ -276,7 +369,7 @@ impl<'a> Cursor<'a> {
 
     /// One or more octets of an ASCII class, as text.
     pub(crate) fn take_text(&mut self, class: Chars, name: &'static str) -> Parsed<&'a str> {
-        let at = self.at;
+        let at = self.at();
         let taken = self.take_some(class, name)?;
         std::str::from_utf8(taken).map_err(|_| Self::error_at(ParseErrorKind::Octets, at))
     }
@@ -293,6 +386,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn number64(&mut self) -> Parsed<u64> {
         let mut value = 0_u64;
         let mut len = 0;
@@ -301,31 +395,47 @@ impl<'a> Cursor<'a> {
             if digit > 9 {
                 break;
             }
-            let next = value
-                .checked_mul(10)
-                .and_then(|value| value.checked_add(u64::from(digit)));
-            match next {
-                Some(next) => value = next,
-                None => return Err(self.error(ParseErrorKind::Number)),
-            }
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
             len += 1;
         }
-        if len == 0 {
-            return self.expected("a number");
+        match len {
+            0 => return self.expected("a number"),
+            // All of so many digits fit.
+            1..=19 => {}
+            _ => value = self.long_number(len)?,
         }
-        self.at += len;
+        self.skip(len);
         Ok(value)
     }
 
-    pub(crate) fn number(&mut self) -> Parsed<u32> {
-        let at = self.at;
-        let value = self.number64()?;
-        u32::try_from(value).map_err(|_| Self::error_at(ParseErrorKind::Number, at))
+    /// The number of more digits than are sure to fit.
+    #[cold]
+    fn long_number(&self, len: usize) -> Parsed<u64> {
+        let digits = self.rest().get(..len).unwrap_or_default();
+        let mut value = Some(0_u64);
+        for octet in digits {
+            let digit = u64::from(octet.wrapping_sub(b'0'));
+            value = value.and_then(|value| value.checked_mul(10)?.checked_add(digit));
+        }
+        value.ok_or_else(|| self.error(ParseErrorKind::Number))
     }
 
+    #[inline]
+    pub(crate) fn number(&mut self) -> Parsed<u32> {
+        let rest = self.rest;
+        match u32::try_from(self.number64()?) {
+            Ok(value) => Ok(value),
+            Err(_) => Err(self.error_before(ParseErrorKind::Number, rest)),
+        }
+    }
+
+    #[inline]
     pub(crate) fn nz_number(&mut self) -> Parsed<std::num::NonZeroU32> {
-        let at = self.at;
-        std::num::NonZeroU32::new(self.number()?).ok_or(Self::error_at(ParseErrorKind::Number, at))
+        let rest = self.rest;
+        match std::num::NonZeroU32::new(self.number()?) {
+            Some(value) => Ok(value),
+            None => Err(self.error_before(ParseErrorKind::Number, rest)),
+        }
     }
 
     /// Runs `parse` one level deeper; the limit stops `((((((…`.
@@ -356,11 +466,12 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut item: impl FnMut(&mut Self) -> Parsed<T>,
     ) -> Parsed<Vec<T>> {
-        let mut items = Vec::new();
         self.opens()?;
         if self.closes() {
-            return Ok(items);
+            return Ok(Vec::new());
         }
+        // As many as a list that grows begins with.
+        let mut items = Vec::with_capacity(4);
         loop {
             self.element()?;
             items.push(item(self)?);
@@ -373,7 +484,7 @@ impl<'a> Cursor<'a> {
 
     /// As [`Self::list`] with at least one item.
     pub(crate) fn list1<T>(&mut self, item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
-        let at = self.at;
+        let at = self.at();
         let items = self.list(item)?;
         if items.is_empty() {
             return Err(Self::error_at(
@@ -392,9 +503,36 @@ impl<'a> Cursor<'a> {
         let is_spare = self.octets.last() == Some(&b' ');
         if is_spare {
             self.octets = trimmed;
-            self.at = 0;
+            self.rest = trimmed;
         }
         is_spare
+    }
+
+    /// As [`Self::list1`]; each item is put where it stays, in place of
+    /// `empty`.
+    pub(crate) fn list1_of<T>(
+        &mut self,
+        empty: impl Fn() -> T,
+        item: impl Fn(&mut Self, &mut T) -> Parsed<()>,
+    ) -> Parsed<Vec<T>> {
+        let at = self.at();
+        self.opens()?;
+        if self.closes() {
+            let kind = ParseErrorKind::Expected("an element");
+            return Err(Self::error_at(kind, at + 1));
+        }
+        let mut items = Vec::with_capacity(4);
+        loop {
+            self.element()?;
+            items.push(empty());
+            if let Some(slot) = items.last_mut() {
+                item(self, slot)?;
+            }
+            if self.closes() {
+                return Ok(items);
+            }
+            self.space()?;
+        }
     }
 
     pub(crate) fn end(&self) -> Parsed<()> {
@@ -404,4 +542,13 @@ impl<'a> Cursor<'a> {
             Err(self.error(ParseErrorKind::Trailing))
         }
     }
+}
+
+/// Fewer than eight octets at the end of a line, zeros behind them.
+#[inline(never)]
+fn last_word(octets: &[u8]) -> u64 {
+    let octets = packed(octets).unwrap_or_default();
+    octets
+        .first_chunk()
+        .map_or(0, |word| u64::from_le_bytes(*word))
 }

@@ -11,25 +11,25 @@ use crate::{Extension, ParseErrorKind};
 
 impl CommandBody {
     /// The rest of a command of this name, in upper case; `None` when there is no such.
-    pub(super) fn parse_extended(name: &str, c: &mut Cursor<'_>) -> Option<Parsed<Self>> {
+    pub(super) fn parse_extended(name: &[u8], c: &mut Cursor<'_>) -> Option<Parsed<Self>> {
         Some(match name {
-            "NOTIFY" => Notify::parse(c).map(Self::Notify),
-            "ESEARCH" => MultiSearch::parse(c).map(Self::MultiSearch),
-            "RESETKEY" => ResetKey::parse(c).map(Self::ResetKey),
-            "GENURLAUTH" => parse_gen(c).map(Self::GenUrlAuth),
-            "URLFETCH" => UrlFetch::parse_all(c).map(Self::UrlFetch),
-            "CANCELUPDATE" => parse_tags(c).map(Self::CancelUpdate),
-            "LANGUAGE" => parse_astrings(c).map(Self::Language),
-            "COMPARATOR" => parse_astrings(c).map(Self::Comparator),
-            "UIDBATCHES" => parse_batches(c),
-            "XAPPLEPUSHSERVICE" => {
+            b"NOTIFY" => Notify::parse(c).map(Self::Notify),
+            b"ESEARCH" => MultiSearch::parse(c).map(Self::MultiSearch),
+            b"RESETKEY" => ResetKey::parse(c).map(Self::ResetKey),
+            b"GENURLAUTH" => parse_gen(c).map(Self::GenUrlAuth),
+            b"URLFETCH" => UrlFetch::parse_all(c).map(Self::UrlFetch),
+            b"CANCELUPDATE" => parse_tags(c).map(Self::CancelUpdate),
+            b"LANGUAGE" => parse_astrings(c).map(Self::Language),
+            b"COMPARATOR" => parse_astrings(c).map(Self::Comparator),
+            b"UIDBATCHES" => parse_batches(c),
+            b"XAPPLEPUSHSERVICE" => {
                 XApplePushService::parse(c).map(|push| Self::XApplePushService(Box::new(push)))
             }
-            "GETJMAPACCESS" => Ok(Self::GetJmapAccess),
-            "RLIST" => {
+            b"GETJMAPACCESS" => Ok(Self::GetJmapAccess),
+            b"RLIST" => {
                 parse_reference(c).map(|(reference, pattern)| Self::Rlist { reference, pattern })
             }
-            "RLSUB" => {
+            b"RLSUB" => {
                 parse_reference(c).map(|(reference, pattern)| Self::Rlsub { reference, pattern })
             }
             _ => return None,

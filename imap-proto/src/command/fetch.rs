@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
 use super::AnnotationRequest;
-use crate::cursor::{Cursor, KEYWORD, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed, words};
 use crate::types::section::{encode_binary, parse_binary};
 use crate::types::{Chars, PartNumber, Partial, Section, SequenceSet};
 use crate::wire::Writer;
@@ -248,6 +248,8 @@ fn parse_macro(c: &mut Cursor<'_>) -> Option<Vec<FetchAttribute>> {
     }
 }
 
+words! { FLAGS UID ENVELOPE BODY }
+
 #[cold]
 fn unknown(at: usize) -> ParseError {
     Cursor::error_at(ParseErrorKind::Unknown("FETCH attribute"), at)
@@ -266,19 +268,34 @@ impl FetchAttribute {
 
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let at = c.at();
+        if c.eat_text("BODY.PEEK") && c.peek() == Some(b'[') {
+            return Self::parse_section(b"BODY.PEEK", at, c);
+        }
+        c.set_at(at);
+        let word = c.word(Chars::NAME);
+        if c.peek() != Some(b'[') {
+            match word {
+                FLAGS => return Ok(Self::Flags),
+                UID => return Ok(Self::Uid),
+                ENVELOPE => return Ok(Self::Envelope),
+                BODY => return Ok(Self::Body),
+                _ => {}
+            }
+        }
+        c.set_at(at);
+        Self::parse_named(at, c)
+    }
+
+    fn parse_named(at: usize, c: &mut Cursor<'_>) -> Parsed<Self> {
         let mut buffer = [0; KEYWORD];
         let name = c.keyword(Chars::NAME, &mut buffer);
         if c.peek() == Some(b'[') {
             return Self::parse_section(name, at, c);
         }
         Ok(match name {
-            b"FLAGS" => Self::Flags,
-            b"UID" => Self::Uid,
-            b"ENVELOPE" => Self::Envelope,
             b"INTERNALDATE" => Self::InternalDate,
             b"RFC822.SIZE" => Self::Rfc822Size,
             b"BODYSTRUCTURE" => Self::BodyStructure,
-            b"BODY" => Self::Body,
             b"RFC822" => Self::Rfc822,
             b"RFC822.HEADER" => Self::Rfc822Header,
             b"RFC822.TEXT" => Self::Rfc822Text,

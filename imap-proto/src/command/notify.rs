@@ -204,14 +204,14 @@ impl MailboxFilter {
         let at = c.at();
         let mut buffer = [0; KEYWORD];
         Ok(match c.verb(&mut buffer)? {
-            "SELECTED" => Self::Selected,
-            "SELECTED-DELAYED" => Self::SelectedDelayed,
-            "INBOXES" => Self::Inboxes,
-            "PERSONAL" => Self::Personal,
-            "SUBSCRIBED" => Self::Subscribed,
-            "SUBTREE" => Self::Subtree(mailboxes(c)?),
-            "SUBTREE-ONE" => Self::SubtreeOne(mailboxes(c)?),
-            "MAILBOXES" => Self::Mailboxes(mailboxes(c)?),
+            b"SELECTED" => Self::Selected,
+            b"SELECTED-DELAYED" => Self::SelectedDelayed,
+            b"INBOXES" => Self::Inboxes,
+            b"PERSONAL" => Self::Personal,
+            b"SUBSCRIBED" => Self::Subscribed,
+            b"SUBTREE" => Self::Subtree(mailboxes(c)?),
+            b"SUBTREE-ONE" => Self::SubtreeOne(mailboxes(c)?),
+            b"MAILBOXES" => Self::Mailboxes(mailboxes(c)?),
             _ => {
                 let unknown = ParseErrorKind::Unknown("mailbox specifier");
                 return Err(Cursor::error_at(unknown, at));

@@ -6,86 +6,94 @@ use super::{
     CommandBody, Fetch, GetMetadata, List, MultiSearch, Search, Select, SetAcl, SetMetadata, Sort,
     Status, Store, Thread,
 };
-use crate::cursor::{Cursor, KEYWORD, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed, words};
 use crate::types::string::{nil, nstring};
-use crate::types::{Atom, IString, ListPattern, Mailbox, NString, SequenceSet};
+use crate::types::{Atom, Chars, IString, ListPattern, Mailbox, NString, SequenceSet};
 use crate::{Capability, ParseError, ParseErrorKind};
 
 impl CommandBody {
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
-        let at = c.at();
-        let mut buffer = [0; KEYWORD];
-        Ok(match c.verb(&mut buffer)? {
-            "CAPABILITY" => Self::Capability,
-            "NOOP" => Self::Noop,
-            "LOGOUT" => Self::Logout,
-            "STARTTLS" => Self::StartTls,
-            "NAMESPACE" => Self::Namespace,
-            "IDLE" => Self::Idle,
-            "CHECK" => Self::Check,
-            "CLOSE" => Self::Close,
-            "UNSELECT" => Self::Unselect,
-            "EXPUNGE" => Self::Expunge,
-            "UNAUTHENTICATE" => Self::Unauthenticate,
-            "UID" => {
-                c.space()?;
-                let at = c.at();
-                match c.verb(&mut buffer)? {
-                    "EXPUNGE" => {
-                        c.space()?;
-                        Self::UidExpunge(SequenceSet::parse(c)?)
-                    }
-                    // RFC 7377 §2 shows it so, though all it answers are UIDs.
-                    "ESEARCH" => Self::MultiSearch(MultiSearch::parse(c)?),
-                    name => Self::parse_messages(name, c, true)
-                        .unwrap_or(Err(unknown("UID command", at)))?,
-                }
-            }
-            name => match Self::parse_messages(name, c, false) {
-                Some(body) => body?,
-                None => Self::parse_other(name, at, c)?,
-            },
-        })
-    }
-
-    /// The commands that have a UID form.
-    fn parse_messages(name: &str, c: &mut Cursor<'_>, uid: bool) -> Option<Parsed<Self>> {
-        Some(match name {
-            "FETCH" => Fetch::parse(c, uid).map(Self::Fetch),
-            "STORE" => Store::parse(c, uid),
-            "SEARCH" => Search::parse(c, uid).map(Self::Search),
-            "SORT" => Sort::parse(c, uid).map(Self::Sort),
-            "THREAD" => Thread::parse(c, uid).map(Self::Thread),
-            "COPY" => parse_copy(c).map(|(set, mailbox)| Self::Copy { uid, set, mailbox }),
-            "MOVE" => parse_copy(c).map(|(set, mailbox)| Self::Move { uid, set, mailbox }),
-            _ => return None,
-        })
-    }
-
-    fn parse_other(name: &str, at: usize, c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut at = c.at();
+        let mut name = c.word(Chars::ATOM);
+        let uid = name == UID;
+        if uid {
+            c.space()?;
+            at = c.at();
+            name = c.word(Chars::ATOM);
+        }
+        // The commands that have a UID form.
         Ok(match name {
-            "SELECT" => Self::Select(Select::parse(c, false)?),
-            "EXAMINE" => Self::Select(Select::parse(c, true)?),
-            "LIST" => Self::List(List::parse(c)?),
-            "STATUS" => Self::Status(Status::parse(c)?),
-            "DELETE" => Self::Delete(sp_mailbox(c)?),
-            "SUBSCRIBE" => Self::Subscribe(sp_mailbox(c)?),
-            "UNSUBSCRIBE" => Self::Unsubscribe(sp_mailbox(c)?),
-            "GETQUOTAROOT" => Self::GetQuotaRoot(sp_mailbox(c)?),
-            "GETACL" => Self::GetAcl(sp_mailbox(c)?),
-            "MYRIGHTS" => Self::MyRights(sp_mailbox(c)?),
-            "SETACL" => Self::SetAcl(SetAcl::parse(c)?),
-            "DELETEACL" => Self::DeleteAcl {
+            FETCH => Self::Fetch(Fetch::parse(c, uid)?),
+            STORE => return Store::parse(c, uid),
+            SEARCH => Self::Search(Search::parse(c, uid)?),
+            SORT => Self::Sort(Sort::parse(c, uid)?),
+            THREAD => Self::Thread(Thread::parse(c, uid)?),
+            COPY => {
+                let (set, mailbox) = parse_copy(c)?;
+                Self::Copy { uid, set, mailbox }
+            }
+            MOVE => {
+                let (set, mailbox) = parse_copy(c)?;
+                Self::Move { uid, set, mailbox }
+            }
+            _ => {
+                c.set_at(at);
+                return match uid {
+                    true => Self::parse_uid(at, c),
+                    false => Self::parse_other(at, c),
+                };
+            }
+        })
+    }
+
+    /// The commands that only have a UID form.
+    fn parse_uid(at: usize, c: &mut Cursor<'_>) -> Parsed<Self> {
+        Ok(match c.verb(&mut [0; KEYWORD])? {
+            b"EXPUNGE" => {
+                c.space()?;
+                Self::UidExpunge(SequenceSet::parse(c)?)
+            }
+            // RFC 7377 §2 shows it so, though all it answers are UIDs.
+            b"ESEARCH" => Self::MultiSearch(MultiSearch::parse(c)?),
+            _ => return Err(unknown("UID command", at)),
+        })
+    }
+
+    fn parse_other(at: usize, c: &mut Cursor<'_>) -> Parsed<Self> {
+        Ok(match c.verb(&mut [0; KEYWORD])? {
+            b"CAPABILITY" => Self::Capability,
+            b"NOOP" => Self::Noop,
+            b"LOGOUT" => Self::Logout,
+            b"STARTTLS" => Self::StartTls,
+            b"NAMESPACE" => Self::Namespace,
+            b"IDLE" => Self::Idle,
+            b"CHECK" => Self::Check,
+            b"CLOSE" => Self::Close,
+            b"UNSELECT" => Self::Unselect,
+            b"EXPUNGE" => Self::Expunge,
+            b"UNAUTHENTICATE" => Self::Unauthenticate,
+            b"SELECT" => Self::Select(Select::parse(c, false)?),
+            b"EXAMINE" => Self::Select(Select::parse(c, true)?),
+            b"LIST" => Self::List(List::parse(c)?),
+            b"STATUS" => Self::Status(Status::parse(c)?),
+            b"DELETE" => Self::Delete(sp_mailbox(c)?),
+            b"SUBSCRIBE" => Self::Subscribe(sp_mailbox(c)?),
+            b"UNSUBSCRIBE" => Self::Unsubscribe(sp_mailbox(c)?),
+            b"GETQUOTAROOT" => Self::GetQuotaRoot(sp_mailbox(c)?),
+            b"GETACL" => Self::GetAcl(sp_mailbox(c)?),
+            b"MYRIGHTS" => Self::MyRights(sp_mailbox(c)?),
+            b"SETACL" => Self::SetAcl(SetAcl::parse(c)?),
+            b"DELETEACL" => Self::DeleteAcl {
                 mailbox: sp_mailbox(c)?,
                 identifier: sp_astring(c)?,
             },
-            "LISTRIGHTS" => Self::ListRights {
+            b"LISTRIGHTS" => Self::ListRights {
                 mailbox: sp_mailbox(c)?,
                 identifier: sp_astring(c)?,
             },
-            "GETMETADATA" => Self::GetMetadata(GetMetadata::parse(c)?),
-            "SETMETADATA" => Self::SetMetadata(SetMetadata::parse(c)?),
-            "SETQUOTA" => {
+            b"GETMETADATA" => Self::GetMetadata(GetMetadata::parse(c)?),
+            b"SETMETADATA" => Self::SetMetadata(SetMetadata::parse(c)?),
+            b"SETQUOTA" => {
                 let root = sp_astring(c)?;
                 c.space()?;
                 let limits = c.list(|c| {
@@ -95,21 +103,21 @@ impl CommandBody {
                 })?;
                 Self::SetQuota { root, limits }
             }
-            "CREATE" => Self::Create {
+            b"CREATE" => Self::Create {
                 mailbox: sp_mailbox(c)?,
                 special_use: parse_special_use(c)?,
             },
-            "RENAME" => Self::Rename {
+            b"RENAME" => Self::Rename {
                 from: sp_mailbox(c)?,
                 to: sp_mailbox(c)?,
             },
-            "LSUB" => {
+            b"LSUB" => {
                 let reference = sp_mailbox(c)?;
                 c.space()?;
                 let pattern = ListPattern::parse(c)?;
                 Self::Lsub { reference, pattern }
             }
-            "LOGIN" => {
+            b"LOGIN" => {
                 c.space()?;
                 let username = IString::parse_astring(c)?;
                 c.space()?;
@@ -119,8 +127,8 @@ impl CommandBody {
                     password: Secret::new(password.as_bytes()),
                 }
             }
-            "AUTHENTICATE" => parse_authenticate(c)?,
-            "ENABLE" => {
+            b"AUTHENTICATE" => parse_authenticate(c)?,
+            b"ENABLE" => {
                 let mut capabilities = Vec::new();
                 while c.eat(b' ') {
                     capabilities.push(Capability::parse(c)?);
@@ -130,15 +138,15 @@ impl CommandBody {
                 }
                 Self::Enable(capabilities)
             }
-            "ID" => {
+            b"ID" => {
                 c.space()?;
                 Self::Id(parse_id(c)?)
             }
-            "GETQUOTA" => {
+            b"GETQUOTA" => {
                 c.space()?;
                 Self::GetQuota(IString::parse_astring(c)?)
             }
-            "COMPRESS" => {
+            b"COMPRESS" => {
                 c.expect_text(" DEFLATE")?;
                 Self::Compress
             }
@@ -150,6 +158,9 @@ impl CommandBody {
     }
 }
 
+words! { UID FETCH STORE SEARCH SORT THREAD COPY MOVE }
+
+#[cold]
 fn unknown(what: &'static str, at: usize) -> ParseError {
     Cursor::error_at(ParseErrorKind::Unknown(what), at)
 }

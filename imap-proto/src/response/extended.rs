@@ -93,15 +93,15 @@ impl FetchedUrl {
 
 impl Untagged {
     /// The rest of data of this name, in upper case; `None` when there is no such.
-    pub(super) fn parse_extended(name: &str, c: &mut Cursor<'_>) -> Option<Parsed<Self>> {
+    pub(super) fn parse_extended(name: &[u8], c: &mut Cursor<'_>) -> Option<Parsed<Self>> {
         Some(match name {
-            "GENURLAUTH" => each(c, IString::parse_astring).map(Self::GenUrlAuth),
-            "URLFETCH" => each(c, FetchedUrl::parse).map(Self::UrlFetch),
-            "LANGUAGE" => language(c),
-            "COMPARATOR" => comparator(c),
-            "UIDBATCHES" => batches(c),
-            "XAPPLEPUSHSERVICE" => push(c),
-            "JMAPACCESS" => each(c, IString::parse_astring).and_then(|all| {
+            b"GENURLAUTH" => each(c, IString::parse_astring).map(Self::GenUrlAuth),
+            b"URLFETCH" => each(c, FetchedUrl::parse).map(Self::UrlFetch),
+            b"LANGUAGE" => language(c),
+            b"COMPARATOR" => comparator(c),
+            b"UIDBATCHES" => batches(c),
+            b"XAPPLEPUSHSERVICE" => push(c),
+            b"JMAPACCESS" => each(c, IString::parse_astring).and_then(|all| {
                 let url = all.into_iter().next();
                 url.map(Self::JmapAccess)
                     .ok_or(c.error(ParseErrorKind::Expected("a URL")))

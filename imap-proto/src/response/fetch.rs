@@ -3,7 +3,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use bytes::Bytes;
 
 use crate::command::Annotation;
-use crate::cursor::{Cursor, KEYWORD, Parsed};
+use crate::cursor::{Cursor, KEYWORD, Parsed, words};
 use crate::types::section::{encode_binary, parse_binary};
 use crate::types::string::{literal_octets, nil, nstring};
 use crate::types::{
@@ -121,6 +121,8 @@ impl Content {
     }
 }
 
+words! { FLAGS UID ENVELOPE BODY }
+
 impl FetchItem {
     /// Parses an item, behind those that are there.
     pub(crate) fn parse_onto(c: &mut Cursor<'_>, items: &mut Vec<Self>) -> Parsed<()> {
@@ -218,6 +220,39 @@ impl FetchItem {
 
     fn parse_known(c: &mut Cursor<'_>, items: &mut Vec<Self>) -> Parsed<()> {
         let at = c.at();
+        let word = c.word(Chars::NAME);
+        if c.peek() == Some(b' ') && word != 0 {
+            c.space()?;
+            match word {
+                FLAGS => items.push(Self::Flags(c.list(Flag::parse)?)),
+                UID => items.push(Self::Uid(c.nz_number()?)),
+                ENVELOPE => items.push(Self::Envelope(Envelope::parse(c)?)),
+                BODY => items.push(Self::Body(BodyStructure::parse(c)?)),
+                _ => {
+                    c.set_at(at);
+                    return Self::parse_long(at, c, items);
+                }
+            }
+            return Ok(());
+        }
+        c.set_at(at);
+        if c.eat_name("INTERNALDATE") {
+            c.space()?;
+            items.push(Self::InternalDate(DateTime::parse(c)?));
+        } else if c.eat_name("RFC822.SIZE") {
+            c.space()?;
+            items.push(Self::Rfc822Size(c.number64()?));
+        } else if c.eat_name("BODYSTRUCTURE") {
+            c.space()?;
+            items.push(Self::BodyStructure(BodyStructure::parse(c)?));
+        } else {
+            return Self::parse_long(at, c, items);
+        }
+        Ok(())
+    }
+
+    /// Items in any form: of long names, or without the space.
+    fn parse_long(at: usize, c: &mut Cursor<'_>, items: &mut Vec<Self>) -> Parsed<()> {
         let mut buffer = [0; KEYWORD];
         let name = c.keyword(Chars::NAME, &mut buffer);
         if c.peek() == Some(b'[') {

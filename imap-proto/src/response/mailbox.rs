@@ -385,18 +385,18 @@ impl StatusValue {
         let name = c.verb(&mut buffer)?;
         c.space()?;
         Ok(match name {
-            "MESSAGES" => Self::Messages(c.number()?),
-            "RECENT" => Self::Recent(c.number()?),
-            "UIDNEXT" => Self::UidNext(c.nz_number()?),
-            "UIDVALIDITY" => Self::UidValidity(c.nz_number()?),
-            "UNSEEN" => Self::Unseen(c.number()?),
-            "DELETED" => Self::Deleted(c.number()?),
-            "SIZE" => Self::Size(c.number64()?),
-            "HIGHESTMODSEQ" => Self::HighestModSeq(c.number64()?),
-            "DELETED-STORAGE" => Self::DeletedStorage(c.number64()?),
-            "APPENDLIMIT" if nil(c) => Self::AppendLimit(None),
-            "APPENDLIMIT" => Self::AppendLimit(Some(c.number()?)),
-            "MAILBOXID" => {
+            b"MESSAGES" => Self::Messages(c.number()?),
+            b"RECENT" => Self::Recent(c.number()?),
+            b"UIDNEXT" => Self::UidNext(c.nz_number()?),
+            b"UIDVALIDITY" => Self::UidValidity(c.nz_number()?),
+            b"UNSEEN" => Self::Unseen(c.number()?),
+            b"DELETED" => Self::Deleted(c.number()?),
+            b"SIZE" => Self::Size(c.number64()?),
+            b"HIGHESTMODSEQ" => Self::HighestModSeq(c.number64()?),
+            b"DELETED-STORAGE" => Self::DeletedStorage(c.number64()?),
+            b"APPENDLIMIT" if nil(c) => Self::AppendLimit(None),
+            b"APPENDLIMIT" => Self::AppendLimit(Some(c.number()?)),
+            b"MAILBOXID" => {
                 c.open()?;
                 let id = IString::parse_astring(c)?;
                 c.close()?;

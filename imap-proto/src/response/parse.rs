@@ -7,9 +7,11 @@ use super::{
     Untagged, fetch, search,
 };
 use crate::command::MetadataValue;
-use crate::cursor::{Cursor, KEYWORD, Parsed};
-use crate::types::{EntryName, Flag, IString, Mailbox, NumberSet, Rights};
+use crate::cursor::{Cursor, KEYWORD, Parsed, words};
+use crate::types::{Chars, EntryName, Flag, IString, Mailbox, NumberSet, Rights};
 use crate::{Capability, ParseErrorKind};
+
+words! { FETCH }
 
 impl Untagged {
     pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
@@ -32,21 +34,21 @@ impl Untagged {
         let start = c.at();
         let mut buffer = [0; KEYWORD];
         let name = c.verb(&mut buffer)?;
-        if StatusKind::from_name(name.as_bytes()).is_some() {
+        if StatusKind::from_name(name).is_some() {
             c.set_at(start);
             return StatusResponse::parse(c).map(Self::Status).map(Some);
         }
         let data = match name {
-            "CAPABILITY" => Self::Capability(parse_capabilities(c)?),
-            "ENABLED" => Self::Enabled(parse_capabilities(c)?),
-            "LIST" => Self::List(MailboxList::parse(c)?),
-            "LSUB" => Self::Lsub(MailboxList::parse(c)?),
-            "NAMESPACE" => Self::Namespace(Namespaces::parse(c)?),
-            "FLAGS" => {
+            b"CAPABILITY" => Self::Capability(parse_capabilities(c)?),
+            b"ENABLED" => Self::Enabled(parse_capabilities(c)?),
+            b"LIST" => Self::List(MailboxList::parse(c)?),
+            b"LSUB" => Self::Lsub(MailboxList::parse(c)?),
+            b"NAMESPACE" => Self::Namespace(Namespaces::parse(c)?),
+            b"FLAGS" => {
                 c.space()?;
                 Self::Flags(c.list(Flag::parse)?)
             }
-            "STATUS" => {
+            b"STATUS" => {
                 c.space()?;
                 let mailbox = Mailbox::parse(c)?;
                 c.space()?;
@@ -54,28 +56,28 @@ impl Untagged {
                 let _ = c.eat(b' ');
                 Self::MailboxStatus { mailbox, values }
             }
-            "SEARCH" => search::parse_search(c)?,
-            "SORT" => Self::Sort(search::parse_numbers(c)?),
-            "THREAD" => Self::Thread(search::parse_threads(c)?),
-            "ESEARCH" => Self::ESearch(ESearch::parse(c)?),
-            "ID" => {
+            b"SEARCH" => search::parse_search(c)?,
+            b"SORT" => Self::Sort(search::parse_numbers(c)?),
+            b"THREAD" => Self::Thread(search::parse_threads(c)?),
+            b"ESEARCH" => Self::ESearch(ESearch::parse(c)?),
+            b"ID" => {
                 c.space()?;
                 Self::Id(crate::command::parse_id(c)?)
             }
-            "VANISHED" => {
+            b"VANISHED" => {
                 c.space()?;
                 let earlier = c.eat_text("(EARLIER) ");
                 let uids = NumberSet::parse(c)?;
                 Self::Vanished { earlier, uids }
             }
-            "QUOTA" => {
+            b"QUOTA" => {
                 c.space()?;
                 let root = IString::parse_astring(c)?;
                 c.space()?;
                 let resources = c.list(QuotaResource::parse)?;
                 Self::Quota { root, resources }
             }
-            "ACL" => {
+            b"ACL" => {
                 c.space()?;
                 let mailbox = Mailbox::parse(c)?;
                 let mut entries = Vec::new();
@@ -87,7 +89,7 @@ impl Untagged {
                 }
                 Self::Acl { mailbox, entries }
             }
-            "LISTRIGHTS" => {
+            b"LISTRIGHTS" => {
                 c.space()?;
                 let mailbox = Mailbox::parse(c)?;
                 c.space()?;
@@ -106,14 +108,14 @@ impl Untagged {
                     optional,
                 }
             }
-            "MYRIGHTS" => {
+            b"MYRIGHTS" => {
                 c.space()?;
                 let mailbox = Mailbox::parse(c)?;
                 c.space()?;
                 let rights = Rights::parse(c)?;
                 Self::MyRights { mailbox, rights }
             }
-            "METADATA" => {
+            b"METADATA" => {
                 c.space()?;
                 let mailbox = Mailbox::parse(c)?;
                 c.space()?;
@@ -128,7 +130,7 @@ impl Untagged {
                 }
                 Self::MetadataChanged { mailbox, entries }
             }
-            "QUOTAROOT" => {
+            b"QUOTAROOT" => {
                 c.space()?;
                 let mailbox = Mailbox::parse(c)?;
                 let mut roots = Vec::new();
@@ -150,21 +152,27 @@ impl Untagged {
         let at = c.at();
         let number = c.number()?;
         c.space()?;
-        let mut buffer = [0; KEYWORD];
-        let name = c.verb(&mut buffer)?;
-        let nz = NonZeroU32::new(number).ok_or(Cursor::error_at(ParseErrorKind::Number, at));
-        Ok(Some(match name {
-            "EXISTS" => Self::Exists(number),
-            "RECENT" => Self::Recent(number),
-            "EXPUNGE" => Self::Expunge(nz?),
-            "FETCH" => {
+        let start = c.at();
+        let nz = NonZeroU32::new(number);
+        if let (FETCH, Some(sequence)) = (c.word(Chars::ATOM), nz) {
+            c.space()?;
+            let items = fetch::parse_items(c)?;
+            return Ok(Some(Self::Fetch { sequence, items }));
+        }
+        c.set_at(start);
+        let nz = nz.ok_or(Cursor::error_at(ParseErrorKind::Number, at));
+        Ok(Some(match c.verb(&mut [0; KEYWORD])? {
+            b"EXISTS" => Self::Exists(number),
+            b"RECENT" => Self::Recent(number),
+            b"EXPUNGE" => Self::Expunge(nz?),
+            b"FETCH" => {
                 c.space()?;
                 Self::Fetch {
                     sequence: nz?,
                     items: fetch::parse_items(c)?,
                 }
             }
-            "UIDFETCH" => {
+            b"UIDFETCH" => {
                 c.space()?;
                 Self::UidFetch {
                     uid: nz?,

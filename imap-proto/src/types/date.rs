@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::cursor::{Cursor, Parsed};
+use crate::cursor::{Cursor, Parsed, words};
 use crate::types::Chars;
 use crate::wire::Writer;
 use crate::{Invalid, ParseErrorKind};
@@ -10,23 +10,35 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
+words! { JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC }
+
 /// The month of a name in any case, counted from 1.
-fn month_number(name: &[u8; 3]) -> Option<u8> {
-    Some(match &name.map(|octet| octet.to_ascii_lowercase()) {
-        b"jan" => 1,
-        b"feb" => 2,
-        b"mar" => 3,
-        b"apr" => 4,
-        b"may" => 5,
-        b"jun" => 6,
-        b"jul" => 7,
-        b"aug" => 8,
-        b"sep" => 9,
-        b"oct" => 10,
-        b"nov" => 11,
-        b"dec" => 12,
+#[inline]
+fn month_number([first, second, third]: &[u8; 3]) -> Option<u8> {
+    let word = u64::from_le_bytes([*first, *second, *third, 0, 0, 0, 0, 0]);
+    // Only letters become letters with this bit gone.
+    Some(match word & 0x00df_dfdf {
+        JAN => 1,
+        FEB => 2,
+        MAR => 3,
+        APR => 4,
+        MAY => 5,
+        JUN => 6,
+        JUL => 7,
+        AUG => 8,
+        SEP => 9,
+        OCT => 10,
+        NOV => 11,
+        DEC => 12,
         _ => return None,
     })
+}
+
+/// The number of two digits.
+#[inline]
+fn pair(tens: u8, ones: u8) -> Option<u8> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then_some(tens.wrapping_mul(10).wrapping_add(ones))
 }
 
 /// A number of 1 to `most` digits, of which there are 4 at most.
@@ -111,6 +123,24 @@ impl Date {
         .ok()
     }
 
+    /// As [`Self::parse_text`], if it is one.
+    #[inline]
+    fn quick(octets: &[u8]) -> Option<(Self, &[u8])> {
+        let (day, behind) = match octets {
+            [ones, b'-', ..] => (pair(b'0', *ones)?, octets.get(1..)?),
+            [tens, ones, behind @ ..] => (pair(*tens, *ones)?, behind),
+            _ => return None,
+        };
+        let (text, behind) = behind.split_first_chunk::<9>()?;
+        let [b'-', a, b, c, b'-', y1, y2, y3, y4] = text else {
+            return None;
+        };
+        let year = u16::from(pair(*y1, *y2)?) * 100 + u16::from(pair(*y3, *y4)?);
+        let date = Self::new(year, month_number(&[*a, *b, *c])?, day).ok()?;
+        let ends = !behind.first().is_some_and(u8::is_ascii_digit);
+        ends.then_some((date, behind))
+    }
+
     fn parse_text(c: &mut Cursor<'_>, fixed: bool) -> Parsed<Self> {
         let at = c.at();
         let _ = fixed && c.eat(b' ');
@@ -133,7 +163,13 @@ impl Date {
     /// `date`: with or without quotes.
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         let quoted = c.eat(b'"');
-        let date = Self::parse_text(c, false)?;
+        let date = match Self::quick(c.rest()) {
+            Some((date, behind)) => {
+                c.leave(behind);
+                date
+            }
+            None => Self::parse_text(c, false)?,
+        };
         if quoted {
             c.expect(b'"', "a closing quote")?;
         }
@@ -289,7 +325,52 @@ impl DateTime {
         self.zone
     }
 
+    /// As [`Self::parse`], if it is one.
+    #[inline]
+    fn quick(octets: &[u8]) -> Option<(Self, &[u8])> {
+        let (b'"', text) = octets.split_first()? else {
+            return None;
+        };
+        let (date, behind) = Date::quick(text.strip_prefix(b" ").unwrap_or(text))?;
+        let (text, behind) = behind.split_first_chunk::<16>()?;
+        let [
+            b' ',
+            h1,
+            h2,
+            b':',
+            m1,
+            m2,
+            b':',
+            s1,
+            s2,
+            b' ',
+            sign,
+            z1,
+            z2,
+            z3,
+            z4,
+            b'"',
+        ] = text
+        else {
+            return None;
+        };
+        let time = (pair(*h1, *h2)?, pair(*m1, *m2)?, pair(*s1, *s2)?);
+        let (hours, minutes) = (pair(*z1, *z2)?, pair(*z3, *z4)?);
+        let zone = i16::from(hours) * 60 + i16::from(minutes);
+        let zone = match sign {
+            b'+' => zone,
+            b'-' => -zone,
+            _ => return None,
+        };
+        let at = Self::new(date, time, zone).ok().filter(|_| minutes <= 59)?;
+        Some((at, behind))
+    }
+
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+        if let Some((date, behind)) = Self::quick(c.rest()) {
+            c.leave(behind);
+            return Ok(date);
+        }
         let at = c.at();
         c.expect(b'"', "a date-time")?;
         let date = Date::parse_text(c, true)?;

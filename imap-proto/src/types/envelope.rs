@@ -1,5 +1,5 @@
 use super::NString;
-use super::string::{encode_nstring, nil, nstring_into};
+use super::string::{encode_nstring, nil, nstring_into, quick_nstring};
 use crate::cursor::{Cursor, Parsed};
 use crate::wire::Writer;
 
@@ -102,11 +102,13 @@ fn addresses(c: &mut Cursor<'_>, list: &mut Vec<Address>) -> Parsed<()> {
     }
     c.open()?;
     // Most lists have one.
-    list.reserve_exact(1);
+    *list = Vec::with_capacity(1);
     while !c.eat(b')') {
         c.element()?;
         list.push(Address::default());
-        if let Some(address) = list.last_mut() {
+        if let Some(address) = list.last_mut()
+            && !c.quickly(|octets| address.parse_quickly(octets))
+        {
             address.parse(c)?;
         }
         let _ = c.eat(b' ');
@@ -126,6 +128,16 @@ fn encode_addresses(w: &mut Writer<'_>, list: &[Address]) {
 }
 
 impl Address {
+    /// As [`Self::parse`], of plain and short strings.
+    #[inline]
+    fn parse_quickly<'a>(&mut self, octets: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = octets.strip_prefix(b"(")?;
+        let rest = quick_nstring(rest, &mut self.name)?.strip_prefix(b" ")?;
+        let rest = quick_nstring(rest, &mut self.adl)?.strip_prefix(b" ")?;
+        let rest = quick_nstring(rest, &mut self.mailbox)?.strip_prefix(b" ")?;
+        quick_nstring(rest, &mut self.host)?.strip_prefix(b")")
+    }
+
     fn parse(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
         c.open()?;
         nstring_into(c, &mut self.name)?;

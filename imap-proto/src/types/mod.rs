@@ -21,7 +21,7 @@ pub use body_structure::{
     BodyStructure, Extension, Media, MultiExtension, MultiPart, Parameters, SingleExtension,
     SinglePart,
 };
-pub(crate) use chars::Chars;
+pub(crate) use chars::{Chars, letters, packed};
 pub use date::{Date, DateTime};
 pub use envelope::{Address, Envelope};
 pub use flag::{Flag, PermanentFlag};

@@ -140,7 +140,7 @@ fn header_list(c: &mut Cursor<'_>) -> Parsed<Vec<IString>> {
     let mut names = Vec::with_capacity(4);
     c.open()?;
     loop {
-        IString::parse_astring_onto(c, &mut names)?;
+        names.push(IString::parse_astring(c)?);
         if c.eat(b')') {
             return Ok(names);
         }

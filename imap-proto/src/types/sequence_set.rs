@@ -213,7 +213,47 @@ impl SequenceSet {
 }
 
 /// `seq-number / seq-range`.
+#[inline]
 fn range(c: &mut Cursor<'_>) -> Parsed<SequenceRange> {
+    if let Some((range, behind)) = quick_range(c.rest()) {
+        c.leave(behind);
+        return Ok(range);
+    }
+    other_range(c)
+}
+
+/// As [`range`], of numbers of few digits.
+#[inline]
+fn quick_range(octets: &[u8]) -> Option<(SequenceRange, &[u8])> {
+    let (first, behind) = quick_number(octets)?;
+    let (second, behind) = match behind.split_first() {
+        Some((b':', behind)) => quick_number(behind)?,
+        _ => (first, behind),
+    };
+    Some((SequenceRange { first, second }, behind))
+}
+
+#[inline]
+fn quick_number(octets: &[u8]) -> Option<(SequenceNumber, &[u8])> {
+    if let Some((b'*', behind)) = octets.split_first() {
+        return Some((SequenceNumber::Largest, behind));
+    }
+    let (mut value, mut rest) = (0_u32, octets);
+    while let Some((octet, behind)) = rest.split_first() {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(digit.into());
+        rest = behind;
+    }
+    // Nine digits fit; no digits are 0.
+    let few = octets.len() - rest.len() <= 9;
+    let number = NonZeroU32::new(value).filter(|_| few)?;
+    Some((SequenceNumber::Number(number), rest))
+}
+
+fn other_range(c: &mut Cursor<'_>) -> Parsed<SequenceRange> {
     let first = number(c)?;
     let second = if c.eat(b':') { number(c)? } else { first };
     Ok(SequenceRange { first, second })

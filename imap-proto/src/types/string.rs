@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
-use super::Chars;
+use super::{Chars, packed};
 use crate::cursor::{Cursor, Parsed};
 use crate::wire::Writer;
 use crate::{Invalid, ParseErrorKind};
@@ -17,6 +17,9 @@ const LONGEST_QUOTED: usize = 1000;
 /// most subjects, without an allocation and without a hold on the line that
 /// they stood in.
 const SHORT: usize = 37;
+
+/// Octets that the end of a short string is looked for in: whole words.
+const AHEAD: usize = (SHORT + 1).next_multiple_of(8);
 
 /// `string`: octets without NUL, quoted or as a literal on the wire.
 ///
@@ -86,8 +89,12 @@ impl IString {
     /// As [`IString::parse`], put where it stays.
     #[inline]
     pub(crate) fn parse_into(c: &mut Cursor<'_>, to: &mut Self) -> Parsed<()> {
-        if let Some((octets, len)) = short_quoted(c) {
-            *to = Self::short(octets, len);
+        let read = |octets| {
+            let (short, len, behind) = quick_quoted(octets)?;
+            *to = Self::short(short, len);
+            Some(behind)
+        };
+        if c.quickly(read) {
             return Ok(());
         }
         Self::parse_other(c, to)
@@ -177,32 +184,25 @@ impl IString {
         }
     }
 
-    /// As [`IString::parse_astring`], behind the strings that are there.
-    #[inline]
-    pub(crate) fn parse_astring_onto(c: &mut Cursor<'_>, strings: &mut Vec<Self>) -> Parsed<()> {
-        let rest = c.rest();
-        let len = c.take_while(Chars::ASTRING).len();
-        match (rest.first_chunk(), u8::try_from(len)) {
-            (Some(octets), Ok(few)) if (1..=SHORT).contains(&len) => {
-                strings.push(Self::short(octets, few));
-            }
-            _ => {
-                c.set_at(c.at() - len);
-                strings.push(Self::parse_astring(c)?);
-            }
-        }
-        Ok(())
-    }
-
     /// `1*ASTRING-CHAR / string`.
     pub(crate) fn parse_astring(c: &mut Cursor<'_>) -> Parsed<Self> {
         match c.peek() {
-            Some(b'"') => quoted(c),
+            Some(b'"') => match quick_quoted(c.rest()) {
+                Some((short, len, behind)) => {
+                    c.leave(behind);
+                    Ok(Self::short(short, len))
+                }
+                None => quoted(c),
+            },
             Some(b'{') => literal(c),
             _ => {
-                let at = c.at();
+                let rest = c.rest();
                 let len = c.take_some(Chars::ASTRING, "an astring")?.len();
-                Ok(Self::at(c, at, len, true))
+                let at = c.at() - len;
+                match (rest.first_chunk(), u8::try_from(len)) {
+                    (Some(octets), Ok(few)) if len <= SHORT => Ok(Self::short(octets, few)),
+                    _ => Ok(Self::at(c, at, len, true)),
+                }
             }
         }
     }
@@ -219,8 +219,12 @@ fn short(octets: &[u8], len: usize) -> Option<(Short, u8)> {
     if let Some(octets) = octets.first_chunk() {
         return Some((Short(*octets), few));
     }
+    let octets = octets.get(..len)?;
     let mut copy = [0; SHORT];
-    copy.get_mut(..len)?.copy_from_slice(octets.get(..len)?);
+    match packed(octets) {
+        Some(packed) => *copy.first_chunk_mut()? = packed,
+        None => copy.get_mut(..len)?.copy_from_slice(octets),
+    }
     Some((Short(copy), few))
 }
 
@@ -287,14 +291,7 @@ pub(crate) fn nstring(c: &mut Cursor<'_>) -> Parsed<NString> {
 /// moved right behind the writing it has to wait for it.
 #[inline]
 pub(crate) fn nstring_into(c: &mut Cursor<'_>, to: &mut NString) -> Parsed<()> {
-    if to.is_none()
-        && let Some((octets, len)) = short_quoted(c)
-    {
-        *to = Some(IString::short(octets, len));
-        return Ok(());
-    }
-    if matches!(c.peek(), Some(b'N' | b'n')) && nil(c) {
-        *to = None;
+    if c.quickly(|octets| quick_nstring(octets, to)) {
         return Ok(());
     }
     nstring_other(c, to)
@@ -302,32 +299,52 @@ pub(crate) fn nstring_into(c: &mut Cursor<'_>, to: &mut NString) -> Parsed<()> {
 
 #[inline(never)]
 fn nstring_other(c: &mut Cursor<'_>, to: &mut NString) -> Parsed<()> {
-    *to = Some(IString::parse(c)?);
+    *to = match nil(c) {
+        true => None,
+        false => Some(IString::parse(c)?),
+    };
     Ok(())
 }
 
-/// Takes a quoted string if it is next, short, plain, and not at the end.
+/// A string in front that is quoted, short, plain, and not at the end of the
+/// line, or NIL, put where it stays; what is behind it.
 #[inline]
-fn short_quoted<'a>(c: &mut Cursor<'a>) -> Option<(&'a [u8; SHORT], u8)> {
-    let (quote, rest) = c.rest().split_first()?;
-    let octets = rest.first_chunk()?;
-    let len = plain_len(octets);
-    if *quote != b'"' || rest.get(len) != Some(&b'"') {
+pub(crate) fn quick_nstring<'a>(octets: &'a [u8], to: &mut NString) -> Option<&'a [u8]> {
+    if let [b'N', b'I', b'L', b' ' | b')', ..] = octets {
+        *to = None;
+        return octets.get(3..);
+    }
+    let (short, len, behind) = quick_quoted(octets)?;
+    *to = Some(IString::short(short, len));
+    Some(behind)
+}
+
+/// A string in front that is quoted, short, plain, and not at the end of the
+/// line: its octets, how many, and what is behind it.
+#[inline]
+fn quick_quoted(octets: &[u8]) -> Option<(&[u8; SHORT], u8, &[u8])> {
+    let (b'"', text) = octets.split_first()? else {
+        return None;
+    };
+    let ahead: &[u8; AHEAD] = text.first_chunk()?;
+    let len = plain_len(ahead);
+    if len > SHORT || ahead.get(len) != Some(&b'"') {
         return None;
     }
-    c.set_at(c.at() + len + 2);
-    Some((octets, u8::try_from(len).ok()?))
+    let short = ahead.first_chunk()?;
+    Some((short, u8::try_from(len).ok()?, text.get(len + 1..)?))
 }
 
 /// Takes NIL if it is next and no longer atom.
 #[inline]
 pub(crate) fn nil(c: &mut Cursor<'_>) -> bool {
-    let at = c.at();
-    if c.eat_text("NIL") && !c.peek().is_some_and(|next| Chars::ASTRING.holds(next)) {
-        return true;
-    }
-    c.set_at(at);
-    false
+    c.quickly(|octets| {
+        let (word, behind) = octets.split_first_chunk::<3>()?;
+        let more = behind
+            .first()
+            .is_some_and(|next| Chars::ASTRING.holds(*next));
+        (word.eq_ignore_ascii_case(b"NIL") && !more).then_some(behind)
+    })
 }
 
 pub(crate) fn encode_nstring(w: &mut Writer<'_>, string: &NString) {
@@ -387,15 +404,15 @@ fn quoted_special(c: &mut Cursor<'_>) -> Parsed<IString> {
 fn plain_len(octets: &[u8]) -> usize {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
     let (chunks, rest) = octets.as_chunks::<8>();
     let mut len = 0;
     for chunk in chunks {
         let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-        let marks = (word | control | quote | backslash) & HIGH;
+        // With this bit turned the quote follows the control characters.
+        let control_or_quote = below(word ^ (ONES * 2), 0x21);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let marks = (word | control_or_quote | backslash) & HIGH;
         if marks != 0 {
             return len + (marks.trailing_zeros() / 8) as usize;
         }

@@ -2,6 +2,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use super::packed;
+
 /// Octets up to which a text is held in place.
 const SHORT: usize = 16;
 
@@ -25,15 +27,18 @@ impl Text {
     /// The text of octets that are ASCII, as the grammar's words are.
     #[inline]
     pub(crate) fn new(ascii: &[u8]) -> Self {
-        let mut octets = [0; SHORT];
-        match (octets.get_mut(..ascii.len()), u8::try_from(ascii.len())) {
-            (Some(short), Ok(len)) => {
-                short.copy_from_slice(ascii);
+        match (packed(ascii), u8::try_from(ascii.len())) {
+            (Some(octets), Ok(len)) => {
                 let octets = Short(octets);
                 Self(Repr::Short { len, octets })
             }
-            _ => Self(Repr::Long(String::from_utf8_lossy(ascii).into())),
+            _ => Self::long(ascii),
         }
+    }
+
+    #[cold]
+    fn long(ascii: &[u8]) -> Self {
+        Self(Repr::Long(String::from_utf8_lossy(ascii).into()))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use super::FilterName;
 use crate::command::AnnotationMatch;
-use crate::cursor::{Cursor, KEYWORD, Parsed};
+use crate::cursor::{self, Cursor, Parsed, put, words};
 use crate::types::{Atom, Chars, Date, IString, SequenceSet};
 use crate::wire::Writer;
 use crate::{Extension, ParseError, ParseErrorKind};
@@ -83,13 +83,6 @@ pub enum SearchKey {
 
 macro_rules! plain_keys {
     ($($name:literal => $key:ident,)*) => {
-        fn plain_key(name: &[u8]) -> Option<SearchKey> {
-            match name {
-                $($name => Some(SearchKey::$key),)*
-                _ => None,
-            }
-        }
-
         fn plain_name(key: &SearchKey) -> Option<&'static [u8]> {
             match key {
                 $(SearchKey::$key => Some($name),)*
@@ -117,6 +110,12 @@ plain_keys! {
     b"SAVEDATESUPPORTED" => SaveDateSupported,
 }
 
+words! {
+    ALL ANSWERED DELETED DRAFT FLAGGED NEW OLD RECENT SEEN UNDRAFT UNSEEN KEYWORD BCC BODY CC FROM
+    SUBJECT TEXT TO HEADER BEFORE ON SINCE SENTON SAVEDON LARGER SMALLER UID NOT FILTER UIDAFTER
+    FUZZY OR OLDER YOUNGER MODSEQ EMAILID THREADID
+}
+
 #[cold]
 fn unknown(at: usize) -> ParseError {
     Cursor::error_at(ParseErrorKind::Unknown("search key"), at)
@@ -125,14 +124,18 @@ fn unknown(at: usize) -> ParseError {
 impl SearchKey {
     /// `search-key *(SP search-key)` up to the end.
     pub(in crate::command) fn parse_program(c: &mut Cursor<'_>) -> Parsed<Self> {
-        let key = Self::parse(c)?;
+        let mut key = Self::All;
+        Self::parse_into(c, &mut key)?;
         if c.peek() != Some(b' ') {
             return Ok(key);
         }
         let mut keys = Vec::with_capacity(8);
         keys.push(key);
         while c.eat(b' ') {
-            keys.push(Self::parse(c)?);
+            keys.push(Self::All);
+            if let Some(key) = keys.last_mut() {
+                Self::parse_into(c, key)?;
+            }
         }
         Ok(Self::And(keys))
     }
@@ -144,69 +147,76 @@ impl SearchKey {
         }
     }
 
-    pub(crate) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
-        c.deeper(Self::parse_here)
+    fn parse_boxed(c: &mut Cursor<'_>) -> Parsed<Box<Self>> {
+        let mut key = Box::new(Self::All);
+        Self::parse_into(c, &mut key)?;
+        Ok(key)
     }
 
-    fn parse_here(c: &mut Cursor<'_>) -> Parsed<Self> {
+    /// A key, put where it stays, in place of ALL.
+    fn parse_into(c: &mut Cursor<'_>, key: &mut Self) -> Parsed<()> {
+        c.deeper(|c| Self::parse_here(c, key))
+    }
+
+    fn parse_here(c: &mut Cursor<'_>, key: &mut Self) -> Parsed<()> {
         match c.peek() {
-            Some(b'(') => return c.list1(Self::parse).map(Self::And),
-            Some(b'0'..=b'9' | b'*' | b'$') => return SequenceSet::parse(c).map(Self::Sequence),
+            Some(b'(') => {
+                put(key, Self::And(c.list1_of(|| Self::All, Self::parse_into)?));
+                return Ok(());
+            }
+            Some(b'0'..=b'9' | b'*' | b'$') => {
+                put(key, Self::Sequence(SequenceSet::parse(c)?));
+                return Ok(());
+            }
             _ => {}
         }
         let at = c.at();
-        let mut buffer = [0; KEYWORD];
-        let word = c.keyword(Chars::ATOM, &mut buffer);
-        if let Some(key) = plain_key(word) {
-            return Ok(key);
+        let word = c.word(Chars::ATOM);
+        if word == 0 {
+            put(key, Self::parse_long(at, c)?);
+            return Ok(());
         }
-        if c.at() == at {
-            return c.expected("a search key");
-        }
+        let behind = c.rest();
         if !c.eat(b' ') {
-            return Err(unknown(at));
+            put(key, Self::plain(word).ok_or_else(|| unknown(at))?);
+            return Ok(());
         }
-        Ok(match word {
-            b"KEYWORD" => Self::Keyword(Atom::parse(c)?),
-            b"UNKEYWORD" => Self::Unkeyword(Atom::parse(c)?),
-            b"BCC" => Self::Bcc(IString::parse_astring(c)?),
-            b"BODY" => Self::Body(IString::parse_astring(c)?),
-            b"CC" => Self::Cc(IString::parse_astring(c)?),
-            b"FROM" => Self::From(IString::parse_astring(c)?),
-            b"SUBJECT" => Self::Subject(IString::parse_astring(c)?),
-            b"TEXT" => Self::Text(IString::parse_astring(c)?),
-            b"TO" => Self::To(IString::parse_astring(c)?),
-            b"HEADER" => {
+        let parsed = match word {
+            KEYWORD => Self::Keyword(Atom::parse(c)?),
+            BCC => Self::Bcc(IString::parse_astring(c)?),
+            BODY => Self::Body(IString::parse_astring(c)?),
+            CC => Self::Cc(IString::parse_astring(c)?),
+            FROM => Self::From(IString::parse_astring(c)?),
+            SUBJECT => Self::Subject(IString::parse_astring(c)?),
+            TEXT => Self::Text(IString::parse_astring(c)?),
+            TO => Self::To(IString::parse_astring(c)?),
+            HEADER => {
                 let name = IString::parse_astring(c)?;
                 c.space()?;
                 Self::Header(name, IString::parse_astring(c)?)
             }
-            b"BEFORE" => Self::Before(Date::parse(c)?),
-            b"ON" => Self::On(Date::parse(c)?),
-            b"SINCE" => Self::Since(Date::parse(c)?),
-            b"SENTBEFORE" => Self::SentBefore(Date::parse(c)?),
-            b"SENTON" => Self::SentOn(Date::parse(c)?),
-            b"SENTSINCE" => Self::SentSince(Date::parse(c)?),
-            b"SAVEDBEFORE" => Self::SavedBefore(Date::parse(c)?),
-            b"SAVEDON" => Self::SavedOn(Date::parse(c)?),
-            b"SAVEDSINCE" => Self::SavedSince(Date::parse(c)?),
-            b"LARGER" => Self::Larger(c.number64()?),
-            b"SMALLER" => Self::Smaller(c.number64()?),
-            b"UID" => Self::Uid(SequenceSet::parse(c)?),
-            b"NOT" => Self::Not(Box::new(Self::parse(c)?)),
-            b"FILTER" => Self::Filter(FilterName::parse(c)?),
-            b"ANNOTATION" => Self::Annotation(Box::new(AnnotationMatch::parse(c)?)),
-            b"UIDAFTER" => Self::UidAfter(c.nz_number()?),
-            b"UIDBEFORE" => Self::UidBefore(c.nz_number()?),
-            b"FUZZY" => Self::Fuzzy(Box::new(Self::parse(c)?)),
-            b"OR" => {
-                let first = Self::parse(c)?;
+            BEFORE => Self::Before(Date::parse(c)?),
+            ON => Self::On(Date::parse(c)?),
+            SINCE => Self::Since(Date::parse(c)?),
+            SENTON => Self::SentOn(Date::parse(c)?),
+            SAVEDON => Self::SavedOn(Date::parse(c)?),
+            LARGER => Self::Larger(c.number64()?),
+            SMALLER => Self::Smaller(c.number64()?),
+            UID => Self::Uid(SequenceSet::parse(c)?),
+            NOT => Self::Not(Self::parse_boxed(c)?),
+            FILTER => Self::Filter(FilterName::parse(c)?),
+            UIDAFTER => Self::UidAfter(c.nz_number()?),
+            FUZZY => Self::Fuzzy(Self::parse_boxed(c)?),
+            OR => {
+                let mut keys = Box::new((Self::All, Self::All));
+                Self::parse_into(c, &mut keys.0)?;
                 c.space()?;
-                Self::Or(Box::new((first, Self::parse(c)?)))
+                Self::parse_into(c, &mut keys.1)?;
+                Self::Or(keys)
             }
-            b"OLDER" => Self::Older(c.nz_number()?),
-            b"YOUNGER" => Self::Younger(c.nz_number()?),
-            b"MODSEQ" => {
+            OLDER => Self::Older(c.nz_number()?),
+            YOUNGER => Self::Younger(c.nz_number()?),
+            MODSEQ => {
                 // [SP entry-name SP entry-type-req]: flags have no sequence
                 // of their own here, so the message's is what is compared.
                 if c.peek() == Some(b'"') {
@@ -217,8 +227,60 @@ impl SearchKey {
                 }
                 Self::ModSeq(c.number64()?)
             }
-            b"EMAILID" => Self::EmailId(IString::parse_astring(c)?),
-            b"THREADID" => Self::ThreadId(IString::parse_astring(c)?),
+            EMAILID => Self::EmailId(IString::parse_astring(c)?),
+            THREADID => Self::ThreadId(IString::parse_astring(c)?),
+            _ => {
+                c.leave(behind);
+                Self::plain(word).ok_or_else(|| unknown(at))?
+            }
+        };
+        put(key, parsed);
+        Ok(())
+    }
+
+    /// The keys of short names that stand alone.
+    fn plain(word: u64) -> Option<Self> {
+        Some(match word {
+            ALL => Self::All,
+            ANSWERED => Self::Answered,
+            DELETED => Self::Deleted,
+            DRAFT => Self::Draft,
+            FLAGGED => Self::Flagged,
+            NEW => Self::New,
+            OLD => Self::Old,
+            RECENT => Self::Recent,
+            SEEN => Self::Seen,
+            UNDRAFT => Self::Undraft,
+            UNSEEN => Self::Unseen,
+            _ => return None,
+        })
+    }
+
+    /// The keys whose names are long.
+    fn parse_long(at: usize, c: &mut Cursor<'_>) -> Parsed<Self> {
+        let mut buffer = [0; cursor::KEYWORD];
+        let word = c.keyword(Chars::ATOM, &mut buffer);
+        match word {
+            b"UNANSWERED" => return Ok(Self::Unanswered),
+            b"UNDELETED" => return Ok(Self::Undeleted),
+            b"UNFLAGGED" => return Ok(Self::Unflagged),
+            b"SAVEDATESUPPORTED" => return Ok(Self::SaveDateSupported),
+            _ => {}
+        }
+        if c.at() == at {
+            return c.expected("a search key");
+        }
+        if !c.eat(b' ') {
+            return Err(unknown(at));
+        }
+        Ok(match word {
+            b"UNKEYWORD" => Self::Unkeyword(Atom::parse(c)?),
+            b"SENTBEFORE" => Self::SentBefore(Date::parse(c)?),
+            b"SENTSINCE" => Self::SentSince(Date::parse(c)?),
+            b"SAVEDBEFORE" => Self::SavedBefore(Date::parse(c)?),
+            b"SAVEDSINCE" => Self::SavedSince(Date::parse(c)?),
+            b"ANNOTATION" => Self::Annotation(Box::new(AnnotationMatch::parse(c)?)),
+            b"UIDBEFORE" => Self::UidBefore(c.nz_number()?),
             _ => return Err(unknown(at)),
         })
     }
