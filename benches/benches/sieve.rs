@@ -82,10 +82,20 @@ fn hostile(c: &mut Criterion) {
     let regex = compile(
         "require [\"body\", \"regex\", \"variables\"]; if body :raw :regex \"(a*)*(a|aa)*c$\" { discard; }",
     );
+    let open = compile("require \"body\"; if body :raw :matches \"*?a?a?a?b?c*\" { discard; }");
+    let bomb = compile(
+        "require [\"body\", \"regex\"]; if body :raw :regex \"(a?){30}a{30}d\" { discard; }",
+    );
     for size in [16_usize << 10, 64 << 10, 256 << 10] {
         let text = format!("Subject: x\r\n\r\n{}", "a".repeat(size)).into_bytes();
         group.throughput(Throughput::Bytes(u64::try_from(size).unwrap()));
-        for (name, script) in [("stars", &stars), ("needle", &needle), ("regex", &regex)] {
+        for (name, script) in [
+            ("stars", &stars),
+            ("stars and marks", &open),
+            ("needle", &needle),
+            ("regex", &regex),
+            ("regex bomb", &bomb),
+        ] {
             group.bench_with_input(BenchmarkId::new(name, size), &text, |b, text| {
                 b.iter(|| run(script, black_box(text), &config));
             });
