@@ -180,25 +180,45 @@ impl<'s> Tree<'s> {
     }
 }
 
+/// What commands and tests have in common.
+macro_rules! accessors {
+    ($kind:ident) => {
+        impl<'t> $kind<'t> {
+            /// Its name.
+            #[must_use]
+            pub fn name(&self) -> Identifier<'t> {
+                self.node.name.identifier()
+            }
+
+            /// Tags and positional arguments in order.
+            #[must_use]
+            pub fn arguments(&self) -> &'t [Argument<'t>] {
+                self.tree.arguments_at(self.node.inner.arguments)
+            }
+
+            /// The test or list of tests that follows the arguments.
+            #[must_use]
+            pub fn tests(&self) -> Tests<'t> {
+                self.tree.tests_at(self.node.inner.tests)
+            }
+
+            /// From the name to its end: the last argument of a test, the semicolon or closing brace of a command.
+            #[must_use]
+            pub fn span(&self) -> Span {
+                self.node.name.to(self.node.end)
+            }
+
+            pub(crate) fn line(&self) -> u32 {
+                self.node.name.line
+            }
+        }
+    };
+}
+
+accessors!(Command);
+accessors!(Test);
+
 impl<'t> Command<'t> {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> Identifier<'t> {
-        self.node.name.identifier()
-    }
-
-    /// Tags and positional arguments in order.
-    #[must_use]
-    pub fn arguments(&self) -> &'t [Argument<'t>] {
-        self.tree.arguments_at(self.node.inner.arguments)
-    }
-
-    /// The test or list of tests that follows the arguments.
-    #[must_use]
-    pub fn tests(&self) -> Tests<'t> {
-        self.tree.tests_at(self.node.inner.tests)
-    }
-
     /// The commands between braces.
     #[must_use]
     pub fn block(&self) -> Option<Commands<'t>> {
@@ -207,46 +227,6 @@ impl<'t> Command<'t> {
             at: self.at + 1,
             end: self.node.next as usize,
         })
-    }
-
-    /// From the name to the semicolon or closing brace.
-    #[must_use]
-    pub fn span(&self) -> Span {
-        self.node.name.to(self.node.end)
-    }
-
-    pub(crate) fn line(&self) -> u32 {
-        self.node.name.line
-    }
-}
-
-impl<'t> Test<'t> {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> Identifier<'t> {
-        self.node.name.identifier()
-    }
-
-    /// Tags and positional arguments in order.
-    #[must_use]
-    pub fn arguments(&self) -> &'t [Argument<'t>] {
-        self.tree.arguments_at(self.node.inner.arguments)
-    }
-
-    /// The test or list of tests that follows the arguments.
-    #[must_use]
-    pub fn tests(&self) -> Tests<'t> {
-        self.tree.tests_at(self.node.inner.tests)
-    }
-
-    /// From the name to the last argument.
-    #[must_use]
-    pub fn span(&self) -> Span {
-        self.node.name.to(self.node.end)
-    }
-
-    pub(crate) fn line(&self) -> u32 {
-        self.node.name.line
     }
 }
 

@@ -35,36 +35,35 @@ const TAGS: usize = 3;
 
 impl<'t> Bound<'t> {
     pub(super) fn command(signature: &'static Signature, command: Command<'t>) -> Self {
-        Self {
-            name: signature.name,
-            word: command.name(),
-            span: command.span(),
-            line: command.line(),
-            signature,
-            arguments: command.arguments(),
-            marks: 0,
-            groups: 0,
-            tags: Few::new(),
-            skipped: 0,
-            positional: [None; POSITIONAL],
-            tests: command.tests(),
-        }
+        let place = (command.name(), command.span(), command.line());
+        Self::new(signature, place, command.arguments(), command.tests())
     }
 
     pub(super) fn test(signature: &'static Signature, test: Test<'t>) -> Self {
+        let place = (test.name(), test.span(), test.line());
+        Self::new(signature, place, test.arguments(), test.tests())
+    }
+
+    #[inline]
+    fn new(
+        signature: &'static Signature,
+        (word, span, line): (Identifier<'t>, Span, u32),
+        arguments: &'t [Argument<'t>],
+        tests: ast::Tests<'t>,
+    ) -> Self {
         Self {
             name: signature.name,
-            word: test.name(),
-            span: test.span(),
-            line: test.line(),
+            word,
+            span,
+            line,
             signature,
-            arguments: test.arguments(),
+            arguments,
             marks: 0,
             groups: 0,
             tags: Few::new(),
             skipped: 0,
             positional: [None; POSITIONAL],
-            tests: test.tests(),
+            tests,
         }
     }
 }
