@@ -18,7 +18,7 @@ pub(crate) fn user(nth: usize) -> String {
     format!("u{}", nth % USERS)
 }
 
-fn message() -> Vec<u8> {
+pub(crate) fn message() -> Vec<u8> {
     let mut message = b"From: a@example.org\r\nSubject: bench\r\n\r\n".to_vec();
     while message.len() < OCTETS {
         message.extend_from_slice(
@@ -29,7 +29,7 @@ fn message() -> Vec<u8> {
 }
 
 /// Runs `each` for every number below `total` on as many threads as there are senders; messages/s.
-fn together(
+pub(crate) fn together(
     total: usize,
     begin: impl Fn() -> Result<Box<dyn FnMut(usize) -> Result<()>>> + Sync,
 ) -> Result<f64> {

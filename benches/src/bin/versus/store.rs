@@ -1,0 +1,137 @@
+//! `versus store`: the store beside the bare system calls that it needs, and beside Dovecot's LMTP, on one disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime};
+
+use mailstore::{Spool, SpoolConfig};
+
+use crate::peers::Dovecot;
+use crate::{OCTETS, Result, lmtp, report};
+
+const ROUNDS: usize = 3;
+const DELIVERIES: usize = 4000;
+/// Accepted at once, and in all.
+const ACCEPTING: usize = 64;
+const ACCEPTS: usize = 40_000;
+const ENVELOPE: &[u8] = b"<sender@example.com> <recipient@example.org>";
+
+pub(crate) fn run(folder: &Path) -> Result<()> {
+    let dovecot = Dovecot::start(&folder.join("dovecot"))?;
+    let (mut ours, mut bare, mut unsynced, mut theirs) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut spool, mut log) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        bare.push(bare_deliveries(&folder.join("bare"), round, true)?);
+        ours.push(lmtp::deliver(&folder.join("store"), round, DELIVERIES)?);
+        unsynced.push(bare_deliveries(&folder.join("unsynced"), round, false)?);
+        theirs.push(lmtp::send(dovecot.lmtp, DELIVERIES / 4)?);
+        log.push(bare_log(&folder.join("log"), ACCEPTS)?);
+        spool.push(accepts(&folder.join(format!("spool{round}")))?);
+    }
+    let what = format!(
+        "delivered to {} Maildirs, {OCTETS} octets, {} senders, messages/s",
+        lmtp::USERS,
+        lmtp::SENDERS
+    );
+    report(
+        &format!("{what}: mailstore, and Dovecot by LMTP"),
+        &[("mailstore", &mut ours), ("Dovecot", &mut theirs)],
+    );
+    report(
+        &format!(
+            "{what}: mailstore, and bare create, write, fsync, rename, fsync of the directory"
+        ),
+        &[("mailstore", &mut ours), ("bare", &mut bare)],
+    );
+    report(
+        &format!("{what}: mailstore, and the same bare calls with no sync of a directory at all"),
+        &[("mailstore", &mut ours), ("bare", &mut unsynced)],
+    );
+    report(
+        &format!(
+            "accepted into the spool, {OCTETS} octets, {ACCEPTING} at once, messages/s; bare: groups of {ACCEPTING}, fdatasync of a preallocated file"
+        ),
+        &[("spool", &mut spool), ("bare", &mut log)],
+    );
+    Ok(())
+}
+
+/// One file for each message, with the calls that make it and its name last.
+fn bare_deliveries(folder: &Path, round: usize, syncs_names: bool) -> Result<f64> {
+    for nth in 0..lmtp::USERS {
+        for part in ["tmp", "new"] {
+            fs::create_dir_all(folder.join(lmtp::user(nth)).join(part))?;
+        }
+    }
+    let content = lmtp::message();
+    lmtp::together(DELIVERIES, || {
+        let (content, folder) = (content.clone(), folder.to_owned());
+        Ok(Box::new(move |nth| {
+            let maildir = folder.join(lmtp::user(nth));
+            let name = format!("{round}-{nth}");
+            let (tmp, new) = (maildir.join("tmp").join(&name), maildir.join("new"));
+            let mut file = OpenOptions::new().write(true).create_new(true).open(&tmp)?;
+            file.write_all(&content)?;
+            file.sync_all()?;
+            fs::rename(&tmp, new.join(&name))?;
+            if syncs_names {
+                File::open(&new)?.sync_all()?;
+            }
+            Ok(())
+        }))
+    })
+}
+
+/// Groups of as many messages as are accepted at once, one behind the other in a file that is full of zeros already.
+fn bare_log(path: &Path, total: usize) -> Result<f64> {
+    const LOG: usize = 64 << 20;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(path)?;
+    file.write_all_at(&vec![0; LOG], 0)?;
+    file.sync_all()?;
+    let one = [ENVELOPE, &lmtp::message()].concat();
+    let group = one.repeat(ACCEPTING);
+    let start = Instant::now();
+    let mut at = 0;
+    for _ in 0..total.div_ceil(ACCEPTING) {
+        if at + group.len() > LOG {
+            at = 0;
+        }
+        file.write_all_at(&group, u64::try_from(at)?)?;
+        file.sync_data()?;
+        at += group.len();
+    }
+    Ok(total as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Each accepting thread waits for its message before it begins the next one.
+fn accepts(folder: &Path) -> Result<f64> {
+    let (spool, _) = Spool::open(SpoolConfig::new(folder))?;
+    let content = lmtp::message();
+    let next = AtomicUsize::new(0);
+    let start = Instant::now();
+    std::thread::scope(|scope| -> std::result::Result<(), String> {
+        let accept = || -> std::result::Result<(), String> {
+            while next.fetch_add(1, Ordering::Relaxed) < ACCEPTS {
+                let mut incoming = spool.begin(SystemTime::now());
+                let written = incoming.write(&content);
+                let accepted = written.and_then(|()| incoming.commit(ENVELOPE));
+                accepted.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        };
+        let threads: Vec<_> = (0..ACCEPTING).map(|_| scope.spawn(accept)).collect();
+        threads.into_iter().try_for_each(|thread| {
+            let panicked = || Err("an accepting thread panicked".to_owned());
+            thread.join().unwrap_or_else(|_| panicked())
+        })
+    })?;
+    Ok(ACCEPTS as f64 / start.elapsed().as_secs_f64())
+}
