@@ -111,9 +111,10 @@
 //! # What is bounded
 //!
 //! [`Limits`] names each bound and the attack that it stops. Messages in
-//! APPEND and FETCH are streamed both ways and never held; everything else of
-//! a command stays in the host's `input` until it is whole, and
-//! [`Limits::command`] bounds it.
+//! APPEND, FETCH and URLFETCH are streamed both ways and never held; everything
+//! else of a command stays in the host's `input` until it is whole, and
+//! [`Limits::command`] bounds it; [`ClientConfig::response`] does so for a
+//! response.
 
 mod algorithm;
 mod client;

@@ -100,6 +100,12 @@ fn odd_items() {
             "ENVELOPE",
             false,
         ),
+        // iCloud: quotes in a Message-ID, which nobody escaped.
+        (
+            r#"ENVELOPE ("d" "s" NIL NIL NIL NIL NIL NIL NIL "<"a.b"@h>")"#,
+            "ENVELOPE",
+            false,
+        ),
         ("ENVELOPE NIL", "ENVELOPE", false),
         ("ENVELOPE ()", "ENVELOPE", false),
         // 163.com and others: quotes that nobody escaped.
