@@ -599,6 +599,30 @@ fn unknown_messages_have_no_place() {
     );
 }
 
+/// In whatever order a store says what is gone, it costs what is gone, and not
+/// the square of it: known messages, recent ones, and such as were never told.
+#[test]
+fn expunged_in_any_order() {
+    let count = 300_000;
+    for backwards in [true, false] {
+        let mut view = View::new((1..=count).map(nz), ViewOptions::default());
+        view.set_recent((1..=count).map(nz));
+        for uid in count + 1..=2 * count {
+            let uid = nz(uid);
+            view.apply(Change::Arrived { uid, recent: true });
+        }
+        for uid in 1..=2 * count {
+            let uid = if backwards { 2 * count + 1 - uid } else { uid };
+            view.apply(Change::Expunged(nz(uid)));
+        }
+        assert_eq!((view.exists(), view.recent()), (count, 0));
+        let told = view.pending(true);
+        assert_eq!(told.len(), count as usize);
+        assert_eq!(told.first(), Some(&Untagged::Expunge(nz(count))));
+        assert_eq!(view.exists(), 0);
+    }
+}
+
 /// A mailbox is emptied under a session that keeps results up to date: told at
 /// once, and worked out in time that grows with the messages, not their square.
 #[test]

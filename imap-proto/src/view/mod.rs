@@ -7,7 +7,7 @@ mod sequence;
 mod store;
 mod uids;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU32, NonZeroU64};
 
 use context::Context;
@@ -54,12 +54,12 @@ pub struct View {
     options: ViewOptions,
     /// Ascending; the n-th is the UID of sequence number n + 1.
     uids: Uids,
-    /// Gone from the store, but the client was not told: ascending.
-    expunged: Vec<NonZeroU32>,
-    /// In the store, but the client was not told: ascending.
-    arrived: Vec<NonZeroU32>,
-    /// Messages that are `\Recent` in this session: ascending.
-    recent: Vec<NonZeroU32>,
+    /// Gone from the store, but the client was not told.
+    expunged: BTreeSet<NonZeroU32>,
+    /// In the store, but the client was not told.
+    arrived: BTreeSet<NonZeroU32>,
+    /// Messages that are `\Recent` in this session.
+    recent: BTreeSet<NonZeroU32>,
     tell_recent: bool,
     flags: BTreeMap<NonZeroU32, (Vec<Flag>, Option<NonZeroU64>)>,
     annotations: BTreeMap<NonZeroU32, Vec<EntryName>>,
@@ -182,14 +182,12 @@ impl View {
     /// Makes messages `\Recent` in this session, as SELECT found them.
     pub fn set_recent(&mut self, uids: impl IntoIterator<Item = NonZeroU32>) {
         self.recent = uids.into_iter().collect();
-        self.recent.sort_unstable();
-        self.recent.dedup();
     }
 
     /// Whether a message is `\Recent` in this session.
     #[must_use]
     pub fn is_recent(&self, uid: NonZeroU32) -> bool {
-        self.recent.binary_search(&uid).is_ok()
+        self.recent.contains(&uid)
     }
 
     /// How many messages are `\Recent` in this session.
@@ -228,7 +226,7 @@ impl View {
     /// store.
     #[must_use]
     pub fn is_expunged(&self, uid: NonZeroU32) -> bool {
-        self.expunged.binary_search(&uid).is_ok()
+        self.expunged.contains(&uid)
     }
 
     /// Takes news in, to be told when it may be.
@@ -239,27 +237,24 @@ impl View {
                 if last.is_some_and(|last| last >= uid) {
                     return;
                 }
-                self.arrived.push(uid);
+                self.arrived.insert(uid);
                 if recent {
-                    insert(&mut self.recent, uid);
+                    self.recent.insert(uid);
                     self.tell_recent = true;
                 }
             }
             Change::Expunged(uid) => {
                 if self.uids.contains(uid) {
-                    insert(&mut self.expunged, uid);
+                    self.expunged.insert(uid);
                     self.flags.remove(&uid);
                     self.annotations.remove(&uid);
                     self.expunge_from_contexts(uid);
-                } else if let Ok(at) = self.arrived.binary_search(&uid) {
-                    self.arrived.remove(at);
+                } else if self.arrived.remove(&uid) {
                     self.expunge_from_contexts(uid);
                 } else {
                     return;
                 }
-                if let Ok(at) = self.recent.binary_search(&uid) {
-                    self.recent.remove(at);
-                }
+                self.recent.remove(&uid);
             }
             Change::Flags {
                 uid,
@@ -348,10 +343,4 @@ impl View {
 /// The sequence number of an index.
 fn number(index: usize) -> Option<NonZeroU32> {
     NonZeroU32::new(u32::try_from(index).ok()?.checked_add(1)?)
-}
-
-fn insert(sorted: &mut Vec<NonZeroU32>, uid: NonZeroU32) {
-    if let Err(at) = sorted.binary_search(&uid) {
-        sorted.insert(at, uid);
-    }
 }

@@ -86,9 +86,9 @@ impl View {
                 .as_ref()
                 .is_some_and(|events| !events.attributes.is_empty())
             {
-                self.new.extend_from_slice(&self.arrived);
+                self.new.extend(&self.arrived);
             }
-            self.uids.append(self.arrived.drain(..));
+            self.uids.append(std::mem::take(&mut self.arrived));
             told.push(Untagged::Exists(self.exists()));
             if self.options.recent && self.tell_recent {
                 told.push(Untagged::Recent(self.recent()));
@@ -155,6 +155,7 @@ impl View {
 
     fn tell_expunged(&mut self, told: &mut Vec<Untagged>) {
         let expunged = std::mem::take(&mut self.expunged);
+        let expunged: Vec<_> = expunged.into_iter().collect();
         if self.options.vanished || self.options.uid_only {
             told.push(Untagged::Vanished {
                 earlier: false,
