@@ -269,9 +269,37 @@ fn inbox(name: &str) -> String {
 
 fn vacation_key(handle: &str, recipient: &str) -> Vec<u8> {
     let recipient = recipient.to_lowercase();
-    format!("vacation\0{recipient}\0{handle}").into_bytes()
+    key("vacation", &[recipient.as_bytes(), handle.as_bytes()])
 }
 
 fn duplicate_key(handle: &str, id: &[u8]) -> Vec<u8> {
-    [b"duplicate\0", handle.as_bytes(), b"\0", id].concat()
+    key("duplicate", &[handle.as_bytes(), id])
+}
+
+/// Of one length, since a handle may be a whole text and a store remembers
+/// only so much of a key (RFC 5230 §4.2 wants answers told apart).
+fn key(what: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    [what.as_bytes(), b"\0", &hash.finalize()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_handles_are_told_apart() {
+        let text = "I am away. ".repeat(100);
+        let [one, other] = ["one", "two"].map(|end| vacation_key(&format!("{text}{end}"), "A@b.c"));
+        assert!(one != other && one.len() < 100);
+        let again = vacation_key(&format!("{text}one"), "a@B.c");
+        assert_eq!(one, again);
+        let ids = ["one", "two"].map(|end| duplicate_key("h", format!("{text}{end}").as_bytes()));
+        assert_ne!(ids[0], ids[1]);
+        assert_ne!(duplicate_key("ab", b"c"), duplicate_key("a", b"bc"));
+    }
 }
