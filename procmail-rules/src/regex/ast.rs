@@ -133,14 +133,16 @@ impl Parser<'_> {
             self.at += 1;
             branches.push(self.branch()?);
         }
-        match branches.pop() {
-            Some(only) if branches.is_empty() => Ok(only),
-            Some(last) => {
-                branches.push(last);
-                Ok(Node::Alternatives(branches))
-            }
-            None => Ok(Node::Sequence(Vec::new())),
+        if branches.len() == 1 {
+            return Ok(branches.pop().unwrap_or(Node::Sequence(Vec::new())));
         }
+        let marked = take_first_mark(&mut branches);
+        let all = Node::Alternatives(branches);
+        Ok(if marked {
+            Node::Sequence(vec![Node::Mark, all])
+        } else {
+            all
+        })
     }
 
     fn branch(&mut self) -> Result<Node, Error> {
@@ -227,18 +229,18 @@ impl Parser<'_> {
             }
             self.at += 1;
             first = false;
-            let low = self.lower(byte);
+            let mut low = self.lower(byte);
             set.insert(low);
-            let range =
-                self.looking_at(b"-") && !matches!(self.text.get(self.at + 1), None | Some(b']'));
-            if range {
-                self.at += 1;
-                if let Some(end) = self.peek() {
-                    let high = self.lower(end);
-                    set.insert(high);
-                    (low..high).for_each(|byte| set.insert(byte));
-                    self.at += 1;
-                }
+            // The end of a range may be the start of another.
+            while self.looking_at(b"-")
+                && let Some(&end) = self.text.get(self.at + 1)
+                && end != b']'
+            {
+                self.at += 2;
+                let high = self.lower(end);
+                set.insert(high);
+                (low..high).for_each(|byte| set.insert(byte));
+                low = high;
             }
         }
         if self.fold {
@@ -258,6 +260,45 @@ impl Parser<'_> {
             byte
         }
     }
+}
+
+/// A `\/` that the first alternative begins with stands before all of them, and so does that of
+/// the first one that is not empty.
+fn take_first_mark(branches: &mut [Node]) -> bool {
+    for branch in branches {
+        let Node::Sequence(pieces) = branch else {
+            return false;
+        };
+        if take_mark(pieces) {
+            return true;
+        }
+        if !pieces.is_empty() {
+            return false;
+        }
+    }
+    false
+}
+
+/// Takes the `\/` that a sequence begins with.
+fn take_mark(pieces: &mut Vec<Node>) -> bool {
+    for at in 0..pieces.len() {
+        match pieces.get_mut(at) {
+            Some(Node::Mark) => {
+                pieces.remove(at);
+                return true;
+            }
+            Some(Node::Sequence(inner)) => {
+                if take_mark(inner) {
+                    return true;
+                }
+                if !inner.is_empty() {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+    false
 }
 
 fn word_octets() -> ByteSet {
