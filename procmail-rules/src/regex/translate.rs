@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson;
+use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::syntax;
 use regex_automata::{MatchKind, meta};
 
@@ -32,6 +33,11 @@ pub(super) fn presence(tree: &Node) -> Option<meta::Regex> {
 
 /// An engine that tells the first position where a match ends.
 pub(super) fn counter(tree: &Node) -> Option<Counter> {
+    let pattern = pattern(tree);
+    // What a match begins with is looked for faster than octet by octet.
+    let prefilter = syntax::parse_with(&pattern, &octets())
+        .ok()
+        .and_then(|hir| Prefilter::from_hir_prefix(MatchKind::All, &hir));
     let dfa = DFA::builder()
         .syntax(octets())
         .thompson(
@@ -42,9 +48,11 @@ pub(super) fn counter(tree: &Node) -> Option<Counter> {
         .configure(
             DFA::config()
                 .match_kind(MatchKind::All)
+                .specialize_start_states(prefilter.is_some())
+                .prefilter(prefilter)
                 .skip_cache_capacity_check(true),
         )
-        .build(&pattern(tree))
+        .build(&pattern)
         .ok()?;
     Some(Counter::new(dfa))
 }
