@@ -96,12 +96,17 @@ pub enum Effect {
     Sleep(Duration),
     /// New files get these permissions less this mask. Answer: [`Reply::Done`].
     Umask(u32),
-    /// Tell the mail notifier that a folder has grown. Answer: [`Reply::Done`].
+    /// Tell the mail notifier what became of the message: `user@offset:folder`. Answer:
+    /// [`Reply::Notified`], or [`Reply::Failed`] if there is no such notifier, or
+    /// [`Reply::Done`] if that is nobody's concern.
     Notify {
         /// COMSAT: empty for the default, else `service@host` or parts of it.
         service: Vec<u8>,
-        /// The folder delivered to.
+        /// The folder or program delivered to, below MAILDIR.
         folder: Vec<u8>,
+        /// Octets that a folder has grown by: the offset told is where they begin. None if it was
+        /// no folder, and no offset is told.
+        grown: Option<usize>,
     },
     /// What follows, up to the matching [`CloneEnd`](Effect::CloneEnd), is done by a clone: the
     /// host remembers its current directory, umask and log. Answer: [`Reply::Done`], or
@@ -347,6 +352,11 @@ pub enum Reply {
     Ran(Ran),
     /// The lockfile was tried.
     Lock(LockTry),
+    /// The mail notifier was told this.
+    Notified {
+        /// `user@offset:folder`
+        text: Vec<u8>,
+    },
 }
 
 /// The replies that an effect allows.
@@ -358,6 +368,7 @@ pub(crate) enum Expected {
     Delivered,
     Ran,
     Lock,
+    Notified,
 }
 
 impl Effect {
@@ -368,6 +379,7 @@ impl Effect {
             Self::Deliver(_) | Self::Link { .. } => Expected::Delivered,
             Self::Run(_) => Expected::Ran,
             Self::Lock { .. } => Expected::Lock,
+            Self::Notify { .. } => Expected::Notified,
             _ => Expected::Done,
         }
     }
@@ -388,6 +400,7 @@ impl Expected {
             ),
             Self::Ran => matches!(reply, Reply::Ran(_)),
             Self::Lock => matches!(reply, Reply::Lock(_)),
+            Self::Notified => matches!(reply, Reply::Notified { .. } | Reply::Done | Reply::Failed),
         }
     }
 }

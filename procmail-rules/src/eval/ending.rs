@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::folder::How;
 use super::{Machine, Progress};
-use crate::effect::{Effect, End, Outcome, Output, Purpose};
+use crate::effect::{Effect, End, Outcome, Output, Purpose, Reply};
 use crate::error::Error;
 use crate::format::{self, Part};
 use crate::variable::ExitCode;
@@ -31,10 +31,8 @@ impl Machine {
             Progress::Running => (End::Undelivered, failed),
         };
         self.final_abstract(end)?;
-        if end == End::Delivered && self.settings.notify {
-            let service = self.settings.comsat.clone();
-            let folder = self.last_folder.clone();
-            self.ask(Effect::Notify { service, folder }).await?;
+        if end != End::HostMismatch && self.settings.notify {
+            self.notify(end).await?;
         }
         let pending = if self.detached { 0 } else { pending };
         let exit = self.trap(pending).await?;
@@ -118,14 +116,44 @@ impl Machine {
         }
         match end {
             End::Delivered | End::HostMismatch => self.log_abstract(),
-            End::Undelivered => {
-                let folder: &[u8] = match (self.detached, self.config.requeue) {
-                    (true, _) => b"**Lost**",
-                    (_, true) => b"**Requeued**",
-                    _ => b"**Bounced**",
-                };
-                self.write_abstract(folder, self.last_size)
+            End::Undelivered => self.write_abstract(self.fate(), self.last_size),
+        }
+    }
+
+    /// What is told as the folder of a message that was not delivered.
+    fn fate(&self) -> &'static [u8] {
+        match (self.detached, self.config.requeue) {
+            (true, _) => b"**Lost**",
+            (_, true) => b"**Requeued**",
+            _ => b"**Bounced**",
+        }
+    }
+
+    /// Tells the mail notifier.
+    async fn notify(&mut self, end: End) -> Result<(), Error> {
+        let file = self.last_file.clone().filter(|_| end == End::Delivered);
+        let grown = file.as_ref().map(|_| self.last_size);
+        let told = file.unwrap_or_else(|| self.last_folder.clone());
+        let folder = if end == End::Undelivered {
+            self.fate().to_vec()
+        } else if told.starts_with(b"/") {
+            told
+        } else {
+            let maildir = self.value(b"MAILDIR").unwrap_or(&[]);
+            [maildir, b"/", &told].concat()
+        };
+        let notify = Effect::Notify {
+            service: self.settings.comsat.clone(),
+            folder,
+            grown,
+        };
+        match self.ask(notify).await? {
+            Reply::Notified { text } => self.trace_quoted(b"Notified comsat:", &text),
+            Reply::Failed => {
+                self.trace_line(&[b"Assigning \"COMSAT=no\""])?;
+                self.set_value(b"COMSAT", b"no")
             }
+            _ => Ok(()),
         }
     }
 

@@ -69,6 +69,7 @@ impl Machine {
             format::terminate(&mut content);
         }
         self.last_size = content.len();
+        self.last_file = Some(name.to_vec());
         self.set_last_folder(name)?;
         let printed = self.ask(Effect::Print { content }).await? == Reply::Done;
         if !printed {
@@ -91,6 +92,7 @@ impl Machine {
                 self.skipped(&rest)?;
             }
             self.last_size = self.part(how.part).len();
+            self.last_file = Some(first.clone());
             self.set_last_folder(first)?;
             self.trace_quoted(b"Opening", first)?;
             return Ok(true);
@@ -157,6 +159,7 @@ impl Machine {
         } else {
             self.mbox_content(part)
         };
+        self.last_file = Some(path.clone());
         self.set_last_folder(&path)?;
         self.trace_quoted(b"Opening", &path)?;
         let size = content.len();
@@ -256,6 +259,7 @@ impl Machine {
             }
         };
         self.last_size = size;
+        self.last_file = Some(file.clone());
         self.set_last_folder(&file)?;
         if target.kind != FolderKind::Maildir {
             self.trace_quoted(b"Opening", &file)?;

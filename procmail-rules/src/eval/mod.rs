@@ -150,6 +150,8 @@ struct Machine {
     last_folder: Vec<u8>,
     /// Octets written last.
     last_size: usize,
+    /// The file that was delivered to last, unless that was a program.
+    last_file: Option<Vec<u8>>,
     /// The header's folded fields are joined, as the last search wanted them: a log abstract
     /// written now shows them so.
     joined: bool,
@@ -193,6 +195,7 @@ impl Machine {
             status: 0,
             last_folder: Vec::new(),
             last_size: 0,
+            last_file: None,
             joined: false,
             local_lock: None,
             global_lock: None,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ use rustix::fs::{FlockOperation, Mode, fcntl_lock};
 
 use super::process;
 use super::signals::Held;
+
+/// The mail notifier's port.
+const COMSAT: u16 = 512;
 
 /// Numbers the files this process makes.
 static SERIAL: AtomicU32 = AtomicU32::new(0);
@@ -202,10 +205,11 @@ impl Host {
                 self.apply_umask();
                 Reply::Done
             }
-            Effect::Notify { service, folder } => {
-                self.notify(&service, &folder);
-                Reply::Done
-            }
+            Effect::Notify {
+                service,
+                folder,
+                grown,
+            } => self.notify(&service, &folder, grown),
             Effect::CloneBegin => match self.remember() {
                 Ok(place) => {
                     self.saved.push(place);
@@ -470,19 +474,38 @@ impl Host {
     }
 
     /// `user@offset:folder` to the mail notifier; nobody may be listening.
-    fn notify(&self, service: &[u8], folder: &[u8]) {
+    fn notify(&self, service: &[u8], folder: &[u8], grown: Option<usize>) -> Reply {
         let service = String::from_utf8_lossy(service);
-        let (port, host) = service.split_once('@').unwrap_or((&service, "localhost"));
-        let port = port.parse::<u16>().unwrap_or(512);
+        let (port, host) = service.split_once('@').unwrap_or((&service, ""));
+        let port = match port {
+            "" | "biff" | "comsat" => Ok(COMSAT),
+            // That it is wanted at all.
+            port if !port.starts_with(|first: char| first.is_ascii_digit())
+                && !service.contains('@') =>
+            {
+                Ok(COMSAT)
+            }
+            port => port.parse::<u16>(),
+        };
         let host = if host.is_empty() { "localhost" } else { host };
-        let length = fs::metadata(self.at(folder)).map_or(0, |metadata| metadata.len());
-        let text = format!(
-            "{}@{length}:{}",
-            self.logname,
-            self.at(folder).to_string_lossy()
-        );
-        if let Ok(socket) = UdpSocket::bind("127.0.0.1:0") {
-            let _ = socket.send_to(text.as_bytes(), (host, port));
+        let offset = grown.map(|grown| {
+            let length = fs::metadata(self.at(folder)).map_or(0, |metadata| metadata.len());
+            length.saturating_sub(u64::try_from(grown).unwrap_or(0))
+        });
+        let offset = offset.map_or_else(String::new, |offset| offset.to_string());
+        let start = format!("{}@{offset}:", self.logname);
+        let text = [start.as_bytes(), folder].concat();
+        let (Ok(port), Ok(socket)) = (port, UdpSocket::bind("127.0.0.1:0")) else {
+            return Reply::Failed;
+        };
+        match (host, port).to_socket_addrs() {
+            Ok(mut addresses) => {
+                if let Some(address) = addresses.find(SocketAddr::is_ipv4) {
+                    let _ = socket.send_to(&text, address);
+                }
+                Reply::Notified { text }
+            }
+            Err(_) => Reply::Failed,
         }
     }
 }

@@ -149,6 +149,7 @@ impl Machine {
         };
         match used {
             Use::Deliver => {
+                self.last_file = None;
                 self.set_last_folder(&program.text)?;
                 self.delivered(&recipe, success)
             }
