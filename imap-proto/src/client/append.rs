@@ -8,7 +8,7 @@ use crate::{Append, AppendData, AppendMessage, Mailbox, Replaced};
 
 impl Client {
     /// Queues APPEND of a message of `size` octets. When the server is ready
-    /// for it, [`ClientEvent::PayloadWanted`] says so. `binary` sends it as a
+    /// for it, [`ClientEvent::PayloadWanted`](super::ClientEvent::PayloadWanted) says so. `binary` sends it as a
     /// literal8, which may hold NUL (RFC 3516).
     ///
     /// # Errors
@@ -23,7 +23,7 @@ impl Client {
 
     /// Queues APPEND of several messages (RFC 3502), or of messages that are
     /// put together (RFC 4469). For each literal in them that is not empty,
-    /// in order, [`ClientEvent::PayloadWanted`] asks for its octets.
+    /// in order, [`ClientEvent::PayloadWanted`](super::ClientEvent::PayloadWanted) asks for its octets.
     ///
     /// # Errors
     /// As [`Client::command`]; when there is no message, or none of a
