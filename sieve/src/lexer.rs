@@ -38,6 +38,8 @@ pub(crate) struct Lexed<'s> {
 /// Cuts the source of `sink` into tokens, one when asked; faults go to `sink` and the rest is still cut.
 pub(crate) struct Lexer<'a, 's> {
     pub(crate) sink: &'a mut Sink<'s>,
+    /// The one cut last: it is written here at once, since going through the hands of callers costs more than cutting.
+    pub(crate) token: Token<'s>,
     source: &'s [u8],
     at: usize,
     /// Of the octet at `at`, 1-based.
@@ -56,6 +58,11 @@ const WORD: u8 = 1;
 /// Octets that stand for themselves in a quoted string and do not end it.
 const PLAIN: u8 = 2;
 
+/// Octets between tokens.
+const BLANK: u8 = 4;
+/// Octets of header field names (RFC 5322 §2.2).
+const FIELD: u8 = 8;
+
 /// What each octet can be.
 const CLASSES: [u8; 256] = {
     let mut classes = [PLAIN; 256];
@@ -63,8 +70,13 @@ const CLASSES: [u8; 256] = {
     let mut place = classes.as_mut_slice();
     while let Some((class, rest)) = place.split_first_mut() {
         *class = match octet {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => WORD | PLAIN,
-            b'"' | b'\\' | b'\r' | b'\n' | 0 => 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => WORD | PLAIN | FIELD,
+            b'"' | b'\\' => FIELD,
+            0 => 0,
+            b'\r' | b'\n' => BLANK,
+            b' ' | b'\t' => BLANK | PLAIN,
+            b':' => PLAIN,
+            b'!'..=b'~' => PLAIN | FIELD,
             _ => PLAIN,
         };
         octet = octet.wrapping_add(1);
@@ -87,14 +99,64 @@ fn run(octets: &[u8], class: u8) -> usize {
         .unwrap_or(octets.len())
 }
 
+/// Whether a header field can have this name.
+pub(crate) fn is_field_name(octets: &[u8]) -> bool {
+    !octets.is_empty() && run(octets, FIELD) == octets.len()
+}
+
+/// The lowest and the highest bit of each of eight octets.
+const LOW: u64 = u64::from_le_bytes([1; 8]);
+const HIGH: u64 = LOW << 7;
+
+/// How many octets at the front are a [`WORD`], the letters of the first eight at once.
+#[inline(always)]
+fn word(octets: &[u8]) -> usize {
+    let mut letters = 0;
+    if let Some(eight) = octets.first_chunk() {
+        let word = u64::from_le_bytes(*eight);
+        let small = word | (LOW * 0x20);
+        // The highest bit of each octet that is no letter; what is above the first of them need not be right.
+        let from_a = small.wrapping_add(LOW * (0x80 - b'a') as u64);
+        let past_z = small.wrapping_add(LOW * (0x7F - b'z') as u64);
+        let other = (!from_a | past_z | word) & HIGH;
+        letters = other.trailing_zeros() as usize / 8;
+    }
+    letters + run(octets.get(letters..).unwrap_or_default(), WORD)
+}
+
+/// How many octets at the front are [`PLAIN`], eight at a time.
+#[inline(always)]
+fn plain(octets: &[u8]) -> usize {
+    let mut rest = octets;
+    let mut length = 0;
+    while let Some((eight, tail)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*eight);
+        let quote = word ^ (LOW * b'"' as u64);
+        let backslash = word ^ (LOW * b'\\' as u64);
+        // The highest bit of each octet that is zero here, or no more than a carriage return; what is above the first
+        // of them need not be right.
+        let found = (quote.wrapping_sub(LOW) & !quote)
+            | (backslash.wrapping_sub(LOW) & !backslash)
+            | (word.wrapping_sub(LOW * (b'\r' + 1) as u64) & !word);
+        if found & HIGH != 0 {
+            let before = (found & HIGH).trailing_zeros() as usize / 8;
+            // A tab, too, is less.
+            return length + before + run(rest.get(before..).unwrap_or_default(), PLAIN);
+        }
+        length += 8;
+        rest = tail;
+    }
+    length + run(rest, PLAIN)
+}
+
 /// All tokens at once.
 pub(crate) fn lex<'s>(sink: &mut Sink<'s>) -> Lexed<'s> {
     let mut lexer = Lexer::new(sink);
     let mut tokens = Vec::new();
     loop {
-        let token = lexer.next();
-        let end = token.kind == TokenKind::End;
-        tokens.push(token);
+        lexer.advance();
+        let end = lexer.token.kind == TokenKind::End;
+        tokens.push(lexer.token);
         if end {
             return Lexed {
                 tokens,
@@ -126,6 +188,11 @@ impl<'a, 's> Lexer<'a, 's> {
         };
         Self {
             sink,
+            token: Token {
+                kind: TokenKind::End,
+                span: Span::default(),
+                line: 1,
+            },
             source,
             at,
             line: 1,
@@ -136,68 +203,111 @@ impl<'a, 's> Lexer<'a, 's> {
         }
     }
 
-    /// The next token; at the end of the source [`TokenKind::End`] again and again.
+    /// To the next token; at the end of the source to [`TokenKind::End`] again and again.
     #[inline(always)]
-    pub(crate) fn next(&mut self) -> Token<'s> {
+    pub(crate) fn advance(&mut self) {
+        let start = self.skip_blanks();
+        if !self.usual(start) {
+            self.rarely();
+        }
+    }
+
+    /// Past what begins no token, to the one behind it.
+    #[inline(never)]
+    fn rarely(&mut self) {
         loop {
-            let start = self.at;
-            let Some(octet) = self.peek() else {
-                return self.cut(TokenKind::End, start);
-            };
-            match octet {
-                b' ' | b'\t' | b'\r' => self.at += 1,
-                b'\n' => self.end_line(),
-                b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
-                    let name = self.word();
-                    return if self.peek() == Some(b':') && name.eq_ignore_ascii_case("text") {
-                        self.multi_line(start)
-                    } else {
-                        self.cut(TokenKind::Identifier(name), start)
-                    };
-                }
-                b'"' => return self.quoted(),
-                b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';' => {
-                    self.at += 1;
-                    return self.cut(TokenKind::Mark(octet), start);
-                }
-                b':' => {
-                    self.at += 1;
-                    // Identifiers do not begin with a digit.
-                    if self
-                        .peek()
-                        .is_some_and(|c| is(c, WORD) && !c.is_ascii_digit())
-                    {
-                        let name = self.word();
-                        return self.cut(TokenKind::Tag(name), start);
-                    }
-                    self.sink.error_with(
-                        DiagnosticKind::Lexical,
-                        Span::new(start, self.at),
-                        "a colon without a tag name",
-                        "tags are written like :contains, without a space",
-                    );
-                }
-                b'0'..=b'9' => return self.number(),
-                b'#' => {
-                    let end =
-                        memchr::memchr(b'\n', self.rest()).map_or(self.source.len(), |n| start + n);
-                    self.at = end;
-                    let trimmed = self.source.get(start..end).map_or(end, |text| {
-                        start + text.strip_suffix(b"\r").unwrap_or(text).len()
-                    });
-                    self.comments.push(Span::new(start, trimmed));
-                }
-                b'/' if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
-                b'/' if self.peek_at(1) == Some(b'/') => self.foreign_comment(),
-                b'\'' => {
-                    if let Some(token) = self.single_quoted() {
-                        return token;
-                    }
-                    self.stray();
-                }
-                _ => self.stray(),
+            if self.rare() {
+                return;
+            }
+            let start = self.skip_blanks();
+            if self.usual(start) {
+                return;
             }
         }
+    }
+
+    /// Cuts the token that begins here; false if none does.
+    #[inline(always)]
+    fn usual(&mut self, start: usize) -> bool {
+        let Some(octet) = self.peek() else {
+            self.cut(TokenKind::End, start);
+            return true;
+        };
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+                let name = self.word();
+                if self.peek() == Some(b':') && name.eq_ignore_ascii_case("text") {
+                    self.multi_line(start);
+                } else {
+                    self.cut(TokenKind::Identifier(name), start);
+                }
+            }
+            b'"' => self.quoted(),
+            b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';' => {
+                self.at += 1;
+                self.cut(TokenKind::Mark(octet), start);
+            }
+            // Identifiers do not begin with a digit.
+            b':' if self
+                .peek_at(1)
+                .is_some_and(|c| is(c, WORD) && !c.is_ascii_digit()) =>
+            {
+                self.at += 1;
+                let name = self.word();
+                self.cut(TokenKind::Tag(name), start);
+            }
+            b'0'..=b'9' => self.number(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Past spaces and line ends; gives where it stops.
+    #[inline(always)]
+    fn skip_blanks(&mut self) -> usize {
+        let source = self.source;
+        let mut at = self.at;
+        let mut line = self.line;
+        while let Some(&octet) = source.get(at) {
+            if !is(octet, BLANK) {
+                break;
+            }
+            line = line.saturating_add(u32::from(octet == b'\n'));
+            at += 1;
+        }
+        self.line = line;
+        self.at = at;
+        at
+    }
+
+    /// Comments, and what begins no token; true if it makes one all the same.
+    fn rare(&mut self) -> bool {
+        let start = self.at;
+        match self.peek() {
+            Some(b':') => {
+                self.at += 1;
+                self.sink.error_with(
+                    DiagnosticKind::Lexical,
+                    Span::new(start, self.at),
+                    "a colon without a tag name",
+                    "tags are written like :contains, without a space",
+                );
+            }
+            Some(b'#') => {
+                let end =
+                    memchr::memchr(b'\n', self.rest()).map_or(self.source.len(), |n| start + n);
+                self.at = end;
+                let trimmed = self.source.get(start..end).map_or(end, |text| {
+                    start + text.strip_suffix(b"\r").unwrap_or(text).len()
+                });
+                self.comments.push(Span::new(start, trimmed));
+            }
+            Some(b'/') if self.peek_at(1) == Some(b'*') => self.bracket_comment(),
+            Some(b'/') if self.peek_at(1) == Some(b'/') => self.foreign_comment(),
+            Some(b'\'') if self.single_quoted() => return true,
+            _ => self.stray(),
+        }
+        false
     }
 
     /// Past a line feed.
@@ -215,10 +325,11 @@ impl<'a, 's> Lexer<'a, 's> {
     }
 
     /// What was cut from `start` up to here, all on one line.
-    fn cut(&self, kind: TokenKind<'s>, start: usize) -> Token<'s> {
-        let span = Span::new(start, self.at);
-        let line = self.line;
-        Token { kind, span, line }
+    #[inline(always)]
+    fn cut(&mut self, kind: TokenKind<'s>, start: usize) {
+        self.token.kind = kind;
+        self.token.span = Span::new(start, self.at);
+        self.token.line = self.line;
     }
 
     fn rest(&self) -> &'s [u8] {
@@ -227,7 +338,7 @@ impl<'a, 's> Lexer<'a, 's> {
 
     fn word(&mut self) -> &'s str {
         let start = self.at;
-        self.at += run(self.rest(), WORD);
+        self.at += word(self.rest());
         match self.text {
             Some(text) => text.get(start..self.at).unwrap_or_default(),
             None => {
@@ -259,24 +370,25 @@ impl<'a, 's> Lexer<'a, 's> {
         }
     }
 
-    #[inline(always)]
-    fn quoted(&mut self) -> Token<'s> {
+    /// Apart, so that short tokens pay for nothing but themselves.
+    #[inline(never)]
+    fn quoted(&mut self) {
         let start = self.at;
         self.at += 1;
         // Most strings hold nothing special up to their closing quote.
         let rest = self.rest();
-        let plain = run(rest, PLAIN);
+        let plain = plain(rest);
         self.at += plain;
         if let Some((text, [b'"', ..])) = rest.split_at_checked(plain) {
             self.at += 1;
             return self.cut(TokenKind::Text(text), start);
         }
-        self.quoted_on(start)
+        self.quoted_on(start);
     }
 
     /// From what does not stand for itself.
     #[inline(never)]
-    fn quoted_on(&mut self, start: usize) -> Token<'s> {
+    fn quoted_on(&mut self, start: usize) {
         let text = self.source.get(start + 1..self.at).unwrap_or_default();
         let mut text = text.to_vec();
         let line = self.line;
@@ -314,8 +426,8 @@ impl<'a, 's> Lexer<'a, 's> {
             }
         }
         self.built = text;
-        let token = self.cut(TokenKind::BuiltText, start);
-        Token { line, ..token }
+        self.cut(TokenKind::BuiltText, start);
+        self.token.line = line;
     }
 
     fn nul(&mut self) {
@@ -326,7 +438,8 @@ impl<'a, 's> Lexer<'a, 's> {
         );
     }
 
-    fn number(&mut self) -> Token<'s> {
+    #[inline(never)]
+    fn number(&mut self) {
         let start = self.at;
         let mut value = Some(0_u64);
         while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
@@ -368,11 +481,12 @@ impl<'a, 's> Lexer<'a, 's> {
                 "this number is too large",
             );
         }
-        self.cut(TokenKind::Number(value.unwrap_or(u64::MAX)), start)
+        self.cut(TokenKind::Number(value.unwrap_or(u64::MAX)), start);
     }
 
     /// After `text`, at the colon.
-    fn multi_line(&mut self, start: usize) -> Token<'s> {
+    #[inline(never)]
+    fn multi_line(&mut self, start: usize) {
         self.at += 1;
         while self.peek().is_some_and(|c| c == b' ' || c == b'\t') {
             self.at += 1;
@@ -430,11 +544,8 @@ impl<'a, 's> Lexer<'a, 's> {
             text.extend_from_slice(b"\r\n");
         }
         self.built = text;
-        let token = self.cut(TokenKind::BuiltText, start);
-        Token {
-            line: line_of_token,
-            ..token
-        }
+        self.cut(TokenKind::BuiltText, start);
+        self.token.line = line_of_token;
     }
 
     /// `//` up to the end of its line: one fault, whatever stands there.
@@ -450,14 +561,14 @@ impl<'a, 's> Lexer<'a, 's> {
         );
     }
 
-    /// A string as other languages write it: one fault, and a string all the same.
-    fn single_quoted(&mut self) -> Option<Token<'s>> {
+    /// A string as other languages write it, if it is one: one fault, and a string all the same.
+    fn single_quoted(&mut self) -> bool {
         let start = self.at;
         let text = self.rest().get(1..).unwrap_or_default();
-        let end = memchr::memchr2(b'\'', b'\n', text)?;
-        if text.get(end) != Some(&b'\'') {
-            return None;
-        }
+        let end = memchr::memchr2(b'\'', b'\n', text);
+        let Some(end) = end.filter(|&end| text.get(end) == Some(&b'\'')) else {
+            return false;
+        };
         self.at += end + 2;
         self.sink.error_with(
             DiagnosticKind::Lexical,
@@ -466,7 +577,8 @@ impl<'a, 's> Lexer<'a, 's> {
             "write \" instead of '",
         );
         let text = text.get(..end).unwrap_or_default();
-        Some(self.cut(TokenKind::Text(text), start))
+        self.cut(TokenKind::Text(text), start);
+        true
     }
 
     /// Skips a run of octets that begin no token, so that it makes one fault.
@@ -507,7 +619,8 @@ pub(crate) mod tests {
         let mut lexer = Lexer::new(&mut sink);
         let mut kinds = Vec::new();
         loop {
-            let kind = lexer.next().kind;
+            lexer.advance();
+            let kind = lexer.token.kind;
             kinds.push((kind, std::mem::take(&mut lexer.built)));
             if kind == TokenKind::End {
                 return (kinds, sink.list.len());
@@ -538,6 +651,25 @@ pub(crate) mod tests {
                 of(TokenKind::End),
             ]
         );
+    }
+
+    #[test]
+    fn strings_and_words_end_where_they_end() {
+        // Each octet at each place of some eights, before and behind what ends a string.
+        for octet in 0..=u8::MAX {
+            for place in 0..20 {
+                let mut text = vec![b'x'; 20];
+                text[place] = octet;
+                let special = matches!(octet, b'"' | b'\\' | b'\r' | b'\n' | 0);
+                assert_eq!(plain(&text), if special { place } else { 20 });
+                let is_word = octet.is_ascii_alphanumeric() || octet == b'_';
+                assert_eq!(word(&text), if is_word { 20 } else { place });
+                let is_field = (33..=126).contains(&octet) && octet != b':';
+                assert_eq!(is_field_name(&text), is_field);
+            }
+        }
+        assert_eq!((plain(b""), word(b""), is_field_name(b"")), (0, 0, false));
+        assert_eq!(plain(b"a\tb\x80\xFF\x0B\x0C\"c\\defghi"), 7);
     }
 
     #[test]

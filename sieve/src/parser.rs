@@ -4,14 +4,13 @@ use std::borrow::Cow;
 
 use crate::ast::{Argument, CommandNode, Inner, Name, TestNode, Text, Tree, Value, place};
 use crate::diagnostic::{DiagnosticKind, Sink};
-use crate::lexer::{Lexer, Token, TokenKind};
+use crate::lexer::{Lexer, TokenKind};
 use crate::position::Span;
 
 struct Parser<'a, 's> {
+    /// Its token is the one that is looked at.
     lexer: Lexer<'a, 's>,
     tree: Tree<'s>,
-    /// The token that is looked at.
-    ahead: Token<'s>,
     /// Of the last token taken, for "expected … after".
     last: Span,
     /// Where it ends.
@@ -30,11 +29,6 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
     let mut parser = Parser {
         lexer: Lexer::new(sink),
         tree,
-        ahead: Token {
-            kind: TokenKind::End,
-            span: Span::default(),
-            line: 1,
-        },
         last: Span::default(),
         last_line: 1,
         depth: 0,
@@ -43,8 +37,8 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
     parser.advance();
     loop {
         parser.commands();
-        if parser.ahead.kind != TokenKind::End {
-            let span = parser.ahead.span;
+        if parser.lexer.token.kind != TokenKind::End {
+            let span = parser.lexer.token.span;
             parser.lexer.sink.error_with(
                 DiagnosticKind::Syntax,
                 span,
@@ -62,7 +56,7 @@ pub(crate) fn parse<'s>(sink: &mut Sink<'s>, nesting: usize) -> Tree<'s> {
 impl<'s> Parser<'_, 's> {
     #[inline]
     fn take(&mut self) -> Span {
-        let span = self.ahead.span;
+        let span = self.lexer.token.span;
         self.advance();
         span
     }
@@ -71,8 +65,8 @@ impl<'s> Parser<'_, 's> {
     #[inline(never)]
     fn advance(&mut self) {
         self.last_line = self.lexer.line;
-        self.last = self.ahead.span;
-        self.ahead = self.lexer.next();
+        self.last = self.lexer.token.span;
+        self.lexer.advance();
     }
 
     /// What the string ahead stands for.
@@ -81,7 +75,7 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn is_mark(&self, mark: u8) -> bool {
-        self.ahead.kind == TokenKind::Mark(mark)
+        self.lexer.token.kind == TokenKind::Mark(mark)
     }
 
     fn take_mark(&mut self, mark: u8) -> bool {
@@ -94,10 +88,10 @@ impl<'s> Parser<'_, 's> {
 
     /// Reports what stands where something else was expected.
     fn expected<T>(&mut self, what: &str) -> Parsed<T> {
-        if self.ahead.kind == TokenKind::End && self.lexer.unclosed {
+        if self.lexer.token.kind == TokenKind::End && self.lexer.unclosed {
             return Err(Broken);
         }
-        let token = &self.ahead;
+        let token = &self.lexer.token;
         let (span, found) = match &token.kind {
             TokenKind::End => (self.last, "the end of the script".to_owned()),
             TokenKind::Identifier(name) => (token.span, format!("`{name}`")),
@@ -117,7 +111,7 @@ impl<'s> Parser<'_, 's> {
     /// Up to the end or a closing brace, which is left.
     fn commands(&mut self) {
         loop {
-            match &self.ahead.kind {
+            match &self.lexer.token.kind {
                 TokenKind::End | TokenKind::Mark(b'}') => return,
                 TokenKind::Mark(b';') => {
                     let _: Parsed<()> = self.expected("a command");
@@ -142,7 +136,7 @@ impl<'s> Parser<'_, 's> {
     fn recover(&mut self) {
         let mut depth = 0_usize;
         loop {
-            match &self.ahead.kind {
+            match &self.lexer.token.kind {
                 TokenKind::End => return,
                 TokenKind::Mark(b'}') if depth == 0 => return,
                 TokenKind::Mark(b'}') => {
@@ -168,13 +162,13 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn name(&mut self, what: &str) -> Parsed<Name<'s>> {
-        let TokenKind::Identifier(text) = self.ahead.kind else {
+        let TokenKind::Identifier(text) = self.lexer.token.kind else {
             return self.expected(what);
         };
         let name = Name {
             text,
-            at: place(self.ahead.span.start),
-            line: self.ahead.line,
+            at: place(self.lexer.token.span.start),
+            line: self.lexer.token.line,
         };
         self.advance();
         Ok(name)
@@ -222,7 +216,7 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn block(&mut self) -> Parsed<()> {
-        let open = self.ahead.span;
+        let open = self.lexer.token.span;
         self.enter(open)?;
         self.advance();
         self.commands();
@@ -243,12 +237,12 @@ impl<'s> Parser<'_, 's> {
     fn no_end(&mut self) -> Parsed<()> {
         let after = self.last;
         let _: Parsed<()> = self.expected("`;` or a block");
-        if self.ahead.kind == TokenKind::End && self.lexer.unclosed {
+        if self.lexer.token.kind == TokenKind::End && self.lexer.unclosed {
             return Err(Broken);
         }
         let sink = &mut *self.lexer.sink;
-        let ended = match self.ahead.kind {
-            TokenKind::Identifier(_) => self.ahead.line > self.last_line,
+        let ended = match self.lexer.token.kind {
+            TokenKind::Identifier(_) => self.lexer.token.line > self.last_line,
             TokenKind::Mark(b'}') | TokenKind::End => true,
             _ => false,
         };
@@ -265,7 +259,7 @@ impl<'s> Parser<'_, 's> {
             fault.hint = Some("commands end with a semicolon".to_owned());
             return Ok(());
         }
-        if self.ahead.kind == TokenKind::Mark(b',') {
+        if self.lexer.token.kind == TokenKind::Mark(b',') {
             fault.hint = Some("a list of tests stands in parentheses: allof (…, …)".to_owned());
         }
         Err(Broken)
@@ -300,7 +294,10 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn test(&mut self) -> Parsed<()> {
-        if matches!(self.ahead.kind, TokenKind::Text(_) | TokenKind::BuiltText) {
+        if matches!(
+            self.lexer.token.kind,
+            TokenKind::Text(_) | TokenKind::BuiltText
+        ) {
             let told = self.expected("a test");
             if let Some(fault) = self.lexer.sink.list.last_mut() {
                 fault.hint =
@@ -308,7 +305,7 @@ impl<'s> Parser<'_, 's> {
             }
             return told;
         }
-        let span = self.ahead.span;
+        let span = self.lexer.token.span;
         let name = self.name("a test")?;
         self.enter(span)?;
         let at = self.tree.tests.len();
@@ -331,7 +328,7 @@ impl<'s> Parser<'_, 's> {
         let first = self.tree.arguments.len();
         let mut tests = false;
         loop {
-            let value = match self.ahead.kind {
+            let value = match self.lexer.token.kind {
                 TokenKind::Tag(name) => Value::Tag(name),
                 TokenKind::Number(number) => Value::Number(number),
                 TokenKind::Text(octets) => Value::Text(Cow::Borrowed(octets)),
@@ -382,21 +379,22 @@ impl<'s> Parser<'_, 's> {
 
     /// Whether the identifier ahead is a well-known command on a new line, which no test is called.
     fn looks_like_next_command(&self) -> bool {
-        let TokenKind::Identifier(name) = self.ahead.kind else {
+        let TokenKind::Identifier(name) = self.lexer.token.kind else {
             return false;
         };
         const COMMANDS: [&str; 12] = [
             "if", "elsif", "else", "keep", "fileinto", "discard", "redirect", "stop", "reject",
             "vacation", "set", "require",
         ];
-        self.ahead.line > self.last_line && COMMANDS.iter().any(|c| name.eq_ignore_ascii_case(c))
+        self.lexer.token.line > self.last_line
+            && COMMANDS.iter().any(|c| name.eq_ignore_ascii_case(c))
     }
 
     fn list(&mut self) -> Parsed<Argument<'s>> {
         let open = self.take();
         let mut texts = Vec::with_capacity(2);
         loop {
-            let octets = match self.ahead.kind {
+            let octets = match self.lexer.token.kind {
                 TokenKind::Text(octets) => Cow::Borrowed(octets),
                 TokenKind::BuiltText => Cow::Owned(self.take_built()),
                 _ => return self.expected("a string in this list"),

@@ -1,5 +1,10 @@
 //! Runs every suite below `tests/svtest`.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -71,4 +76,58 @@ fn every_example_of_an_rfc_is_compiled_and_run() {
             run.contains(&format!("\"{name}\"")) || run.contains(&format!("\"rfc/{name}\""));
         assert!(is_run, "{name} is not run");
     }
+}
+
+/// `test_result_print` and `test_message_print`, and what ends a suite or one test of it.
+#[test]
+fn what_suites_print_and_where_they_fail() {
+    let suite = br#"require "vnd.dovecot.testsuite";
+test_set "message" "Subject: shown";
+test "prints" {
+    test_message_print;
+    if not test_script_compile "x.sieve" { test_fail "compile"; }
+    if not test_script_run { test_fail "run"; }
+    test_result_print;
+}
+test "fails" {
+    test_binary_load "never saved";
+    test_fail "not reached";
+}
+test "fails twice" { test_fail "first"; test_fail "second"; }
+test "no such mailbox" { test_mailbox_delete "Nowhere"; }
+test "no such field" { test_set "envelop.from" "x"; }
+test "no such message" { test_message :smtp 3; }
+test_binary_load "outside of any test";
+test "never run" { }
+"#;
+    let read = |path: &Path| match path.to_str() {
+        Some("x.sieve") => Ok(b"keep;".to_vec()),
+        _ => Err("not there".to_owned()),
+    };
+    let report = sieve::testsuite::run(suite, Path::new("x.svtest"), &read);
+    assert_eq!(report.printed.len(), 2, "{:?}", report.printed);
+    assert_eq!(report.printed[0], "Subject: shown");
+    assert!(report.printed[1].contains("Keep"), "{}", report.printed[1]);
+    let failures: Vec<_> = report
+        .cases
+        .iter()
+        .map(|case| case.failure.as_ref().map(|(line, why)| (*line, &why[..])))
+        .collect();
+    assert_eq!(
+        failures,
+        [
+            None,
+            Some((10, "no binary `never saved` was saved")),
+            Some((13, "first")),
+            Some((14, "the test runner could not do that")),
+            Some((15, "test_set knows no `envelop.from`")),
+            Some((16, "there is no message 3")),
+        ]
+    );
+    let error = report.error.as_deref().unwrap();
+    assert!(
+        error.contains("17:") && error.contains("outside of any test"),
+        "{error}"
+    );
+    assert_eq!(report.failures(), 6);
 }

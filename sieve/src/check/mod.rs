@@ -78,7 +78,7 @@ pub(crate) fn check(
         locals: Vec::new(),
         globals: Vec::new(),
         // A rule is two commands and a test, and makes four instructions.
-        code: Vec::with_capacity(tree.commands.len() * 3 / 2 + tree.tests.len() * 5 / 4 + 2),
+        code: Vec::with_capacity(tree.commands.len() + 2 * tree.tests.len() + 1),
         tests: Vec::with_capacity(tree.tests.len()),
         commands: Vec::with_capacity(tree.commands.len() / 2 + 2),
         loops: Vec::new(),

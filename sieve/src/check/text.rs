@@ -303,7 +303,7 @@ impl Checker<'_, '_> {
     /// A header field name (RFC 5322 §2.2), if it is constant.
     pub(super) fn header_name(&mut self, text: &Text, span: Span) {
         if let Text::Literal(name) = text
-            && (name.is_empty() || !name.iter().all(|c| (33..=126).contains(c) && *c != b':'))
+            && !crate::lexer::is_field_name(name)
         {
             self.sink.warn(
                 span,

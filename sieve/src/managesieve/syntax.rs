@@ -261,6 +261,31 @@ mod tests {
         }
     }
 
+    /// RFC 5804 §1.6; what a file system makes of a slash or of dots is for the host to refuse.
+    #[test]
+    fn names_of_scripts() {
+        let longest = "\u{1F600}".repeat(128);
+        for good in [
+            "a",
+            " ",
+            "a/b",
+            "..",
+            "\u{a0}",
+            "\u{2027}\u{202a}",
+            &longest,
+        ] {
+            assert!(is_script_name(good), "{good:?}");
+        }
+        let controls = (0..0x20).chain(0x7F..0xA0).chain([0x2028, 0x2029]);
+        for control in controls.filter_map(char::from_u32) {
+            for bad in [format!("{control}"), format!("a{control}b")] {
+                assert!(!is_script_name(&bad), "{bad:?}");
+            }
+        }
+        assert!(!is_script_name(""));
+        assert!(!is_script_name(&format!("{longest}a")));
+    }
+
     #[test]
     fn words_and_literals() {
         let text = |text: &'static str| Token::Text(Bytes::from_static(text.as_bytes()));
