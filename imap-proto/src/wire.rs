@@ -94,7 +94,19 @@ impl Writer<'_> {
 
     #[inline]
     pub(crate) fn number(&mut self, value: impl Into<u64>) {
-        let mut value: u64 = value.into();
+        let value = value.into();
+        match u32::try_from(value) {
+            Ok(few) if few < 100_000_000 => {
+                let (digits, len) = digits(few);
+                self.short(&digits, len);
+            }
+            _ => self.long_number(value),
+        }
+    }
+
+    /// A number of more than eight digits.
+    #[inline(never)]
+    fn long_number(&mut self, mut value: u64) {
         let mut digits = [0_u8; 20];
         let mut start = digits.len();
         for slot in digits.iter_mut().rev() {
@@ -191,6 +203,27 @@ impl Writer<'_> {
     }
 }
 
+/// The digits of a number of eight at most, and how many they are.
+///
+/// All eight at once: halves, then pairs, then digits, each in an octet of a
+/// word, the first the lowest.
+#[inline]
+fn digits(value: u32) -> ([u8; 8], u8) {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    let halves = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
+    // Products by these, shifted, are quotients by 100 of what is below 10,000
+    // and by 10 of what is below 100.
+    let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (halves - hundreds * 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let all = tens | (pairs - tens * 10) << 8;
+    // A zero has one digit.
+    let leading = (all.trailing_zeros() / 8).min(7);
+    let digits = (all | ZEROS) >> (leading * 8);
+    let len = u8::try_from(8 - leading).unwrap_or(8);
+    (digits.to_le_bytes(), len)
+}
+
 /// Encodes into octets of its own; streamed literals are left as gaps.
 pub(crate) fn to_vec(dialect: Dialect, encode: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut text = BytesMut::with_capacity(ROOM);
@@ -214,4 +247,28 @@ pub(crate) fn to_vec(dialect: Dialect, encode: impl FnOnce(&mut Writer<'_>)) -> 
     }
     whole.extend_from_slice(text.get(done..).unwrap_or_default());
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_the_standard_library_writes() {
+        let near = |value: u64| value.saturating_sub(1_100)..value.saturating_add(1_100);
+        let powers = (0..20).map(|power| 10_u64.pow(power));
+        let steps = (0..100_000_000).step_by(99_991);
+        let values = powers
+            .flat_map(near)
+            .chain(steps)
+            .chain(near(u64::from(u32::MAX)))
+            .chain([u64::MAX - 1, u64::MAX]);
+        for value in values {
+            let written = to_vec(Dialect::SERVER, |w| {
+                w.number(value);
+                w.byte(b')');
+            });
+            assert_eq!(written, format!("{value})").into_bytes());
+        }
+    }
 }

@@ -240,7 +240,7 @@ impl AppendOptions {
     fn encode(&self, w: &mut Writer<'_>) {
         w.space();
         if !self.flags.is_empty() {
-            w.list(&self.flags, |w, flag| flag.encode(w));
+            Flag::encode_list(&self.flags, w);
             w.space();
         }
         if let Some(date) = self.date {

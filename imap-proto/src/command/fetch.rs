@@ -147,6 +147,7 @@ impl Fetch {
         answered
     }
 
+    #[inline]
     pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
         c.space()?;
         let set = SequenceSet::parse(c)?;

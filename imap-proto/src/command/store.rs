@@ -137,7 +137,7 @@ impl Store {
         } else {
             b"FLAGS "
         });
-        w.list(&self.flags, |w, flag| flag.encode(w));
+        Flag::encode_list(&self.flags, w);
     }
 
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {

@@ -1,19 +1,33 @@
 //! Untagged data as it is written.
 
-use super::{Untagged, search};
+use super::{Untagged, fetch, search};
 use crate::Capability;
+use crate::types::Flag;
 use crate::wire::Writer;
 
 impl Untagged {
     /// `* ` data CRLF.
     pub(crate) fn encode_line(&self, w: &mut Writer<'_>) {
-        w.raw(b"* ");
-        self.encode(w);
-        w.raw(b"\r\n");
+        match self {
+            Self::Fetch { sequence, items } => {
+                fetch::encode_line(w, sequence.get(), b" FETCH (", items);
+            }
+            Self::UidFetch { uid, items } => {
+                fetch::encode_line(w, uid.get(), b" UIDFETCH (", items);
+            }
+            data => {
+                w.raw(b"* ");
+                data.encode_other(w);
+                w.raw(b"\r\n");
+            }
+        }
     }
 
-    fn encode(&self, w: &mut Writer<'_>) {
+    /// All but messages' data.
+    fn encode_other(&self, w: &mut Writer<'_>) {
         match self {
+            // The caller's own.
+            Self::Fetch { .. } | Self::UidFetch { .. } => {}
             Self::Status(status) => status.encode(w),
             Self::Capability(all) => encode_capabilities(w, b"CAPABILITY", all),
             Self::Enabled(all) => encode_capabilities(w, b"ENABLED", all),
@@ -37,7 +51,7 @@ impl Untagged {
             }
             Self::Flags(flags) => {
                 w.raw(b"FLAGS ");
-                w.list(flags, |w, flag| flag.encode(w));
+                Flag::encode_list(flags, w);
             }
             Self::Search { numbers, mod_seq } => search::encode_search(w, numbers, *mod_seq),
             Self::Sort(numbers) => {
@@ -56,14 +70,6 @@ impl Untagged {
                     b"VANISHED "
                 });
                 uids.encode(w);
-            }
-            Self::Fetch { sequence, items } => {
-                encode_numbered(w, sequence.get(), b" FETCH ");
-                w.list(items, |w, item| item.encode(w));
-            }
-            Self::UidFetch { uid, items } => {
-                encode_numbered(w, uid.get(), b" UIDFETCH ");
-                w.list(items, |w, item| item.encode(w));
             }
             Self::Id(parameters) => {
                 w.raw(b"ID ");
@@ -134,10 +140,12 @@ impl Untagged {
     }
 }
 
-fn encode_numbered(w: &mut Writer<'_>, number: u32, name: &[u8]) {
+#[inline]
+fn encode_numbered<const N: usize>(w: &mut Writer<'_>, number: u32, name: &[u8; N]) {
     w.number(number);
     w.raw(name);
 }
+
 fn encode_capabilities(w: &mut Writer<'_>, name: &[u8], all: &[Capability]) {
     w.raw(name);
     for one in all {

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::{Atom, Chars};
 use crate::cursor::{Cursor, KEYWORD, Parsed};
@@ -80,19 +80,46 @@ impl Flag {
     }
 
     pub(crate) fn encode(&self, w: &mut Writer<'_>) {
-        match self {
-            Self::Keyword(name) => w.str(name.as_str()),
-            Self::Extension(name) => {
-                w.byte(b'\\');
-                w.str(name.as_str());
-            }
-            Self::Answered => w.raw(b"\\Answered"),
-            Self::Flagged => w.raw(b"\\Flagged"),
-            Self::Deleted => w.raw(b"\\Deleted"),
-            Self::Seen => w.raw(b"\\Seen"),
-            Self::Draft => w.raw(b"\\Draft"),
-            Self::Recent => w.raw(b"\\Recent"),
+        let _ = write!(w.text, "{self}");
+    }
+
+    /// `"(" [flag *(SP flag)] ")"`.
+    pub(crate) fn encode_list(flags: &[Self], w: &mut Writer<'_>) {
+        if flags.is_empty() {
+            return w.raw(b"()");
         }
+        let mut before = b'(';
+        for flag in flags {
+            flag.encode_behind(before, w);
+            before = b' ';
+        }
+        w.byte(b')');
+    }
+
+    /// The flag behind what stands before it.
+    #[inline]
+    fn encode_behind(&self, before: u8, w: &mut Writer<'_>) {
+        // As many octets as are copied at once, and how many of them count.
+        let (mut name, len) = match self {
+            Self::Answered => (*b"_\\Answered______", 10),
+            Self::Flagged => (*b"_\\Flagged_______", 9),
+            Self::Deleted => (*b"_\\Deleted_______", 9),
+            Self::Seen => (*b"_\\Seen__________", 6),
+            Self::Draft => (*b"_\\Draft_________", 7),
+            Self::Recent => (*b"_\\Recent________", 8),
+            Self::Keyword(name) => {
+                w.byte(before);
+                return w.str(name.as_str());
+            }
+            Self::Extension(name) => {
+                w.byte(before);
+                w.byte(b'\\');
+                return w.str(name.as_str());
+            }
+        };
+        let [first, ..] = &mut name;
+        *first = before;
+        w.short(&name, len);
     }
 }
 

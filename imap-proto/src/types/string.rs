@@ -199,10 +199,14 @@ impl IString {
                 let rest = c.rest();
                 let len = c.take_some(Chars::ASTRING, "an astring")?.len();
                 let at = c.at() - len;
-                match (rest.first_chunk(), u8::try_from(len)) {
-                    (Some(octets), Ok(few)) if len <= SHORT => Ok(Self::short(octets, few)),
-                    _ => Ok(Self::at(c, at, len, true)),
-                }
+                let plain = true;
+                Ok(Self(match short(rest, len) {
+                    Some((octets, len)) => Repr::Short { plain, len, octets },
+                    None => {
+                        let octets = c.slice(at, at + len);
+                        Repr::Long { plain, octets }
+                    }
+                }))
             }
         }
     }

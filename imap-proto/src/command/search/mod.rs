@@ -128,6 +128,7 @@ impl SearchReturn {
 }
 
 impl Search {
+    #[inline]
     pub(crate) fn parse(c: &mut Cursor<'_>, uid: bool) -> Parsed<Self> {
         c.space()?;
         let return_options = parse_return(c)?;

@@ -1,106 +1,16 @@
+//! FETCH items as they are read.
+
 use std::num::{NonZeroU32, NonZeroU64};
 
-use bytes::Bytes;
-
-use crate::command::Annotation;
+use super::{Content, FetchItem};
 use crate::cursor::{Cursor, KEYWORD, Parsed, words};
-use crate::types::section::{encode_binary, parse_binary};
+use crate::types::section::parse_binary;
 use crate::types::string::{literal_octets, nil, nstring};
-use crate::types::{
-    BodyStructure, Chars, DateTime, EntryName, Envelope, Flag, IString, NString, PartNumber,
-    Section,
-};
-use crate::wire::Writer;
+use crate::types::{BodyStructure, Chars, DateTime, EntryName, Envelope, Flag, IString, Section};
 use crate::{ParseError, ParseErrorKind};
 
-/// `msg-att`: one item of a FETCH response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FetchItem {
-    /// `FLAGS`
-    Flags(Vec<Flag>),
-    /// `UID`
-    Uid(NonZeroU32),
-    /// `INTERNALDATE`
-    InternalDate(DateTime),
-    /// `RFC822.SIZE`
-    Rfc822Size(u64),
-    /// `ENVELOPE`
-    Envelope(Box<Envelope>),
-    /// `BODY`: the structure without extension data.
-    Body(BodyStructure),
-    /// `BODYSTRUCTURE`
-    BodyStructure(BodyStructure),
-    /// `BODY[section]<origin>`
-    Section {
-        /// Which section.
-        section: Section,
-        /// The first octet, 0-based, if only a part was asked for.
-        origin: Option<u64>,
-        /// The octets.
-        content: Content,
-    },
-    /// `RFC822` (RFC 3501)
-    Rfc822(Content),
-    /// `RFC822.HEADER` (RFC 3501)
-    Rfc822Header(Content),
-    /// `RFC822.TEXT` (RFC 3501)
-    Rfc822Text(Content),
-    /// `BINARY[part]<origin>`
-    Binary {
-        /// Which part.
-        part: PartNumber,
-        /// The first octet, 0-based, if only a part was asked for.
-        origin: Option<u64>,
-        /// The decoded octets.
-        content: Content,
-    },
-    /// `BINARY.SIZE[part]`
-    BinarySize {
-        /// Which part.
-        part: PartNumber,
-        /// Octets when decoded.
-        size: u64,
-    },
-    /// `MODSEQ` (RFC 7162)
-    ModSeq(NonZeroU64),
-    /// `EMAILID` (RFC 8474)
-    EmailId(IString),
-    /// `THREADID` (RFC 8474)
-    ThreadId(Option<IString>),
-    /// `SAVEDATE` (RFC 8514)
-    SaveDate(Option<DateTime>),
-    /// `PREVIEW` (RFC 8970)
-    Preview(NString),
-    /// `ANNOTATION` with values (RFC 5257 §4.2); at least one.
-    Annotation(Vec<Annotation>),
-    /// `ANNOTATION` without values, news (RFC 5257 §4.4): these entries
-    /// changed; at least one.
-    AnnotationChanged(Vec<EntryName>),
-    /// An item that this crate does not understand, as it was sent.
-    Opaque {
-        /// Its name.
-        name: Box<str>,
-        /// All behind the name's space, raw.
-        value: Bytes,
-    },
-}
-
-/// The octets of a section.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// There is no such part.
-    Nil,
-    /// These.
-    Octets(Bytes),
-    /// That many, which follow: by
-    /// [`Server::send_payload`](crate::Server::send_payload) on a server, as
-    /// payload events on a client.
-    Stream(u64),
-}
-
 impl Content {
-    pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
+    pub(in crate::response) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         if nil(c) {
             return Ok(Self::Nil);
         }
@@ -109,22 +19,13 @@ impl Content {
         }
         Ok(Self::Octets(IString::parse(c)?.to_bytes()))
     }
-
-    pub(super) fn encode(&self, w: &mut Writer<'_>, binary: bool) {
-        match self {
-            Self::Nil => w.raw(b"NIL"),
-            // Literals throughout: bodies hold line ends, and every client
-            // is made for them.
-            Self::Octets(octets) => w.literal(octets, binary),
-            Self::Stream(size) => w.stream(*size, binary),
-        }
-    }
 }
 
 words! { FLAGS UID ENVELOPE BODY }
 
 impl FetchItem {
     /// Parses an item, behind those that are there.
+    #[inline]
     pub(crate) fn parse_onto(c: &mut Cursor<'_>, items: &mut Vec<Self>) -> Parsed<()> {
         let (start, before) = (c.at(), items.len());
         match Self::parse_known(c, items) {
@@ -183,30 +84,6 @@ impl FetchItem {
         Ok(Some(item))
     }
 
-    /// The octets, where the item has such.
-    #[must_use]
-    pub fn content(&self) -> Option<&Content> {
-        match self {
-            Self::Section { content, .. }
-            | Self::Binary { content, .. }
-            | Self::Rfc822(content)
-            | Self::Rfc822Header(content)
-            | Self::Rfc822Text(content) => Some(content),
-            _ => None,
-        }
-    }
-
-    fn content_mut(&mut self) -> Option<&mut Content> {
-        match self {
-            Self::Section { content, .. }
-            | Self::Binary { content, .. }
-            | Self::Rfc822(content)
-            | Self::Rfc822Header(content)
-            | Self::Rfc822Text(content) => Some(content),
-            _ => None,
-        }
-    }
-
     fn parse_opaque(c: &mut Cursor<'_>) -> Parsed<Self> {
         let name = c.atom_text()?.into();
         c.space()?;
@@ -218,6 +95,7 @@ impl FetchItem {
         })
     }
 
+    #[inline]
     fn parse_known(c: &mut Cursor<'_>, items: &mut Vec<Self>) -> Parsed<()> {
         let at = c.at();
         let word = c.word(Chars::NAME);
@@ -340,114 +218,6 @@ impl FetchItem {
             _ => c.expected("BODY or BINARY before \"[\""),
         }
     }
-
-    pub(crate) fn encode(&self, w: &mut Writer<'_>) {
-        match self {
-            Self::Flags(flags) => {
-                w.raw(b"FLAGS ");
-                w.list(flags, |w, flag| flag.encode(w));
-            }
-            Self::Uid(uid) => {
-                w.raw(b"UID ");
-                w.number(uid.get());
-            }
-            Self::InternalDate(date) => {
-                w.raw(b"INTERNALDATE ");
-                date.encode(w);
-            }
-            Self::Rfc822Size(size) => {
-                w.raw(b"RFC822.SIZE ");
-                w.number(*size);
-            }
-            Self::Envelope(envelope) => {
-                w.raw(b"ENVELOPE ");
-                envelope.encode(w);
-            }
-            Self::Body(body) => {
-                w.raw(b"BODY ");
-                body.encode(w, false);
-            }
-            Self::BodyStructure(body) => {
-                w.raw(b"BODYSTRUCTURE ");
-                body.encode(w, true);
-            }
-            Self::Section {
-                section,
-                origin,
-                content,
-            } => {
-                w.raw(b"BODY");
-                section.encode(w);
-                encode_origin(*origin, w);
-                content.encode(w, false);
-            }
-            Self::Rfc822(content) => {
-                w.raw(b"RFC822 ");
-                content.encode(w, false);
-            }
-            Self::Rfc822Header(content) => {
-                w.raw(b"RFC822.HEADER ");
-                content.encode(w, false);
-            }
-            Self::Rfc822Text(content) => {
-                w.raw(b"RFC822.TEXT ");
-                content.encode(w, false);
-            }
-            Self::Binary {
-                part,
-                origin,
-                content,
-            } => {
-                w.raw(b"BINARY");
-                encode_binary(part, w);
-                encode_origin(*origin, w);
-                content.encode(w, true);
-            }
-            Self::BinarySize { part, size } => {
-                w.raw(b"BINARY.SIZE");
-                encode_binary(part, w);
-                w.space();
-                w.number(*size);
-            }
-            Self::ModSeq(value) => {
-                w.raw(b"MODSEQ (");
-                w.number(value.get());
-                w.byte(b')');
-            }
-            Self::EmailId(id) => {
-                w.raw(b"EMAILID (");
-                id.encode_astring(w);
-                w.byte(b')');
-            }
-            Self::ThreadId(None) => w.raw(b"THREADID NIL"),
-            Self::ThreadId(Some(id)) => {
-                w.raw(b"THREADID (");
-                id.encode_astring(w);
-                w.byte(b')');
-            }
-            Self::SaveDate(None) => w.raw(b"SAVEDATE NIL"),
-            Self::SaveDate(Some(date)) => {
-                w.raw(b"SAVEDATE ");
-                date.encode(w);
-            }
-            Self::Preview(text) => {
-                w.raw(b"PREVIEW ");
-                crate::types::string::encode_nstring(w, text);
-            }
-            Self::Annotation(annotations) => {
-                crate::command::annotation::encode_list(annotations, w);
-            }
-            Self::AnnotationChanged(entries) => {
-                w.raw(b"ANNOTATION ");
-                w.list(entries, |w, entry| entry.encode(w));
-            }
-            Self::Opaque { name, value } => {
-                w.str(name);
-                w.space();
-                w.raw(value);
-            }
-        }
-    }
 }
 
 /// `"(" entry-att *(SP entry-att) ")"` or `"(" entry *(SP entry) ")"`.
@@ -539,15 +309,6 @@ fn parse_origin(c: &mut Cursor<'_>) -> Parsed<Option<u64>> {
     let origin = c.number64()?;
     c.expect(b'>', "\">\"")?;
     Ok(Some(origin))
-}
-
-fn encode_origin(origin: Option<u64>, w: &mut Writer<'_>) {
-    if let Some(origin) = origin {
-        w.byte(b'<');
-        w.number(origin);
-        w.byte(b'>');
-    }
-    w.space();
 }
 
 /// Skips one value of any form: a list, a string, or a word.
