@@ -149,6 +149,9 @@ kinds! {
     /// A leading `\/` or `\<`.
     LostBackslash Warning "a backslash that a condition begins with is dropped, so this is a literal character"
         "put () in front of it"
+    /// `a\/|b`
+    MarkAtTheEnd Warning "an alternative that ends in \\/ goes on with the next one"
+        "put () behind it"
     /// `* $NAME`
     DollarCondition Warning "the $ asks for substitution and the name behind it is the expression"
         "write $ twice: \"* $ $NAME\""

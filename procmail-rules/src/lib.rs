@@ -45,7 +45,7 @@
 //! | `NAME = \| command` damages the name | it is a capture |
 //! | a backquote in a `$` condition ends the joining of folded fields | it does not |
 //! | some expressions hang or crash the compiler, `+\/` can make MATCH too long | neither |
-//! | an alternative that ends in `\/` is never found | it is |
+//! | of two ways to the same place, one with `\/` and one without, either may decide on MATCH | the one without: it stays as it was |
 //! | rcfiles that include or switch to themselves never end | [`Limits`] |
 //! | `i` on a folder that cannot be opened loses the mail | the action fails |
 //! | a message that could not be written whole to an MH folder or a plain directory stays there | it is removed |

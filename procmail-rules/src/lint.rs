@@ -335,6 +335,16 @@ impl Lint<'_> {
     }
 
     fn escaped(&mut self, rest: &[u8], place: usize) {
+        let mut behind = rest.iter().skip(2).skip_while(|byte| **byte == b')');
+        if rest.get(1) == Some(&b'/') && behind.next() == Some(&b'|') {
+            let after = place + 2..place + 2;
+            return self.mend(
+                Kind::MarkAtTheEnd,
+                place..place + 2,
+                after,
+                b"()".as_slice(),
+            );
+        }
         let replacement: &[u8] = match rest.get(1) {
             Some(b'd') => b"[0-9]",
             Some(b'w') => b"[a-zA-Z0-9_]",

@@ -102,6 +102,11 @@ const TRAPS: &[(&str, Kind, Option<&str>)] = &[
         Some(":0\n* A ?? ()\\/a\nbox/\n"),
     ),
     (
+        ":0\n* ^Subject: (a‸\\/|b)\nbox/\n",
+        Kind::MarkAtTheEnd,
+        Some(":0\n* ^Subject: (a\\/()|b)\nbox/\n"),
+    ),
+    (
         ":0\n* ‸$FOO\nbox/\n",
         Kind::DollarCondition,
         Some(":0\n* $ $FOO\nbox/\n"),

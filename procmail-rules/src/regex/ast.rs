@@ -136,13 +136,7 @@ impl Parser<'_> {
         if branches.len() == 1 {
             return Ok(branches.pop().unwrap_or(Node::Sequence(Vec::new())));
         }
-        let marked = take_first_mark(&mut branches);
-        let all = Node::Alternatives(branches);
-        Ok(if marked {
-            Node::Sequence(vec![Node::Mark, all])
-        } else {
-            all
-        })
+        alternatives(branches, self.depth)
     }
 
     fn branch(&mut self) -> Result<Node, Error> {
@@ -262,21 +256,73 @@ impl Parser<'_> {
     }
 }
 
-/// A `\/` that the first alternative begins with stands before all of them, and so does that of
-/// the first one that is not empty.
-fn take_first_mark(branches: &mut [Node]) -> bool {
-    for branch in branches {
-        let Node::Sequence(pieces) = branch else {
-            return false;
+/// A `\/` that an alternative begins with stands before those that follow, too, and before the
+/// empty ones just ahead of it. That of the last one is its own.
+///
+/// Each nests what follows it: there may be no more of them than groups.
+fn alternatives(branches: Vec<Node>, depth: usize) -> Result<Node, Error> {
+    let count = branches.len();
+    let mut marked = Vec::new();
+    let mut plain = Vec::new();
+    let mut empty = 0;
+    for (index, mut branch) in branches.into_iter().enumerate() {
+        let Node::Sequence(pieces) = &mut branch else {
+            plain.push(branch);
+            continue;
         };
-        if take_mark(pieces) {
-            return true;
+        let alone = is_mark_alone(pieces);
+        if (index + 1 < count || empty > 0) && take_mark(pieces) {
+            let before = plain.len() - empty;
+            let ahead = plain.split_off(before);
+            marked.push(std::mem::replace(&mut plain, ahead));
+            // What would be nothing but the mark goes on with the next alternative.
+            if alone && index + 1 < count {
+                empty = 0;
+                continue;
+            }
+            empty = 0;
+        } else if pieces.is_empty() {
+            empty += 1;
+            plain.push(branch);
+            continue;
+        } else {
+            empty = 0;
         }
-        if !pieces.is_empty() {
-            return false;
+        plain.push(branch);
+    }
+    if marked.len() > depth {
+        return Err(Error::limit(Limit::RegexDepth));
+    }
+    let mut node = one_of(plain);
+    for mut before in marked.into_iter().rev() {
+        node = Node::Sequence(vec![Node::Mark, node]);
+        if !before.is_empty() {
+            before.push(node);
+            node = one_of(before);
         }
     }
-    false
+    Ok(node)
+}
+
+fn one_of(mut branches: Vec<Node>) -> Node {
+    match branches.len() {
+        1 => branches.pop().unwrap_or(Node::Sequence(Vec::new())),
+        _ => Node::Alternatives(branches),
+    }
+}
+
+/// Is there nothing but a `\/`, perhaps behind empty groups?
+fn is_mark_alone(pieces: &[Node]) -> bool {
+    pieces.split_last().is_some_and(|(last, before)| {
+        before
+            .iter()
+            .all(|piece| matches!(piece, Node::Sequence(inner) if inner.is_empty()))
+            && match last {
+                Node::Mark => true,
+                Node::Sequence(inner) => is_mark_alone(inner),
+                _ => false,
+            }
+    })
 }
 
 /// Takes the `\/` that a sequence begins with.
@@ -310,31 +356,25 @@ fn word_octets() -> ByteSet {
     set
 }
 
-/// Marks each `^^` after which nothing but acceptance can come. Returns whether the node can
-/// consume anything; `last` tells whether anything that consumes comes after the node.
-fn settle_anchors(node: &mut Node, last: bool) -> bool {
+/// Marks each `^^` after which nothing stands, not even `\/` or an empty group; `last` tells
+/// whether nothing stands after the node.
+fn settle_anchors(node: &mut Node, last: bool) {
     match node {
-        Node::Set(_) => true,
-        Node::Mark => false,
-        Node::Anchor { last: flag } => {
-            *flag = last;
-            true
-        }
+        Node::Set(_) | Node::Mark => {}
+        Node::Anchor { last: flag } => *flag = last,
         Node::Repeat(inner, Repeat::Optional) => settle_anchors(inner, last),
         Node::Repeat(inner, _) => settle_anchors(inner, false),
         Node::Sequence(pieces) => {
-            let mut consumes = false;
+            let mut last = last;
             for piece in pieces.iter_mut().rev() {
-                consumes |= settle_anchors(piece, last && !consumes);
+                settle_anchors(piece, last);
+                last = false;
             }
-            consumes
         }
         Node::Alternatives(branches) => {
-            let mut consumes = false;
             for branch in branches {
-                consumes |= settle_anchors(branch, last);
+                settle_anchors(branch, last);
             }
-            consumes
         }
     }
 }

@@ -70,7 +70,9 @@ impl<'r> Cursor<'r> {
     }
 
     fn search(&mut self, text: &[u8], begin: usize) -> Option<Found> {
-        if let (Some(counter), Some(cache)) = (self.regex.counter(), self.cache.as_mut())
+        // The walk alone knows what is at the end of a text.
+        if begin + 1 < text.len()
+            && let (Some(counter), Some(cache)) = (self.regex.counter(), self.cache.as_mut())
             && let Ok(end) = counter.end(cache, text, begin)
         {
             return end.map(|end| Found { end, matched: None });

@@ -236,7 +236,10 @@ impl Regex {
 
     fn presence(&self) -> Option<&meta::Regex> {
         self.presence
-            .get_or_init(|| translate::presence(&self.tree))
+            .get_or_init(|| {
+                let said = !self.nfa.falls();
+                said.then(|| translate::presence(&self.tree)).flatten()
+            })
             .as_ref()
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Nfa {
     start: usize,
     marks: bool,
     ends: bool,
+    /// A `\/` at the end of an alternative goes on with the next one: no syntax of others says so.
+    falls: bool,
     /// Octets a match can begin with; an octet outside it cannot wake a sleeping walk.
     first: ByteSet,
     /// The walk cannot skip: the empty text, or an anchor, is accepted at once.
@@ -34,10 +36,11 @@ impl Nfa {
             start: 0,
             marks: false,
             ends: false,
+            falls: false,
             first: ByteSet::EMPTY,
             restless: false,
         };
-        nfa.start = nfa.compile(tree, 0, limit)?;
+        nfa.start = nfa.compile(tree, 0, None, limit)?;
         nfa.survey();
         Ok(nfa)
     }
@@ -56,6 +59,10 @@ impl Nfa {
 
     pub(super) fn ends(&self) -> bool {
         self.ends
+    }
+
+    pub(super) fn falls(&self) -> bool {
+        self.falls
     }
 
     pub(super) fn first(&self) -> &ByteSet {
@@ -78,13 +85,21 @@ impl Nfa {
         Ok(self.states.len() - 1)
     }
 
-    /// Compiles a node in front of the state `next`.
-    fn compile(&mut self, node: &Node, next: usize, limit: usize) -> Result<usize, Error> {
+    /// Compiles a node in front of the state `next`. A `\/` that the node ends in goes on with
+    /// the alternatives behind it, `other`, where there are any.
+    fn compile(
+        &mut self,
+        node: &Node,
+        next: usize,
+        other: Option<usize>,
+        limit: usize,
+    ) -> Result<usize, Error> {
         match node {
             Node::Set(set) => self.push(State::Set(*set, next), limit),
             Node::Mark => {
                 self.marks = true;
-                self.push(State::Mark(next), limit)
+                self.falls |= other.is_some();
+                self.push(State::Mark(other.unwrap_or(next)), limit)
             }
             Node::Anchor { last: false } => self.push(State::Start(next), limit),
             Node::Anchor { last: true } => {
@@ -94,12 +109,12 @@ impl Nfa {
                 self.push(State::Split(start, end), limit)
             }
             Node::Repeat(inner, Repeat::Optional) => {
-                let inside = self.compile(inner, next, limit)?;
+                let inside = self.compile(inner, next, None, limit)?;
                 self.push(State::Split(inside, next), limit)
             }
             Node::Repeat(inner, repeat) => {
                 let split = self.push(State::Split(next, next), limit)?;
-                let inside = self.compile(inner, split, limit)?;
+                let inside = self.compile(inner, split, None, limit)?;
                 if let Some(State::Split(first, _)) = self.states.get_mut(split) {
                     *first = inside;
                 }
@@ -109,14 +124,18 @@ impl Nfa {
                     split
                 })
             }
-            Node::Sequence(pieces) => pieces
-                .iter()
-                .rev()
-                .try_fold(next, |next, piece| self.compile(piece, next, limit)),
+            Node::Sequence(pieces) => {
+                let (mut next, mut other) = (next, other);
+                for piece in pieces.iter().rev() {
+                    next = self.compile(piece, next, other, limit)?;
+                    other = None;
+                }
+                Ok(next)
+            }
             Node::Alternatives(branches) => {
                 let mut rest = None;
                 for branch in branches.iter().rev() {
-                    let this = self.compile(branch, next, limit)?;
+                    let this = self.compile(branch, next, rest.or(other), limit)?;
                     rest = Some(match rest {
                         None => this,
                         Some(rest) => self.push(State::Split(this, rest), limit)?,

@@ -71,20 +71,22 @@ impl Threads {
 /// Searches `text` (framed) from `begin` on.
 pub(super) fn search(nfa: &Nfa, text: &[u8], begin: usize) -> Option<Found> {
     let length = text.len();
+    // What begins at the end of the text sees a newline on either side of the end, as in an
+    // empty text.
+    let empty = begin + 1 == length;
+    let limit = length + usize::from(empty);
     let mut threads = Threads::new(nfa);
     let mut seeds: Vec<(usize, usize)> = Vec::new();
     let mut best: Option<(usize, usize)> = None;
     let mut at = begin;
-    while at <= length {
+    while at <= limit {
         if best.is_none() && seeds.is_empty() && !nfa.restless() {
             let skip = text
                 .get(at..)
                 .and_then(|rest| rest.iter().position(|byte| nfa.first().contains(*byte)));
             at += skip?;
         }
-        // A search that begins at the end of the text has nothing but the imaginary newline to
-        // look at, and takes the end to be behind it.
-        let at_end = at + 1 == length || begin + 1 == length && at == length;
+        let at_end = at + 1 == limit;
         threads.begin();
         if best.is_none() {
             threads.enter(nfa, nfa.start(), UNMARKED, at_end, true);
@@ -109,7 +111,11 @@ pub(super) fn search(nfa: &Nfa, text: &[u8], begin: usize) -> Option<Found> {
             }
             best = Some((mark - 1, at));
         }
-        let Some(&byte) = text.get(at) else { break };
+        let byte = match text.get(at) {
+            Some(&byte) => byte,
+            None if at < limit => b'\n',
+            None => break,
+        };
         seeds.clear();
         for &(state, mark) in &threads.list {
             match nfa.state(state) {
