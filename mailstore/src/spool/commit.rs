@@ -14,6 +14,8 @@ use crate::error::{Error, IoContext};
 
 /// Octets of jobs written by one sync at most, so that a flood does not grow the buffer.
 const ROUND: usize = 8 << 20;
+/// A buffer of more octets is not kept for the next group.
+const KEPT_BUFFER: usize = 1 << 20;
 /// Octets copied by one step of compaction.
 const COMPACT_STEP: usize = 1 << 20;
 /// The log is compacted when it is longer than so many segments and than [`COMPACT_RATIO`] times what is needed
@@ -29,6 +31,8 @@ pub(super) struct Writer {
     segment_octets: u64,
     current: Option<Current>,
     spares: Spares,
+    /// Room for a group's frames: a new one for each group would take longer than to fill it.
+    buffer: Vec<u8>,
     /// Places in ended segments from which on nothing was acknowledged, not yet in the log.
     voids: Vec<(u64, u64)>,
     /// Refused batches that the log may still name until the voids are in it; their files go after that.
@@ -62,6 +66,7 @@ impl Writer {
             segment_octets,
             current: None,
             spares,
+            buffer: Vec::new(),
             voids: Vec::new(),
             doubtful: Vec::new(),
         }
@@ -140,7 +145,10 @@ impl Writer {
         let Some(current) = &mut self.current else {
             return Err(Error::Closed);
         };
-        let (mut out, mut framed) = (Vec::new(), Vec::with_capacity(bodies.len() + 1));
+        let mut framed = Vec::with_capacity(bodies.len() + 1);
+        let out = &mut self.buffer;
+        out.clear();
+        out.shrink_to(KEPT_BUFFER);
         let mut void_body = Vec::new();
         for &(segment, from) in &self.voids {
             Record::Void { segment, from }.write(&mut void_body);
@@ -149,7 +157,7 @@ impl Writer {
         let has_voids = usize::from(voids.is_some());
         for body in voids.into_iter().chain(bodies) {
             let at = current.end + out.len() as u64;
-            frame::write_frame(&current.key, at, &body, &mut out);
+            frame::write_frame(&current.key, at, &body, out);
             framed.push(Framed {
                 body_at: at + FRAME_HEADER as u64,
                 body,
@@ -158,7 +166,7 @@ impl Writer {
         framed.drain(..has_voids);
         if let Err(error) = current
             .file
-            .write_all_at(&out, current.end)
+            .write_all_at(out, current.end)
             .at("write", &current.path)
         {
             // As on a full disk: when the part that was written can be cut off durably, nothing has happened.

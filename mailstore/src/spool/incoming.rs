@@ -9,6 +9,8 @@ use crate::durable::{Durable, File};
 use crate::error::{Error, IoContext};
 
 const BUFFER: usize = 64 << 10;
+/// More than the octets of a record that are neither content, envelope nor state.
+const RECORD: usize = 128;
 
 /// A message being accepted. Small ones stay in memory until they go into the log; a larger one is written to a
 /// file of its own, so that its size costs no memory.
@@ -207,6 +209,8 @@ impl Batch {
                             limit: BODY_LIMIT,
                         });
                     }
+                    let inline = content.map_or(0, <[u8]>::len);
+                    body.reserve(inline + envelope.len() + state.len() + RECORD);
                     Record::Accept {
                         id,
                         size,
