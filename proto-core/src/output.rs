@@ -100,11 +100,11 @@ impl Buf for Output {
             self.queued -= front.len();
             self.queue.pop_front();
         }
-        self.tail.advance(count);
-        if self.tail.is_empty() {
+        match count == self.tail.len() {
             // The whole allocation is free again: an idle connection that
             // once sent a long answer keeps its buffer, but nothing grows.
-            self.tail.clear();
+            true => self.tail.clear(),
+            false => self.tail.advance(count),
         }
     }
 

@@ -120,7 +120,7 @@ impl DotDecoder {
                 }
                 self.at_line_start = false;
             }
-            if read >= by_line {
+            if read >= by_line && read + BLOCK <= limit {
                 // A block is judged by what is behind it too, which may be behind the limit.
                 let ahead = |by: usize| input.len().min(limit + by);
                 let plain = plain_prefix(input.get(read..ahead(2)).unwrap_or_default());

@@ -20,6 +20,14 @@ impl<T> Default for Extras<T> {
     }
 }
 
+impl<T> Extras<T> {
+    /// Whether no parameter was ever set.
+    #[inline]
+    pub(super) fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl<T: Absent> Deref for Extras<T> {
     type Target = T;
 

@@ -224,11 +224,20 @@ impl Mail {
         }
     }
 
+    /// Whether it has no parameters but SIZE and BODY.
+    #[inline]
+    pub(crate) fn has_none_rarer(&self) -> bool {
+        self.extras.is_absent() && !self.smtputf8 && self.ret.is_none() && !self.requiretls
+    }
+
     /// Whether every octet of the command is ASCII: no SMTPUTF8 needed.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
-        self.reverse_path.is_ascii()
-            && self.envid.as_deref().is_none_or(str::is_ascii)
+        self.reverse_path.is_ascii() && (self.extras.is_absent() || self.has_ascii_extras())
+    }
+
+    fn has_ascii_extras(&self) -> bool {
+        self.envid.as_deref().is_none_or(str::is_ascii)
             && self.solicit.as_deref().is_none_or(str::is_ascii)
             && self
                 .others

@@ -31,6 +31,20 @@ impl EnhancedCode {
         Some((code, text.get(text.len() - rest.len()..)?))
     }
 
+    /// What it is written with, if that is three digits, as it mostly is.
+    #[inline]
+    pub(super) fn digits(self) -> Option<[u8; 3]> {
+        let digit = |value: u16| match u8::try_from(value) {
+            Ok(value @ 0..=9) => Some(b'0' + value),
+            _ => None,
+        };
+        Some([
+            digit(self.class.into())?,
+            digit(self.subject)?,
+            digit(self.detail)?,
+        ])
+    }
+
     pub(super) fn read(text: &[u8]) -> Option<(Self, &[u8])> {
         let (class, rest) = match text {
             [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] => (class - b'0', rest),

@@ -13,9 +13,13 @@ pub use self::enhanced::EnhancedCode;
 pub use self::parse::ReplyParser;
 pub(crate) use self::parse::{Line, lossy};
 use self::text::Text;
+use crate::octets;
 
 /// Octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5).
 const LINE_MAX: usize = 512;
+
+/// Octets of the codes and the spaces behind them, at the most.
+const PREFIX_MAX: usize = 20;
 
 /// What a reply's first digit says (RFC 5321 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,21 +138,30 @@ impl Reply {
     }
 
     pub(crate) fn encode_with(&self, enhanced: Option<EnhancedCode>, out: &mut BytesMut) {
-        let prefix = Prefix::new(self.code, enhanced);
-        let room = LINE_MAX - 2 - prefix.len;
-        let control = |octet: u8| octet < b' ' || octet == 127;
-        let plain = !self
-            .text
-            .bytes()
-            .fold(false, |any, octet| any | control(octet));
-        if plain && self.text.len() <= room {
-            out.reserve(LINE_MAX.min(prefix.len + self.text.len() + 2));
-            out.extend_from_slice(prefix.text());
-            out.extend_from_slice(self.text.as_bytes());
+        let text = self.text.as_bytes();
+        if text.len() <= LINE_MAX - 2 - PREFIX_MAX && !octets::survey(text).control {
+            out.reserve(PREFIX_MAX + text.len() + 2);
+            // Copies of a fixed size are a store or two.
+            match enhanced.and_then(EnhancedCode::digits) {
+                Some([class, subject, detail]) => {
+                    let [a, b, c] = three_digits(self.code);
+                    out.extend_from_slice(&[
+                        a, b, c, b' ', class, b'.', subject, b'.', detail, b' ',
+                    ]);
+                }
+                None => out.extend_from_slice(Prefix::new(self.code, enhanced).text()),
+            }
+            out.extend_from_slice(text);
             out.extend_from_slice(b"\r\n");
             return;
         }
-        let mut prefix = prefix;
+        self.encode_lines(Prefix::new(self.code, enhanced), out);
+    }
+
+    /// Of several lines, or of one that is too long or holds what it must not.
+    fn encode_lines(&self, mut prefix: Prefix, out: &mut BytesMut) {
+        let room = LINE_MAX - 2 - prefix.len;
+        let control = |octet: u8| octet < b' ' || octet == 127;
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
             let mut rest = line.strip_suffix('\r').unwrap_or(line);
@@ -192,14 +205,14 @@ fn three_digits(code: u16) -> [u8; 3] {
 
 /// `250 2.1.0 `, written without allocating.
 struct Prefix {
-    octets: [u8; 20],
+    octets: [u8; PREFIX_MAX],
     len: usize,
 }
 
 impl Prefix {
     fn new(code: u16, enhanced: Option<EnhancedCode>) -> Self {
         let mut prefix = Self {
-            octets: [b' '; 20],
+            octets: [b' '; PREFIX_MAX],
             len: 4,
         };
         for (to, from) in prefix.octets.iter_mut().zip(three_digits(code)) {

@@ -3,7 +3,7 @@
 use proto_core::{Misuse, sasl};
 
 use super::payload::{Patience, Stream};
-use super::{Asked, Mode, Server, State, Transaction};
+use super::{Asked, Mode, Server, State};
 use crate::reply::Reply;
 
 impl Server {
@@ -57,7 +57,7 @@ impl Server {
         // mail for many, which must not be sent again and again.
         let guessed = reply.is_permanent()
             && self.config.mode == Mode::Smtp
-            && matches!(asked, Asked::Mail(_) | Asked::Rcpt | Asked::Other);
+            && matches!(asked, Asked::Mail | Asked::Rcpt | Asked::Other);
         self.answered(asked, positive);
         if guessed {
             self.count_error();
@@ -67,10 +67,8 @@ impl Server {
 
     fn answered(&mut self, asked: Asked, positive: bool) {
         match asked {
-            Asked::Mail(transaction) if positive => {
-                self.transaction = Some(transaction);
-                self.transactions = self.transactions.saturating_add(1);
-            }
+            Asked::Mail if positive => self.transactions = self.transactions.saturating_add(1),
+            Asked::Mail => self.transaction = None,
             Asked::Rcpt => {
                 if let Some(transaction) = &mut self.transaction {
                     match positive {
@@ -119,7 +117,7 @@ impl Server {
                 self.authenticated = false;
                 self.greet();
             }
-            Asked::Mail(_) | Asked::StartTls | Asked::Xclient | Asked::Other => {}
+            Asked::StartTls | Asked::Xclient | Asked::Other => {}
         }
         self.ready();
     }
@@ -200,9 +198,5 @@ impl Server {
             && self.errors == 0
             && self.idle_commands == 0
             && !self.scanner.is_skipping()
-    }
-
-    pub(super) fn begin(transaction: Transaction) -> State {
-        State::Answer(Asked::Mail(transaction))
     }
 }

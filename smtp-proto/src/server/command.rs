@@ -323,12 +323,13 @@ impl Server {
             self.close(None);
             return step;
         }
-        self.state = Self::begin(Transaction {
+        self.transaction = Some(Transaction {
             declared_size: mail.size,
             body: mail.body,
             smtputf8: mail.smtputf8,
             ..Transaction::default()
         });
+        self.state = State::Answer(Asked::Mail);
         Step::Event(Event::Mail(mail))
     }
 

@@ -78,7 +78,9 @@ enum State {
 /// What the host was asked.
 #[derive(Debug)]
 enum Asked {
-    Mail(Transaction),
+    /// The transaction is in its place already, for a refusal to take away:
+    /// moving it there and back would take longer than to fill it.
+    Mail,
     Rcpt,
     /// Whether to take the message; by BDAT, its first chunk.
     PayloadStart(Option<crate::command::Bdat>),

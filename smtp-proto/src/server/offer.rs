@@ -100,16 +100,41 @@ impl Config {
     /// Why MAIL is refused before the host sees it.
     pub(super) fn refuse_mail(&self, mail: &Mail, tls: bool) -> Option<Refusal> {
         let extensions = &self.extensions;
+        if mail.size.is_some() && !extensions.size {
+            return Some(unsupported("SIZE"));
+        }
+        let body_offered = match mail.body {
+            None => true,
+            Some(Body::BinaryMime) => extensions.binary_mime && extensions.chunking,
+            Some(_) => extensions.eight_bit_mime,
+        };
+        if !body_offered {
+            return Some(unsupported("BODY"));
+        }
+        if let Some(refusal) = self.refuse_rarer(mail, tls) {
+            return Some(refusal);
+        }
+        if mail
+            .size
+            .is_some_and(|size| size > self.limits.message_size)
+        {
+            let text = "Message size exceeds fixed limit";
+            return Some((Fault::MessageTooLarge, Reply::new(552, [5, 3, 4], text)));
+        }
+        if let Some(refusal) = self.refuse_late(mail) {
+            return Some(refusal);
+        }
+        self.refuse_others(&mail.others)
+            .or_else(|| non_ascii(mail.is_ascii() || mail.smtputf8))
+    }
+
+    /// Parameters besides SIZE and BODY, of extensions that are not offered.
+    fn refuse_rarer(&self, mail: &Mail, tls: bool) -> Option<Refusal> {
+        if mail.has_none_rarer() {
+            return None;
+        }
+        let extensions = &self.extensions;
         for (asked, offered, keyword) in [
-            (mail.size.is_some(), extensions.size, "SIZE"),
-            (
-                mail.body.is_some(),
-                match mail.body {
-                    Some(Body::BinaryMime) => extensions.binary_mime && extensions.chunking,
-                    _ => extensions.eight_bit_mime,
-                },
-                "BODY",
-            ),
             (mail.smtputf8, extensions.smtputf8, "SMTPUTF8"),
             (mail.ret.is_some(), extensions.dsn, "RET"),
             (mail.envid.is_some(), extensions.dsn, "ENVID"),
@@ -137,18 +162,7 @@ impl Config {
                 return Some(unsupported(keyword));
             }
         }
-        if mail
-            .size
-            .is_some_and(|size| size > self.limits.message_size)
-        {
-            let text = "Message size exceeds fixed limit";
-            return Some((Fault::MessageTooLarge, Reply::new(552, [5, 3, 4], text)));
-        }
-        if let Some(refusal) = self.refuse_late(mail) {
-            return Some(refusal);
-        }
-        self.refuse_others(&mail.others)
-            .or_else(|| non_ascii(mail.is_ascii() || mail.smtputf8))
+        None
     }
 
     /// FUTURERELEASE and DELIVERBY beyond what was offered.
