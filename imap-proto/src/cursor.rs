@@ -29,13 +29,6 @@ pub(crate) const fn word(text: &str) -> u64 {
     word
 }
 
-/// Puts a value in place of one that owns nothing, as a list's empty items:
-/// nothing is to be dropped, and nobody asks.
-#[inline]
-pub(crate) fn put<T>(slot: &mut T, value: T) {
-    std::mem::forget(std::mem::replace(slot, value));
-}
-
 /// Constants of words, named as they are.
 macro_rules! words {
     ($($name:ident)*) => { $(const $name: u64 = $crate::cursor::word(stringify!($name));)* };
@@ -506,33 +499,6 @@ impl<'a> Cursor<'a> {
             self.rest = trimmed;
         }
         is_spare
-    }
-
-    /// As [`Self::list1`]; each item is put where it stays, in place of
-    /// `empty`.
-    pub(crate) fn list1_of<T>(
-        &mut self,
-        empty: impl Fn() -> T,
-        item: impl Fn(&mut Self, &mut T) -> Parsed<()>,
-    ) -> Parsed<Vec<T>> {
-        let at = self.at();
-        self.opens()?;
-        if self.closes() {
-            let kind = ParseErrorKind::Expected("an element");
-            return Err(Self::error_at(kind, at + 1));
-        }
-        let mut items = Vec::with_capacity(4);
-        loop {
-            self.element()?;
-            items.push(empty());
-            if let Some(slot) = items.last_mut() {
-                item(self, slot)?;
-            }
-            if self.closes() {
-                return Ok(items);
-            }
-            self.space()?;
-        }
     }
 
     pub(crate) fn end(&self) -> Parsed<()> {

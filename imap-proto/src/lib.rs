@@ -141,9 +141,10 @@ pub use command::{
     AppendMessage, AppendOptions, CatenatePart, Command, CommandBody, EventGroup, Fetch,
     FetchAttribute, FilterName, GetMetadata, List, ListReturn, ListSelection, MailboxFilter,
     MetadataDepth, MetadataValue, MultiSearch, Notify, NotifyEvent, PartialRange, QResync,
-    Replaced, ResetKey, RightsChange, Search, SearchKey, SearchReturn, Select, SetAcl, SetMetadata,
-    Sort, SortCriterion, SortKey, Status, StatusItem, Store, StoreAction, Thread, ThreadAlgorithm,
-    UndefinedFilter, UrlContent, UrlFetch, UrlFetchItems, XApplePushService,
+    Replaced, ResetKey, RightsChange, Search, SearchKey, SearchKeys, SearchPart, SearchParts,
+    SearchReturn, SearchView, Select, SetAcl, SetMetadata, Sort, SortCriterion, SortKey, Status,
+    StatusItem, Store, StoreAction, Thread, ThreadAlgorithm, UndefinedFilter, UrlContent, UrlFetch,
+    UrlFetchItems, XApplePushService,
 };
 pub use error::{Error, Invalid, ParseError, ParseErrorKind};
 pub use extension::{Capability, Extension, Extensions};

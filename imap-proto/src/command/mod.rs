@@ -35,8 +35,8 @@ pub(crate) use parse::parse_id;
 use proto_core::Secret;
 pub use push::XApplePushService;
 pub use search::{
-    FilterName, Search, SearchKey, SearchReturn, Sort, SortCriterion, SortKey, Thread,
-    ThreadAlgorithm, UndefinedFilter,
+    FilterName, Search, SearchKey, SearchKeys, SearchPart, SearchParts, SearchReturn, SearchView,
+    Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm, UndefinedFilter,
 };
 pub use select::{QResync, Select};
 pub use status::{Status, StatusItem};

@@ -1,5 +1,5 @@
 use super::MailboxFilter;
-use super::search::{SearchKey, SearchReturn, check_relevancy, parse_return, requires_return};
+use super::search::{SearchKeys, SearchReturn, check_relevancy, parse_return, requires_return};
 use crate::cursor::{Cursor, Parsed};
 use crate::types::IString;
 use crate::wire::Writer;
@@ -16,7 +16,7 @@ pub struct MultiSearch {
     /// The charset of the key's strings.
     pub charset: Option<IString>,
     /// What to look for.
-    pub key: SearchKey,
+    pub keys: SearchKeys,
 }
 
 impl MultiSearch {
@@ -59,10 +59,10 @@ impl MultiSearch {
             sources,
             return_options,
             charset,
-            key: SearchKey::parse_program(c)?,
+            keys: SearchKeys::parse(c)?,
         };
         search.check(at)?;
-        check_relevancy(search.return_options.as_ref(), &search.key, c)?;
+        check_relevancy(search.return_options.as_ref(), &search.keys, c)?;
         Ok(search)
     }
 
@@ -99,7 +99,7 @@ impl MultiSearch {
             charset.encode_astring(w);
             w.space();
         }
-        self.key.encode_program(w);
+        self.keys.encode(w);
     }
 
     pub(super) fn requires(&self, need: &mut dyn FnMut(Extension)) {
@@ -111,6 +111,6 @@ impl MultiSearch {
             Extension::ContextSearch,
             need,
         );
-        self.key.requires(need);
+        self.keys.requires(need);
     }
 }

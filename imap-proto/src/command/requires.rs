@@ -14,10 +14,10 @@ impl CommandBody {
             Self::StoreAnnotations { uid, .. }
             | Self::Copy { uid, .. }
             | Self::Move { uid, .. } => !uid,
-            Self::Search(search) => !search.uid || search.key.names_sequence_numbers(),
-            Self::Sort(sort) => !sort.uid || sort.key.names_sequence_numbers(),
-            Self::Thread(thread) => !thread.uid || thread.key.names_sequence_numbers(),
-            Self::MultiSearch(search) => search.key.names_sequence_numbers(),
+            Self::Search(search) => !search.uid || search.keys.names_sequence_numbers(),
+            Self::Sort(sort) => !sort.uid || sort.keys.names_sequence_numbers(),
+            Self::Thread(thread) => !thread.uid || thread.keys.names_sequence_numbers(),
+            Self::MultiSearch(search) => search.keys.names_sequence_numbers(),
             Self::Select(select) => {
                 let known = select.qresync.as_ref();
                 known.is_some_and(|known| known.sequence_match.is_some())

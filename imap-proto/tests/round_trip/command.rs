@@ -49,7 +49,7 @@ pub fn fetch_attribute() -> impl Strategy<Value = FetchAttribute> {
     ]
 }
 
-pub fn search_key() -> impl Strategy<Value = SearchKey> {
+pub fn search_keys() -> impl Strategy<Value = SearchKeys> {
     use SearchKey as K;
     let plain = [
         K::All,
@@ -81,7 +81,7 @@ pub fn search_key() -> impl Strategy<Value = SearchKey> {
             5 => K::Text(text),
             _ => K::To(text),
         }),
-        (istring(), istring()).prop_map(|(name, text)| K::Header(name, text)),
+        (istring(), istring()).prop_map(|(name, text)| K::Header(Box::new((name, text)))),
         (0_usize..9, date()).prop_map(|(which, day)| match which {
             0 => K::Before(day),
             1 => K::On(day),
@@ -119,21 +119,22 @@ pub fn search_key() -> impl Strategy<Value = SearchKey> {
         sequence_set().prop_map(K::Uid),
         sequence_set().prop_map(K::Sequence),
     ];
+    let leaf = leaf.prop_map(SearchKeys::from);
     leaf.prop_recursive(4, 16, 3, |inner| {
         prop_oneof![
-            inner.clone().prop_map(|key| K::Not(Box::new(key))),
-            inner.clone().prop_map(|key| K::Fuzzy(Box::new(key))),
-            (inner.clone(), inner.clone()).prop_map(|keys| K::Or(Box::new(keys))),
-            vec(inner, 1..3).prop_map(K::And),
+            inner.clone().prop_map(SearchKeys::not),
+            inner.clone().prop_map(SearchKeys::fuzzy),
+            (inner.clone(), inner.clone()).prop_map(|(one, other)| SearchKeys::or(one, other)),
+            vec(inner, 1..3).prop_map(|keys| SearchKeys::and(keys).unwrap()),
         ]
     })
 }
 
 /// RELEVANCY wants a key that is fuzzy.
-fn for_relevancy(wanted: bool, key: SearchKey) -> SearchKey {
+fn for_relevancy(wanted: bool, keys: SearchKeys) -> SearchKeys {
     match wanted {
-        true => SearchKey::Fuzzy(Box::new(key)),
-        false => key,
+        true => SearchKeys::fuzzy(keys),
+        false => keys,
     }
 }
 
@@ -308,10 +309,10 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
             any::<bool>(),
             search_return(),
             option::of(istring()),
-            search_key()
+            search_keys()
         )
-            .prop_map(|(uid, return_options, charset, key)| B::Search(Search {
-                key: for_relevancy(wants_relevancy(&return_options), key),
+            .prop_map(|(uid, return_options, charset, keys)| B::Search(Search {
+                keys: for_relevancy(wants_relevancy(&return_options), keys),
                 uid,
                 return_options,
                 charset,
@@ -321,21 +322,21 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
             search_return(),
             vec(criterion, 1..3),
             istring(),
-            search_key()
+            search_keys()
         )
             .prop_map(
-                |(uid, return_options, criteria, charset, key): (
+                |(uid, return_options, criteria, charset, keys): (
                     _,
                     _,
                     Vec<SortCriterion>,
                     _,
                     _
                 )| {
-                    let mut keys = criteria.iter().map(|one| &one.key);
-                    let relevancy = keys.any(|key| *key == SortKey::Relevancy);
+                    let mut asked = criteria.iter().map(|one| &one.key);
+                    let relevancy = asked.any(|key| *key == SortKey::Relevancy);
                     let wanted = relevancy || wants_relevancy(&return_options);
                     B::Sort(Sort {
-                        key: for_relevancy(wanted, key),
+                        keys: for_relevancy(wanted, keys),
                         uid,
                         return_options,
                         criteria,
@@ -343,8 +344,8 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
                     })
                 }
             ),
-        (any::<bool>(), 0..3, istring(), search_key()).prop_map(
-            |(uid, algorithm, charset, key)| {
+        (any::<bool>(), 0..3, istring(), search_keys()).prop_map(
+            |(uid, algorithm, charset, keys)| {
                 B::Thread(Thread {
                     uid,
                     algorithm: match algorithm {
@@ -353,7 +354,7 @@ pub fn body() -> impl Strategy<Value = CommandBody> {
                         _ => ThreadAlgorithm::OrderedSubject,
                     },
                     charset,
-                    key,
+                    keys,
                 })
             }
         ),
@@ -518,12 +519,12 @@ fn extended() -> impl Strategy<Value = CommandBody> {
         vec(filter(true), 0..3),
         search_return(),
         option::of(istring()),
-        search_key(),
+        search_keys(),
     )
-        .prop_map(|(sources, return_options, charset, key)| {
+        .prop_map(|(sources, return_options, charset, keys)| {
             let save = sources.is_empty();
             B::MultiSearch(MultiSearch {
-                key: for_relevancy(wants_relevancy(&return_options), key),
+                keys: for_relevancy(wants_relevancy(&return_options), keys),
                 sources,
                 return_options: return_options.filter(|options| save || !options.save),
                 charset,

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use imap_proto::{
-    Message as Named, NumberSet, Program, SearchKey, Sort, SortFields, SortKey, Tag, Thread,
+    Message as Named, NumberSet, Program, SearchKeys, Sort, SortFields, SortKey, Tag, Thread,
     ThreadInput, Untagged, sort, thread,
 };
 
@@ -53,7 +53,7 @@ impl Session<'_> {
         let fields = |found: Found<'_>| {
             SortFields::of_header(found.named, found.arrival(), found.size, found.header)
         };
-        let mut found = match self.collect(&asked.key, charset, sizes, fields).await {
+        let mut found = match self.collect(&asked.keys, charset, sizes, fields).await {
             Ok(found) => found,
             Err(done) => {
                 let options = asked.return_options.as_ref();
@@ -94,7 +94,7 @@ impl Session<'_> {
             };
             ThreadInput::of_header(number, found.arrival(), found.header)
         };
-        let found = match self.collect(&asked.key, charset, false, fields).await {
+        let found = match self.collect(&asked.keys, charset, false, fields).await {
             Ok(found) => found,
             Err(done) => return Ok(done),
         };
@@ -110,7 +110,7 @@ impl Session<'_> {
     /// Something of each message that matches.
     async fn collect<T>(
         &mut self,
-        key: &SearchKey,
+        keys: &SearchKeys,
         charset: Option<&imap_proto::IString>,
         sizes: bool,
         of: impl Fn(Found<'_>) -> T,
@@ -120,12 +120,12 @@ impl Session<'_> {
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
-        let program = match Program::new(key, charset, &selected.view, now) {
+        let program = match Program::new(keys, charset, &selected.view, now) {
             Ok(program) => program,
             Err(error) => return Err(Done(error.status())),
         };
         let room = &self.service.search_room;
-        let found = run(selected, &program, uses_size(key), room).await;
+        let found = run(selected, &program, uses_size(keys), room).await;
         let found = found.map_err(|error| Done::failed(&error))?;
         let collected = headers(selected, &found, sizes, of).await;
         collected.map_err(|error| Done::failed(&error))

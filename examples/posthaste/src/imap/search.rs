@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use imap_proto::{
     Candidate, Date, DateTime, Extension, Flag, Message as Named, Need, Needle, Program, Search,
-    SearchKey, Tag, Verdict,
+    SearchKey, SearchKeys, Tag, Verdict,
 };
 use mime::{Headers, Structure};
 
@@ -56,7 +56,7 @@ impl Session<'_> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
         let charset = search.charset.as_ref();
-        let program = match Program::new(&search.key, charset, &selected.view, now) {
+        let program = match Program::new(&search.keys, charset, &selected.view, now) {
             Ok(program) => program,
             Err(error) => {
                 let options = search.return_options.as_ref();
@@ -67,7 +67,7 @@ impl Session<'_> {
             }
         };
         let room = &self.service.search_room;
-        let found = match run(selected, &program, uses_size(&search.key), room).await {
+        let found = match run(selected, &program, uses_size(&search.keys), room).await {
             Ok(found) => found,
             Err(error) => return Ok(Done::failed(&error)),
         };
@@ -79,7 +79,7 @@ impl Session<'_> {
             let message = selected.snapshot.message(named.uid.get())?;
             Some(message.modseq)
         });
-        let mod_seq = highest.max().filter(|_| search.key.names_mod_seq());
+        let mod_seq = highest.max().filter(|_| search.keys.names_mod_seq());
         if let Some(answer) = search.answer(tag, &found, rev2, mod_seq) {
             conn.machine().untagged(&answer)?;
         }
@@ -164,14 +164,9 @@ impl Digests {
     }
 }
 
-pub(super) fn uses_size(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::Larger(_) | SearchKey::Smaller(_) => true,
-        SearchKey::Not(key) | SearchKey::Fuzzy(key) => uses_size(key),
-        SearchKey::Or(keys) => uses_size(&keys.0) || uses_size(&keys.1),
-        SearchKey::And(keys) => keys.iter().any(uses_size),
-        _ => false,
-    }
+pub(super) fn uses_size(keys: &SearchKeys) -> bool {
+    keys.keys()
+        .any(|key| matches!(key, SearchKey::Larger(_) | SearchKey::Smaller(_)))
 }
 
 impl Looked<'_> {

@@ -24,7 +24,7 @@ impl View {
         mut candidate: impl FnMut(Message) -> Option<C>,
     ) -> Result<Option<Untagged>, SearchError> {
         let charset = search.charset.as_ref();
-        let program = match Program::new(&search.key, charset, self, now) {
+        let program = match Program::new(&search.keys, charset, self, now) {
             Ok(program) => program,
             Err(error) => {
                 let options = search.return_options.as_ref();
@@ -46,7 +46,7 @@ impl View {
         if let Some(saved) = search.saves(&found) {
             self.save(saved);
         }
-        let mod_seq = mod_seq.filter(|_| search.key.names_mod_seq());
+        let mod_seq = mod_seq.filter(|_| search.keys.names_mod_seq());
         Ok(search.answer(tag, &found, rev2, mod_seq))
     }
 }

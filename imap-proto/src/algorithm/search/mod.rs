@@ -94,7 +94,7 @@ pub enum SearchError {
     /// A sequence number beyond the last message.
     #[error(transparent)]
     NoSuchMessage(#[from] NoSuchMessage),
-    /// FILTER, not put in by [`SearchKey::with_filters`](crate::SearchKey::with_filters).
+    /// FILTER, not put in by [`SearchKeys::with_filters`](crate::SearchKeys::with_filters).
     #[error(transparent)]
     UndefinedFilter(#[from] UndefinedFilter),
 }

@@ -2,8 +2,8 @@ use super::{Candidate, Need, Needle, SearchError, Verdict};
 use std::num::NonZeroU32;
 
 use crate::{
-    AnnotationMatch, Date, DateTime, Flag, IString, NumberSet, SearchKey, SequenceSet,
-    UndefinedFilter, View,
+    AnnotationMatch, Date, DateTime, Flag, IString, NumberSet, SearchKey, SearchKeys, SearchPart,
+    SearchView, SequenceSet, UndefinedFilter, View,
 };
 
 /// A search, its sets resolved and its keys in order of cost.
@@ -62,7 +62,7 @@ impl Program {
     /// # Errors
     /// For an unknown charset, or a sequence number beyond the last message.
     pub fn new(
-        key: &SearchKey,
+        keys: &SearchKeys,
         charset: Option<&IString>,
         view: &View,
         now: i64,
@@ -73,7 +73,7 @@ impl Program {
                 return Err(SearchError::BadCharset);
             }
         }
-        Compiler { view, now }.test(key).map(Self)
+        Compiler { view, now }.test(keys.part()).map(Self)
     }
 
     /// Looks at one message.
@@ -92,7 +92,23 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn test(&self, key: &SearchKey) -> Result<Test, SearchError> {
+    fn test(&self, part: SearchPart<'_>) -> Result<Test, SearchError> {
+        Ok(match part.view() {
+            SearchView::Key(key) => self.single(key)?,
+            SearchView::Not(part) => Test::Not(Box::new(self.test(part)?)),
+            // Fuzzier than exact is allowed, not demanded (RFC 6203 §3).
+            SearchView::Fuzzy(part) => self.test(part)?,
+            SearchView::Or(one, other) => {
+                Test::Any(by_cost(vec![self.test(one)?, self.test(other)?]))
+            }
+            SearchView::And(parts) => {
+                let tests: Result<_, _> = parts.map(|part| self.test(part)).collect();
+                Test::All(by_cost(tests?))
+            }
+        })
+    }
+
+    fn single(&self, key: &SearchKey) -> Result<Test, SearchError> {
         let flag = |flag: Flag| Test::Flag(flag);
         let not = |test: Test| Test::Not(Box::new(test));
         Ok(match key {
@@ -117,7 +133,7 @@ impl Compiler<'_> {
             SearchKey::From(text) => field(b"From", text)?,
             SearchKey::Subject(text) => field(b"Subject", text)?,
             SearchKey::To(text) => field(b"To", text)?,
-            SearchKey::Header(name, text) => field(name.as_bytes(), text)?,
+            SearchKey::Header(header) => field(header.0.as_bytes(), &header.1)?,
             SearchKey::Body(text) => Test::Body(needle(text)?),
             SearchKey::Text(text) => Test::Text(needle(text)?),
             SearchKey::Before(day) => Test::Arrived(Days::Before(*day)),
@@ -142,8 +158,6 @@ impl Compiler<'_> {
                 let messages = self.view.resolve(set, false)?;
                 Test::Sequences(messages.iter().map(|one| one.sequence).collect())
             }
-            // Fuzzier than exact is allowed, not demanded (RFC 6203 §3).
-            SearchKey::Fuzzy(key) => self.test(key)?,
             SearchKey::Filter(name) => return Err(UndefinedFilter(name.clone()).into()),
             SearchKey::Annotation(wanted) => {
                 let needle = wanted.value.as_ref().map(needle).transpose()?;
@@ -156,14 +170,6 @@ impl Compiler<'_> {
                     Some(last) => Self::beyond(Some(NonZeroU32::MIN), Some(last)),
                     None => Test::Always(false),
                 }
-            }
-            SearchKey::Not(key) => not(self.test(key)?),
-            SearchKey::Or(keys) => {
-                Test::Any(by_cost(vec![self.test(&keys.0)?, self.test(&keys.1)?]))
-            }
-            SearchKey::And(keys) => {
-                let tests: Result<_, _> = keys.iter().map(|key| self.test(key)).collect();
-                Test::All(by_cost(tests?))
             }
         })
     }

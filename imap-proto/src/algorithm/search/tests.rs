@@ -61,7 +61,7 @@ fn program(text: &str) -> Program {
     let search = search(text);
     let uids = (101..=109).filter_map(NonZeroU32::new);
     let view = View::new(uids, ViewOptions::default());
-    Program::new(&search.key, search.charset.as_ref(), &view, 86_400 * 10).unwrap()
+    Program::new(&search.keys, search.charset.as_ref(), &view, 86_400 * 10).unwrap()
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn errors() {
     let view = View::default();
     let run = |text: &str| {
         let search = search(text);
-        Program::new(&search.key, search.charset.as_ref(), &view, 0).map(|_| ())
+        Program::new(&search.keys, search.charset.as_ref(), &view, 0).map(|_| ())
     };
     assert_eq!(run("CHARSET KOI8-R TEXT x"), Err(SearchError::BadCharset));
     assert_eq!(run("CHARSET utf-8 TEXT x"), Ok(()));
@@ -307,11 +307,12 @@ fn keys_of_extensions() {
         assert_eq!(program(text).evaluate(&mail), verdict, "{text}");
     }
     let view = View::new([], ViewOptions::default());
-    let undefined = Program::new(&search("FILTER f").key, None, &view, 0).unwrap_err();
+    let undefined = Program::new(&search("FILTER f").keys, None, &view, 0).unwrap_err();
     let code = undefined.status().code;
     assert!(matches!(code, Some(Code::UndefinedFilter(_))), "{code:?}");
-    let wanted = match search("ANNOTATION /vendor/% value.priv \"x\"").key {
-        crate::SearchKey::Annotation(wanted) => wanted,
+    let asked = search("ANNOTATION /vendor/% value.priv \"x\"").keys;
+    let wanted = match asked.keys().next() {
+        Some(crate::SearchKey::Annotation(wanted)) => wanted,
         other => panic!("{other:?}"),
     };
     let entry = |name| crate::EntryName::new(name).unwrap();

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::SearchKey;
+use super::SearchKeys;
 use crate::cursor::{Cursor, Parsed};
 use crate::types::Chars;
 use crate::{Code, Invalid, ParseError, ParseErrorKind, StatusResponse};
@@ -69,14 +69,14 @@ impl UndefinedFilter {
     }
 }
 
-impl SearchKey {
+impl SearchKeys {
     /// Parses the value of a filter: `search-key *(SP search-key)`, in UTF-8.
     ///
     /// # Errors
     /// What is wrong and where.
     pub fn parse_criteria(octets: &Bytes) -> Result<Self, ParseError> {
         let mut c = Cursor::line(octets);
-        let key = Self::parse_program(&mut c)?;
+        let key = Self::parse(&mut c)?;
         c.end()?;
         Ok(key)
     }
@@ -92,45 +92,23 @@ impl SearchKey {
         lookup: &mut dyn FnMut(&FilterName) -> Option<Bytes>,
     ) -> Result<Self, UndefinedFilter> {
         let mut room = KEYS;
-        self.substitute(PASSES, &mut room, lookup)
+        self.clone().substitute(PASSES, &mut room, lookup)
     }
 
     fn substitute(
-        &self,
+        self,
         passes: u32,
         room: &mut usize,
         lookup: &mut dyn FnMut(&FilterName) -> Option<Bytes>,
     ) -> Result<Self, UndefinedFilter> {
-        Ok(match self {
-            Self::Filter(name) => {
-                let undefined = || UndefinedFilter(name.clone());
-                let left = passes.checked_sub(1).ok_or_else(undefined)?;
-                let octets = lookup(name).ok_or_else(undefined)?;
-                let key = Self::parse_criteria(&octets).map_err(|_| undefined())?;
-                *room = room.checked_sub(key.count()).ok_or_else(undefined)?;
-                key.substitute(left, room, lookup)?
-            }
-            Self::Not(key) => Self::Not(Box::new(key.substitute(passes, room, lookup)?)),
-            Self::Fuzzy(key) => Self::Fuzzy(Box::new(key.substitute(passes, room, lookup)?)),
-            Self::Or(keys) => {
-                let first = keys.0.substitute(passes, room, lookup)?;
-                Self::Or(Box::new((first, keys.1.substitute(passes, room, lookup)?)))
-            }
-            Self::And(keys) => {
-                let keys = keys.iter().map(|key| key.substitute(passes, room, lookup));
-                Self::And(keys.collect::<Result<_, _>>()?)
-            }
-            other => other.clone(),
+        self.replacing_filters(&mut |name| {
+            let undefined = || UndefinedFilter(name.clone());
+            let left = passes.checked_sub(1).ok_or_else(undefined)?;
+            let octets = lookup(&name).ok_or_else(undefined)?;
+            let keys = Self::parse_criteria(&octets).map_err(|_| undefined())?;
+            *room = room.checked_sub(keys.count()).ok_or_else(undefined)?;
+            keys.substitute(left, room, lookup)
         })
-    }
-
-    fn count(&self) -> usize {
-        match self {
-            Self::Not(key) | Self::Fuzzy(key) => 1 + key.count(),
-            Self::Or(keys) => 1 + keys.0.count() + keys.1.count(),
-            Self::And(keys) => 1 + keys.iter().map(Self::count).sum::<usize>(),
-            _ => 1,
-        }
     }
 }
 
@@ -138,8 +116,8 @@ impl SearchKey {
 mod tests {
     use super::*;
 
-    fn expand(text: &'static str, stored: &[(&str, &str)]) -> Result<SearchKey, UndefinedFilter> {
-        let key = SearchKey::parse_criteria(&Bytes::from(text)).unwrap();
+    fn expand(text: &'static str, stored: &[(&str, &str)]) -> Result<SearchKeys, UndefinedFilter> {
+        let key = SearchKeys::parse_criteria(&Bytes::from(text)).unwrap();
         key.with_filters(&mut |name| {
             let found = stored.iter().find(|(known, _)| *known == name.as_str());
             found.map(|(_, value)| Bytes::from((*value).to_owned()))
@@ -154,7 +132,7 @@ mod tests {
             "UID 300:900 FILTER on-the-road SINCE \"3-Dec-2002\"",
             &[on_the_road],
         );
-        let same = SearchKey::parse_criteria(&Bytes::from(
+        let same = SearchKeys::parse_criteria(&Bytes::from(
             "UID 300:900 OR SMALLER 5000 FROM \"boss@example.com\" SINCE \"3-Dec-2002\"",
         ));
         assert_eq!(key.unwrap(), same.unwrap());

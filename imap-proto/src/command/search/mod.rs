@@ -1,10 +1,13 @@
 mod filter;
 mod key;
+mod keys;
+mod parse;
 mod sort;
 mod thread;
 
 pub use filter::{FilterName, UndefinedFilter};
 pub use key::SearchKey;
+pub use keys::{SearchKeys, SearchPart, SearchParts, SearchView};
 pub use sort::{Sort, SortCriterion, SortKey};
 pub use thread::{Thread, ThreadAlgorithm};
 
@@ -24,8 +27,8 @@ pub struct Search {
     /// The charset of the key's strings; US-ASCII (rev1) or UTF-8 (rev2)
     /// without.
     pub charset: Option<IString>,
-    /// What to look for; several keys are a [`SearchKey::And`].
-    pub key: SearchKey,
+    /// What to look for.
+    pub keys: SearchKeys,
 }
 
 /// `search-return-opts`: an empty list means ALL.
@@ -143,9 +146,9 @@ impl Search {
             uid,
             return_options,
             charset,
-            key: SearchKey::parse_program(c)?,
+            keys: SearchKeys::parse(c)?,
         };
-        check_relevancy(search.return_options.as_ref(), &search.key, c)?;
+        check_relevancy(search.return_options.as_ref(), &search.keys, c)?;
         Ok(search)
     }
 
@@ -159,13 +162,13 @@ impl Search {
             charset.encode_astring(w);
             w.space();
         }
-        self.key.encode_program(w);
+        self.keys.encode(w);
     }
 
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
         let options = self.return_options.as_ref();
         requires_return(options, Extension::ESearch, Extension::ContextSearch, need);
-        self.key.requires(need);
+        self.keys.requires(need);
     }
 }
 
@@ -181,11 +184,11 @@ pub(in crate::command) fn parse_return(c: &mut Cursor<'_>) -> Parsed<Option<Sear
 /// RFC 6203 §4: without a fuzzy search there is no relevancy.
 pub(in crate::command) fn check_relevancy(
     options: Option<&SearchReturn>,
-    key: &SearchKey,
+    keys: &SearchKeys,
     c: &Cursor<'_>,
 ) -> Parsed<()> {
     let wanted = options.is_some_and(|options| options.relevancy);
-    if wanted && !key.may_be_fuzzy() {
+    if wanted && !keys.may_be_fuzzy() {
         return Err(c.error(ParseErrorKind::Conflict("RELEVANCY needs FUZZY")));
     }
     Ok(())

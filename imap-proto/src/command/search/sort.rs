@@ -1,4 +1,4 @@
-use super::{SearchKey, SearchReturn, check_relevancy, parse_return, requires_return};
+use super::{SearchKeys, SearchReturn, check_relevancy, parse_return, requires_return};
 use crate::cursor::{Cursor, Parsed};
 use crate::types::{EntryName, IString};
 use crate::wire::Writer;
@@ -16,7 +16,7 @@ pub struct Sort {
     /// The charset of the key's strings.
     pub charset: IString,
     /// What to look for.
-    pub key: SearchKey,
+    pub keys: SearchKeys,
 }
 
 /// `sort-criterion`.
@@ -92,13 +92,13 @@ impl Sort {
             return_options,
             criteria,
             charset,
-            key: SearchKey::parse_program(c)?,
+            keys: SearchKeys::parse(c)?,
         };
         let is_relevancy = |one: &SortCriterion| one.key == SortKey::Relevancy;
-        if sort.criteria.iter().any(is_relevancy) && !sort.key.may_be_fuzzy() {
+        if sort.criteria.iter().any(is_relevancy) && !sort.keys.may_be_fuzzy() {
             return Err(c.error(ParseErrorKind::Conflict("RELEVANCY needs FUZZY")));
         }
-        check_relevancy(sort.return_options.as_ref(), &sort.key, c)?;
+        check_relevancy(sort.return_options.as_ref(), &sort.keys, c)?;
         Ok(sort)
     }
 
@@ -126,7 +126,7 @@ impl Sort {
         w.space();
         self.charset.encode_astring(w);
         w.space();
-        self.key.encode_program(w);
+        self.keys.encode(w);
     }
 
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
@@ -141,7 +141,7 @@ impl Sort {
         }
         let options = self.return_options.as_ref();
         requires_return(options, Extension::ESort, Extension::ContextSort, need);
-        self.key.requires(need);
+        self.keys.requires(need);
     }
 }
 

@@ -1,4 +1,4 @@
-use super::SearchKey;
+use super::SearchKeys;
 use crate::cursor::{Cursor, Parsed};
 use crate::types::IString;
 use crate::wire::Writer;
@@ -14,7 +14,7 @@ pub struct Thread {
     /// The charset of the key's strings.
     pub charset: IString,
     /// What to look for.
-    pub key: SearchKey,
+    pub keys: SearchKeys,
 }
 
 /// `thread-alg`.
@@ -46,7 +46,7 @@ impl Thread {
             uid,
             algorithm,
             charset,
-            key: SearchKey::parse_program(c)?,
+            keys: SearchKeys::parse(c)?,
         })
     }
 
@@ -59,7 +59,7 @@ impl Thread {
         });
         self.charset.encode_astring(w);
         w.space();
-        self.key.encode_program(w);
+        self.keys.encode(w);
     }
 
     pub(crate) fn requires(&self, need: &mut dyn FnMut(Extension)) {
@@ -68,6 +68,6 @@ impl Thread {
             ThreadAlgorithm::References => Extension::ThreadReferences,
             ThreadAlgorithm::Refs => Extension::ThreadRefs,
         });
-        self.key.requires(need);
+        self.keys.requires(need);
     }
 }
