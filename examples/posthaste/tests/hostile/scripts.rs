@@ -1,5 +1,7 @@
 //! Sieve scripts that mean ill, and their way here by ManageSieve.
 
+use std::path::Path;
+
 use super::*;
 
 #[test]
@@ -217,14 +219,39 @@ fn scripts_by_managesieve() {
     assert!(ask(&format!("PUTSCRIPT \"own\" {}", literal("nonsense"))).starts_with("NO"));
     assert_eq!(ask(&format!("CHECKSCRIPT {}", literal(good))), "OK");
     assert_eq!(ask(&format!("PUTSCRIPT \"own\" {}", literal(good))), "OK");
+    // Names are only names: none leads anywhere.
+    let beside = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    let home = server.home("bob");
+    let before = beside(&home);
     for name in ["../../x", "..", ".x", "a/b"] {
         let put = format!("PUTSCRIPT \"{name}\" {}", literal(good));
-        assert!(ask(&put).starts_with("NO"), "{name}");
-        assert!(
-            ask(&format!("GETSCRIPT \"{name}\"")).starts_with("NO"),
-            "{name}"
-        );
+        assert_eq!(ask(&put), "OK", "{name}");
+        assert!(ask(&format!("GETSCRIPT \"{name}\"")).contains("fileinto \"Archive\";"));
+        assert_eq!(ask("LISTSCRIPTS"), format!("\"{name}\"\n\"own\"\nOK"));
+        assert_eq!(ask(&format!("DELETESCRIPT \"{name}\"")), "OK");
     }
+    assert_eq!(beside(&home), before);
+    // 128 characters of four octets each (RFC 5804 §1.6), and one octet more.
+    let (long, other) = ("\u{1F600}".repeat(128), "n".repeat(512));
+    assert_eq!(
+        ask(&format!("PUTSCRIPT \"{long}\" {}", literal(good))),
+        "OK"
+    );
+    assert_eq!(ask(&format!("SETACTIVE \"{long}\"")), "OK");
+    assert_eq!(
+        ask("LISTSCRIPTS"),
+        format!("\"own\"\n\"{long}\" ACTIVE\nOK")
+    );
+    assert_eq!(ask(&format!("RENAMESCRIPT \"{long}\" \"{other}\"")), "OK");
+    assert_eq!(
+        ask("LISTSCRIPTS"),
+        format!("\"{other}\" ACTIVE\n\"own\"\nOK")
+    );
+    assert!(ask(&format!("GETSCRIPT \"{other}\"")).contains("fileinto \"Archive\";"));
+    assert!(ask(&format!("DELETESCRIPT \"{other}\"")).starts_with("NO (ACTIVE)"));
+    assert_eq!(ask("SETACTIVE \"\""), "OK");
+    assert_eq!(ask(&format!("DELETESCRIPT \"{other}\"")), "OK");
+    assert!(ask(&format!("PUTSCRIPT \"{other}n\" {}", literal(good))).starts_with("NO"));
     assert!(ask("SETACTIVE \"none\"").starts_with("NO (NONEXISTENT)"));
     assert_eq!(ask("SETACTIVE \"own\""), "OK");
     assert_eq!(ask("LISTSCRIPTS"), "\"own\" ACTIVE\nOK");
