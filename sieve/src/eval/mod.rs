@@ -9,6 +9,7 @@ mod date;
 pub(crate) mod edit;
 pub(crate) mod envelope;
 mod expand;
+mod fields;
 mod message;
 pub(crate) mod notify;
 mod part;
