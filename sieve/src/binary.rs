@@ -27,7 +27,7 @@ pub(crate) use code::{Code, Reader, choice, record};
 const MAGIC: &[u8; 4] = b"PSvb";
 
 /// Of the form; another crate's version is refused as well, since the meaning may differ.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Octets before what the checksum covers.
 const HEAD: usize = 13;
@@ -311,6 +311,6 @@ choice!(SuiteTest {
 choice!(SuiteCommand {
     0 => Set { field, value }, 1 => Fail(reason), 2 => MessageFromFolder { folder, index },
     3 => MessageFromMail { index }, 4 => ResultReset, 5 => ResultPrint, 6 => MessagePrint,
-    7 => ConfigSet { name, value }, 8 => ConfigReload, 9 => MailboxCreate(name), 10 => MailboxDelete(name),
+    7 => ConfigSet { name, value }, 8 => ConfigReload(extension), 9 => MailboxCreate(name), 10 => MailboxDelete(name),
     11 => BinarySave(name), 12 => BinaryLoad(name), 13 => MetadataSet { mailbox, annotation, value },
 });

@@ -499,7 +499,7 @@ pub(crate) enum SuiteCommand {
         name: Text,
         value: Option<Text>,
     },
-    ConfigReload,
+    ConfigReload(Option<Text>),
     MailboxCreate(Text),
     MailboxDelete(Text),
     BinarySave(Text),

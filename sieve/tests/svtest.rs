@@ -97,6 +97,7 @@ test "fails twice" { test_fail "first"; test_fail "second"; }
 test "no such mailbox" { test_mailbox_delete "Nowhere"; }
 test "no such field" { test_set "envelop.from" "x"; }
 test "no such message" { test_message :smtp 3; }
+test "no such extension" { test_config_reload :extension "nowhere"; }
 test_binary_load "outside of any test";
 test "never run" { }
 "#;
@@ -122,12 +123,16 @@ test "never run" { }
             Some((14, "the test runner could not do that")),
             Some((15, "test_set knows no `envelop.from`")),
             Some((16, "there is no message 3")),
+            Some((17, "there is no extension `nowhere`")),
         ]
     );
     let error = report.error.as_deref().unwrap();
     assert!(
-        error.contains("17:") && error.contains("outside of any test"),
+        error.contains("18:") && error.contains("outside of any test"),
         "{error}"
     );
-    assert_eq!(report.failures(), 6);
+    assert_eq!(report.failures(), 7);
+    // All but what a suite says itself are faults.
+    let faults: Vec<bool> = report.cases.iter().map(|case| case.fault).collect();
+    assert_eq!(faults, [false, true, false, true, true, true, true]);
 }

@@ -32,7 +32,7 @@ impl Checker<'_, '_> {
                 name: self.text(at(0)?),
                 value: None,
             },
-            "test_config_reload" => SuiteCommand::ConfigReload,
+            "test_config_reload" => SuiteCommand::ConfigReload(self.tag_text(bound, "extension")),
             "test_mailbox_create" => SuiteCommand::MailboxCreate(self.text(at(0)?)),
             "test_mailbox_delete" => SuiteCommand::MailboxDelete(self.text(at(0)?)),
             "test_binary_save" => SuiteCommand::BinarySave(self.text(at(0)?)),

@@ -19,6 +19,7 @@ struct Case {
     line: u32,
     end: usize,
     failure: Option<(u32, String)>,
+    stated: bool,
 }
 
 /// How one `test` ended.
@@ -27,6 +28,8 @@ pub(crate) struct CaseResult {
     pub(crate) name: String,
     pub(crate) line: u32,
     pub(crate) failure: Option<(u32, String)>,
+    /// Whether it is what a `test_fail` says.
+    pub(crate) stated: bool,
 }
 
 impl Evaluation<'_> {
@@ -40,6 +43,7 @@ impl Evaluation<'_> {
             line: self.line,
             end,
             failure: None,
+            stated: false,
         });
     }
 
@@ -49,6 +53,7 @@ impl Evaluation<'_> {
                 name: case.name,
                 line: case.line,
                 failure: case.failure,
+                stated: case.stated,
             });
         }
     }
@@ -159,6 +164,9 @@ impl Evaluation<'_> {
             }
             SuiteCommand::Fail(reason) => {
                 let reason = self.expand_string(reason);
+                if let Some(case) = &mut self.suite.open {
+                    case.stated = case.failure.is_none();
+                }
                 return Err(Fault::Fail(reason));
             }
             SuiteCommand::MessageFromFolder { folder, index } => {
@@ -175,7 +183,9 @@ impl Evaluation<'_> {
                 name: self.expand_string(name),
                 value: value.as_ref().map(|value| self.expand_string(value)),
             },
-            SuiteCommand::ConfigReload => Request::Reload,
+            SuiteCommand::ConfigReload(extension) => Request::Reload {
+                extension: extension.as_ref().map(|text| self.expand_string(text)),
+            },
             SuiteCommand::MailboxCreate(name) => Request::CreateMailbox(self.expand_string(name)),
             SuiteCommand::MailboxDelete(name) => Request::DeleteMailbox(self.expand_string(name)),
             SuiteCommand::BinarySave(name) => Request::SaveBinary(self.expand_string(name)),

@@ -64,6 +64,8 @@ pub struct Case {
     pub line: u32,
     /// Line and reason of its failure.
     pub failure: Option<(u32, String)>,
+    /// Whether it failed by a fault at run time and not by a `test_fail` of its own.
+    pub fault: bool,
 }
 
 /// Runs a suite. `path` names it; the scripts it asks for are fetched with `read`, by paths joined to the suite's
@@ -151,7 +153,10 @@ pub enum Request {
         value: Option<String>,
     },
     /// Put changes of the configuration into force.
-    Reload,
+    Reload {
+        /// Only those of this extension.
+        extension: Option<String>,
+    },
     /// Create a mailbox.
     CreateMailbox(String),
     /// Delete a mailbox.

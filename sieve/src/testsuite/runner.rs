@@ -80,6 +80,7 @@ impl<'r> Runner<'r> {
                     name: case.name.clone(),
                     line: case.line,
                     failure: case.failure.clone(),
+                    fault: case.failure.is_some() && !case.stated,
                 })
                 .collect(),
             error: outcome.error.map(|error| error.to_string()),
@@ -354,13 +355,13 @@ impl<'r> Runner<'r> {
                 self.pending.insert(name.clone(), value.clone());
                 true
             }
-            Request::Reload => {
-                for (name, value) in std::mem::take(&mut self.pending) {
-                    match value {
-                        Some(value) => self.host.settings.insert(name, value),
-                        None => self.host.settings.remove(&name),
-                    };
+            Request::Reload { extension } => {
+                if let Some(name) = extension
+                    && !Capabilities::all().contains(name)
+                {
+                    return Answer::Failed(format!("there is no extension `{name}`"));
                 }
+                self.reload(extension.as_deref());
                 true
             }
             Request::CreateMailbox(name) => {
@@ -397,6 +398,21 @@ impl<'r> Runner<'r> {
         })
     }
 
+    /// Puts pending settings into force: all of them, or those of one extension.
+    fn reload(&mut self, extension: Option<&str>) {
+        let (now, later) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|(name, _)| extension.is_none_or(|own| is_setting_of(name, own)));
+        self.pending = later;
+        let now: BTreeMap<String, Option<String>> = now;
+        for (name, value) in now {
+            match value {
+                Some(value) => self.host.settings.insert(name, value),
+                None => self.host.settings.remove(&name),
+            };
+        }
+    }
+
     /// Several scripts one behind the other: each but the first runs only if those before it keep.
     fn run_scripts(&mut self, paths: &[String], message: &[u8], envelope: &Envelope) -> bool {
         self.reset();
@@ -422,6 +438,27 @@ impl<'r> Runner<'r> {
         }
         true
     }
+}
+
+/// Whether an extension reads this setting: one of Pigeonhole's, `sieve_` and what it calls the extension, or one of the
+/// runner's own, which begins with the extension's name.
+fn is_setting_of(setting: &str, extension: &str) -> bool {
+    let name = match extension {
+        "vacation-seconds" => "vacation",
+        "spamtestplus" => "spamtest",
+        "enotify" => "notify",
+        "imapsieve" => "imap",
+        "vnd.dovecot.environment" => "env",
+        other => other.strip_prefix("vnd.dovecot.").unwrap_or(other),
+    };
+    let behind = |prefix: &str| {
+        let rest = setting.strip_prefix(prefix)?.strip_prefix(name)?;
+        Some(rest.is_empty() || rest.starts_with(['_', '/']))
+    };
+    (extension == "subaddress" && setting == "recipient_delimiter")
+        || (extension == "environment" && setting.starts_with("environment/"))
+        || behind("sieve_") == Some(true)
+        || behind("") == Some(true)
 }
 
 /// `30s`, `2m`, `12h`, `1d` or plain seconds.
