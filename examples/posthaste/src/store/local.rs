@@ -4,7 +4,7 @@ mod appender;
 mod filters;
 mod mailbox;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -242,6 +242,32 @@ impl Account for LocalAccount {
         })
     }
 
+    fn with_ids<'a>(
+        &'a self,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, StoreResult<HashMap<String, String>>> {
+        let mut wanted: HashSet<String> = ids.iter().cloned().collect();
+        Box::pin(self.run(move |account| {
+            let mut names = HashMap::new();
+            for listed in account.list()?.into_iter().filter(|own| own.selectable) {
+                if wanted.is_empty() {
+                    break;
+                }
+                match object_id_of(account, &listed.name) {
+                    Ok(id) if wanted.remove(&id) => {
+                        names.insert(id, listed.name);
+                    }
+                    Ok(_) | Err(Error::NoSuchMailbox(_) | Error::InvalidName { .. }) => {}
+                    // One that cannot be opened does not hide the others.
+                    Err(error) => {
+                        tracing::warn!(mailbox = listed.name, %error, "its id is not known");
+                    }
+                }
+            }
+            Ok(names)
+        }))
+    }
+
     fn exists<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<bool>> {
         let name = name.to_owned();
         Box::pin(self.run(move |account| account.exists(&name)))
@@ -312,6 +338,18 @@ impl Account for LocalAccount {
         let scripts = self.scripts.as_ref()?;
         Some(scripts)
     }
+}
+
+/// The id of a mailbox as clients and scripts know it.
+fn object_id_of(account: &mailstore::Account, name: &str) -> Result<String, Error> {
+    let now = SystemTime::now();
+    let id = account.mailbox(name, now)?.object_id(now)?;
+    Ok(object_id_text(id))
+}
+
+/// RFC 8474 §8.1: a letter before what may begin with a digit.
+fn object_id_text(id: [u8; 16]) -> String {
+    format!("F{}", data_encoding::HEXLOWER.encode(&id))
 }
 
 fn from_mailstore(error: Error) -> StoreError {

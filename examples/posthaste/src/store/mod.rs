@@ -9,6 +9,7 @@ mod memory;
 mod reader;
 mod scripts;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -101,6 +102,12 @@ pub trait Account: Send + Sync + 'static {
 
     /// Opens a mailbox; all sessions share it.
     fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<Arc<dyn Mailbox>>>;
+
+    /// The names of the mailboxes with these ids ([`Mailbox::object_id`]), by their ids. What cannot be opened has none.
+    fn with_ids<'a>(
+        &'a self,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, StoreResult<HashMap<String, String>>>;
 
     /// Whether there is a mailbox of this name that can be opened.
     fn exists<'a>(&'a self, name: &'a str) -> BoxFuture<'a, StoreResult<bool>>;

@@ -1,7 +1,5 @@
 //! The mailbox that a script means: by its use, by its id or by its name.
 
-use std::collections::HashSet;
-
 use super::{Plan, inbox};
 use crate::store::{StoreError, StoreResult};
 
@@ -25,28 +23,15 @@ impl Plan<'_> {
         if self.id_of(&name).await.as_ref() == Some(wanted) {
             return Ok(name);
         }
-        for info in self.account.mailboxes().await? {
-            if info.selectable && self.id_of(&info.name).await.as_ref() == Some(wanted) {
-                return Ok(info.name);
-            }
-        }
-        Ok(name)
+        let wanted = std::slice::from_ref(wanted);
+        let found = self.account.with_ids(wanted).await?;
+        Ok(found.into_values().next().unwrap_or(name))
     }
 
     /// Whether there is a mailbox for each of these ids (`mailboxidexists`, RFC 9042).
     pub(super) async fn has_mailboxes(&self, ids: &[String]) -> StoreResult<bool> {
-        let mut missing: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        for info in self.account.mailboxes().await? {
-            if missing.is_empty() {
-                break;
-            }
-            if info.selectable
-                && let Some(id) = self.id_of(&info.name).await
-            {
-                missing.remove(id.as_str());
-            }
-        }
-        Ok(missing.is_empty())
+        let names = self.account.with_ids(ids).await?;
+        Ok(ids.iter().all(|id| names.contains_key(id)))
     }
 
     /// The id of a mailbox, if there is one of this name. One that cannot be

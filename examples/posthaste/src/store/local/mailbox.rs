@@ -62,8 +62,7 @@ impl Mailbox for LocalMailbox {
     fn object_id(&self) -> BoxFuture<'_, StoreResult<String>> {
         Box::pin(self.run(|mailbox| {
             let id = mailbox.object_id(SystemTime::now())?;
-            // RFC 8474 §8.1: a letter before what may begin with a digit.
-            Ok(format!("F{}", data_encoding::HEXLOWER.encode(&id)))
+            Ok(super::object_id_text(id))
         }))
     }
 
