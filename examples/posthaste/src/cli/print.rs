@@ -1,11 +1,18 @@
 //! The only place that writes to the terminal.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// A line for the standard output. A reader that has gone is no error.
 pub(crate) fn line(text: impl Display) {
     let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Whether what goes to this stream may have colours: people who want none say so by `NO_COLOR`, whatever it holds
+/// but nothing.
+pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !unwanted
 }
 
 /// Octets for the standard output, as they are.

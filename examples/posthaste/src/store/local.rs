@@ -341,7 +341,7 @@ impl Account for LocalAccount {
 }
 
 /// The id of a mailbox as clients and scripts know it.
-fn object_id_of(account: &mailstore::Account, name: &str) -> Result<String, Error> {
+pub(crate) fn object_id_of(account: &mailstore::Account, name: &str) -> Result<String, Error> {
     let now = SystemTime::now();
     let id = account.mailbox(name, now)?.object_id(now)?;
     Ok(object_id_text(id))

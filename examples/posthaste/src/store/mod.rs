@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use thiserror::Error;
 
+pub(crate) use local::object_id_of;
 pub use local::{AccountPlace, FilterKind, LocalStore};
 pub use mailstore::{
     Changes, Digest, FlagChange, FlagMode, Flags, Message, QuotaLimits, QuotaUsed, Snapshot,

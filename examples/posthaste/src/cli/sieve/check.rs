@@ -4,14 +4,19 @@ use std::path::PathBuf;
 
 use sieve::Severity;
 
-use super::{capabilities, read, tell};
+use super::{Ending, capabilities, read, tell};
 use crate::cli::print;
 
-pub(super) fn run(files: &[PathBuf], strict: bool) -> bool {
-    let (mut errors, mut warnings, mut good) = (0, 0, true);
+pub(super) const ENDINGS: &str = "Exit status:
+  0  no script has errors, nor warnings if those fail
+  1  one has
+  2  a file cannot be read, or the arguments are wrong";
+
+pub(super) fn run(files: &[PathBuf], strict: bool) -> Ending {
+    let (mut errors, mut warnings, mut unread) = (0, 0, false);
     for path in files {
         let Some(source) = read(path) else {
-            good = false;
+            unread = true;
             continue;
         };
         let list = match sieve::compile(&source, &capabilities()) {
@@ -39,5 +44,8 @@ pub(super) fn run(files: &[PathBuf], strict: bool) -> bool {
             some(warnings, "warning")
         ));
     }
-    good && errors == 0 && !(strict && warnings > 0)
+    if unread {
+        return Ending::Trouble;
+    }
+    Ending::of(errors == 0 && !(strict && warnings > 0))
 }

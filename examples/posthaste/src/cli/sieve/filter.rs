@@ -11,8 +11,9 @@ use mailstore::{AccountConfig, AppendOptions, FlagChange, FlagMode, Flags, Store
 use sieve::{Action, Answer, Config, Envelope, Evaluation, Progress, Question, Script};
 
 use super::run::{address, describe};
-use super::{capabilities, read, tell};
+use super::{Ending, capabilities, read, tell};
 use crate::cli::print;
+use crate::store::object_id_of;
 
 /// A larger message is left where it is: scripts look at it in memory.
 const LARGEST: u64 = 64 << 20;
@@ -47,9 +48,14 @@ struct Filter<'a> {
     mailbox: Arc<mailstore::Mailbox>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> bool {
+pub(super) const ENDINGS: &str = "Exit status:
+  0  the script ran on each message
+  1  it has errors, or failed on a message, which stays then
+  2  the script, the mailbox or a message cannot be read or changed, or the arguments are wrong";
+
+pub(super) fn run(arguments: &Arguments) -> Ending {
     let Some(source) = read(&arguments.script) else {
-        return false;
+        return Ending::Trouble;
     };
     let script = match sieve::compile(&source, &capabilities()) {
         Ok(script) => {
@@ -58,19 +64,19 @@ pub(super) fn run(arguments: &Arguments) -> bool {
         }
         Err(faults) => {
             tell(&arguments.script, &source, &faults);
-            return false;
+            return Ending::Faults;
         }
     };
     match filter(arguments, script) {
-        Ok(good) => good,
+        Ok(ending) => ending,
         Err(fault) => {
             print::error(format_args!("{}: {fault}", arguments.store.display()));
-            false
+            Ending::Trouble
         }
     }
 }
 
-fn filter(arguments: &Arguments, script: Script) -> Result<bool, mailstore::Error> {
+fn filter(arguments: &Arguments, script: Script) -> Result<Ending, mailstore::Error> {
     let config = if arguments.store.is_dir() {
         AccountConfig::maildir(&arguments.store, "localhost")
     } else {
@@ -96,16 +102,16 @@ fn filter(arguments: &Arguments, script: Script) -> Result<bool, mailstore::Erro
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
         bar.set_style(style);
     }
-    let mut good = true;
+    let mut ending = Ending::Good;
     let mut changed = 0_usize;
     for message in messages.messages() {
         bar.inc(1);
         match filter.one(message.uid, &bar) {
             Ok(true) => changed += 1,
             Ok(false) => {}
-            Err(fault) => {
+            Err((worse, fault)) => {
                 bar.suspend(|| print::error(format_args!("{}: {fault}", message.uid)));
-                good = false;
+                ending = ending.max(worse);
             }
         }
     }
@@ -119,24 +125,25 @@ fn filter(arguments: &Arguments, script: Script) -> Result<bool, mailstore::Erro
         "{} messages, {changed} {verb}",
         messages.messages().len()
     ));
-    Ok(good)
+    Ok(ending)
 }
 
 impl Filter<'_> {
     /// Whether the script wants anything but that the message stays.
-    fn one(&self, uid: u32, bar: &ProgressBar) -> Result<bool, String> {
-        let told = |fault: mailstore::Error| fault.to_string();
+    fn one(&self, uid: u32, bar: &ProgressBar) -> Result<bool, (Ending, String)> {
+        let told = |fault: mailstore::Error| (Ending::Trouble, fault.to_string());
         let mut reader = self.mailbox.reader(uid, SystemTime::now()).map_err(told)?;
         if reader.size() > LARGEST {
-            return Err("too large to be filtered".to_owned());
+            return Err((Ending::Trouble, "too large to be filtered".to_owned()));
         }
         let mut message = Vec::new();
         reader
             .read_to_end(&mut message)
-            .map_err(|fault| fault.to_string())?;
+            .map_err(|fault| (Ending::Trouble, fault.to_string()))?;
         let outcome = self.evaluate(&message);
         if let Some(error) = &outcome.error {
-            return Err(format!("{}:{error}", self.arguments.script.display()));
+            let told = format!("{}:{error}", self.arguments.script.display());
+            return Err((Ending::Faults, told));
         }
         let stays = |action: &Action| matches!(action, Action::Keep(keep) if keep.flags.is_empty() && keep.edited.is_none());
         if outcome.actions.iter().all(stays) {
@@ -182,6 +189,9 @@ impl Filter<'_> {
                     .iter()
                     .all(|name| self.account.exists(name).unwrap_or(false)),
             ),
+            Question::MailboxIdExists(ids) => {
+                Answer::Bool(ids.iter().all(|id| self.with_id(id).is_some()))
+            }
             // Nobody is answered and nothing remembered here.
             Question::Duplicate { .. } => Answer::Bool(false),
             Question::VacationAnswered { .. } => Answer::Bool(true),
@@ -192,6 +202,13 @@ impl Filter<'_> {
             ),
             other => Answer::Failed(format!("not known here: {other:?}")),
         }
+    }
+
+    /// The name of the mailbox with this id.
+    fn with_id(&self, id: &str) -> Option<String> {
+        let listed = self.account.list().ok()?.into_iter();
+        let mut names = listed.filter(|own| own.selectable).map(|own| own.name);
+        names.find(|name| object_id_of(&self.account, name).is_ok_and(|own| own == id))
     }
 
     /// First what adds copies, then what takes the message away: whatever fails, it is still there.
@@ -225,7 +242,10 @@ impl Filter<'_> {
                     }
                 }
                 Action::FileInto(fileinto) => {
-                    let name = &fileinto.mailbox.name;
+                    let meant = &fileinto.mailbox;
+                    let found = meant.mailbox_id.as_deref().and_then(|id| self.with_id(id));
+                    // One that is not there is meant by its name (RFC 9042 §4).
+                    let name = found.as_ref().unwrap_or(&meant.name);
                     if fileinto.mailbox.create && !self.account.exists(name)? {
                         self.account.create(name)?;
                     }

@@ -2,21 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{read, tell};
+use super::{Ending, read, tell};
 use crate::cli::print;
 
-pub(super) fn run(files: &[PathBuf], write: bool, check: bool) -> bool {
-    let mut good = true;
+pub(super) const ENDINGS: &str = "Exit status:
+  0  all scripts are laid out
+  1  a script has errors or, where they are only checked, is laid out in another way
+  2  a file cannot be read or written, or the arguments are wrong";
+
+pub(super) fn run(files: &[PathBuf], write: bool, check: bool) -> Ending {
+    let mut ending = Ending::Good;
     for path in files {
         let Some(source) = read(path) else {
-            good = false;
+            ending = Ending::Trouble;
             continue;
         };
         let neat = match sieve::format(&source) {
             Ok(neat) => neat,
             Err(faults) => {
                 tell(path, &source, &faults);
-                good = false;
+                ending = ending.max(Ending::Faults);
                 continue;
             }
         };
@@ -24,18 +29,18 @@ pub(super) fn run(files: &[PathBuf], write: bool, check: bool) -> bool {
         if check {
             if !same {
                 print::line(path.display());
-                good = false;
+                ending = ending.max(Ending::Faults);
             }
         } else if write && path.as_os_str() != "-" {
             if !same && let Err(fault) = replace(path, neat.as_bytes()) {
                 print::error(format_args!("{}: {fault}", path.display()));
-                good = false;
+                ending = Ending::Trouble;
             }
         } else {
             print::octets(neat.as_bytes());
         }
     }
-    good
+    ending
 }
 
 /// Puts the new text in place at once: a crash leaves the old script or the new one.

@@ -6,7 +6,7 @@ pub(super) mod fmt;
 mod run;
 mod test;
 
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +18,7 @@ use super::print;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Say all that is wrong with scripts
+    #[command(after_help = check::ENDINGS)]
     Check {
         /// Scripts; `-` is the standard input
         #[arg(required = true, value_name = "FILE")]
@@ -27,10 +28,13 @@ pub(super) enum Command {
         strict: bool,
     },
     /// Say what a script would do with a message, and why
+    #[command(after_help = run::ENDINGS)]
     Run(run::Arguments),
     /// Apply a script to mail that is stored already
+    #[command(after_help = filter::ENDINGS)]
     Filter(filter::Arguments),
     /// Lay scripts out
+    #[command(after_help = fmt::ENDINGS)]
     Fmt {
         /// Scripts; `-` is the standard input
         #[arg(required = true, value_name = "FILE")]
@@ -43,6 +47,7 @@ pub(super) enum Command {
         check: bool,
     },
     /// Run test suites (.svtest)
+    #[command(after_help = test::ENDINGS)]
     Test {
         /// Suites, or folders of them
         #[arg(required = true, value_name = "FILE")]
@@ -57,7 +62,7 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: Command) -> ExitCode {
-    let good = match command {
+    let ending = match command {
         Command::Check { files, strict } => check::run(&files, strict),
         Command::Run(arguments) => run::run(&arguments),
         Command::Filter(arguments) => filter::run(&arguments),
@@ -72,10 +77,24 @@ pub(super) fn run(command: Command) -> ExitCode {
             verbose,
         } => test::run(&files, junit.as_deref(), verbose),
     };
-    if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    ExitCode::from(ending as u8)
+}
+
+/// How a command ended, which is its exit status; of several, the last in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    /// There is nothing to say against the scripts.
+    Good = 0,
+    /// There is: errors, a test that fails.
+    Faults = 1,
+    /// It could not be found out. Arguments that are none end like this, too.
+    Trouble = 2,
+}
+
+impl Ending {
+    /// Good, unless there are faults.
+    fn of(good: bool) -> Self {
+        if good { Self::Good } else { Self::Faults }
     }
 }
 
@@ -103,7 +122,7 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
 
 /// Draws diagnostics on the standard error output; true if there is an error among them.
 fn tell(path: &Path, source: &[u8], diagnostics: &[Diagnostic]) -> bool {
-    let colour = std::io::stderr().is_terminal();
+    let colour = print::has_colours(&std::io::stderr());
     for diagnostic in diagnostics {
         let drawn = diagnostic.render(&path.display().to_string(), source);
         let word = diagnostic.severity.to_string();

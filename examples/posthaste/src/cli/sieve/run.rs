@@ -1,12 +1,11 @@
 //! `posthaste sieve run`: what a script would do with a message, and why.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sieve::{Action, Answer, Config, Edited, Envelope, Evaluation, Mailbox, Progress, Question};
 
-use super::{capabilities, read, tell};
+use super::{Ending, capabilities, read, tell};
 use crate::cli::print;
 
 #[derive(Debug, Args)]
@@ -24,6 +23,9 @@ pub(in crate::cli) struct Arguments {
     /// A mailbox that exists, besides INBOX; may be given often
     #[arg(long, value_name = "NAME")]
     mailbox: Vec<String>,
+    /// The MAILBOXID of a mailbox that exists; may be given often
+    #[arg(long, value_name = "ID")]
+    mailbox_id: Vec<String>,
     /// Folder of the scripts that `include` names [default: the script's]
     #[arg(long, value_name = "FOLDER")]
     include: Option<PathBuf>,
@@ -45,9 +47,14 @@ pub(super) fn address(message: &[u8], names: &[&str]) -> Option<String> {
         .map(|mailbox| mailbox.addr_spec())
 }
 
-pub(super) fn run(arguments: &Arguments) -> bool {
+pub(super) const ENDINGS: &str = "Exit status:
+  0  the script ran to its end
+  1  it has errors, or failed on the message, which is kept then
+  2  a file cannot be read, or the arguments are wrong";
+
+pub(super) fn run(arguments: &Arguments) -> Ending {
     let (Some(source), Some(message)) = (read(&arguments.script), read(&arguments.message)) else {
-        return false;
+        return Ending::Trouble;
     };
     let script = match sieve::compile(&source, &capabilities()) {
         Ok(script) => {
@@ -56,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> bool {
         }
         Err(faults) => {
             tell(&arguments.script, &source, &faults);
-            return false;
+            return Ending::Faults;
         }
     };
     let from = arguments
@@ -82,12 +89,12 @@ pub(super) fn run(arguments: &Arguments) -> bool {
                 let answer = answer(arguments, &question);
                 if let Err(fault) = evaluation.answer(answer) {
                     print::error(fault);
-                    return false;
+                    return Ending::Trouble;
                 }
             }
         }
     };
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = print::has_colours(&std::io::stdout());
     for entry in evaluation.trace() {
         print::line(paint(colour, shade(entry.result), entry));
     }
@@ -103,9 +110,9 @@ pub(super) fn run(arguments: &Arguments) -> bool {
     match &outcome.error {
         Some(error) => {
             print::error(format_args!("{}:{error}", arguments.script.display()));
-            false
+            Ending::Faults
         }
-        None => true,
+        None => Ending::Good,
     }
 }
 
@@ -135,9 +142,11 @@ fn answer(arguments: &Arguments, question: &Question) -> Answer {
             name.eq_ignore_ascii_case("INBOX")
                 || arguments.mailbox.iter().any(|known| known == name)
         })),
+        Question::MailboxIdExists(ids) => {
+            Answer::Bool(ids.iter().all(|id| arguments.mailbox_id.contains(id)))
+        }
         Question::Duplicate { .. }
         | Question::VacationAnswered { .. }
-        | Question::MailboxIdExists(_)
         | Question::SpecialUseExists { .. }
         | Question::ListsKnown(_) => Answer::Bool(false),
         Question::Metadata { .. } | Question::ListContains { .. } => Answer::Text(None),

@@ -5,45 +5,59 @@ use std::path::{Path, PathBuf};
 
 use sieve::testsuite::{self, Report};
 
-use super::read;
+use super::Ending;
 use crate::cli::print;
 
-pub(super) fn run(files: &[PathBuf], junit: Option<&Path>, verbose: bool) -> bool {
+pub(super) const ENDINGS: &str = "Exit status:
+  0  all tests passed
+  1  one failed, or a suite has errors
+  2  a file cannot be read, the report cannot be written, or the arguments are wrong";
+
+/// What came of a suite, or why it cannot be read.
+type Outcome = Result<Report, String>;
+
+pub(super) fn run(files: &[PathBuf], junit: Option<&Path>, verbose: bool) -> Ending {
     let mut suites = Vec::new();
-    let mut good = true;
+    let mut outcomes: Vec<(PathBuf, Outcome)> = Vec::new();
     for path in files {
         if let Err(fault) = collect(path, &mut suites) {
-            print::error(format_args!("{}: {fault}", path.display()));
-            good = false;
+            outcomes.push((path.clone(), Err(fault.to_string())));
         }
     }
     suites.sort();
     let fetch =
         |path: &Path| std::fs::read(path).map_err(|fault| format!("{}: {fault}", path.display()));
-    let (mut cases, mut failures) = (0, 0);
-    let mut reports = Vec::new();
-    for path in suites {
-        let Some(source) = read(&path) else {
-            good = false;
-            continue;
-        };
-        let report = testsuite::run(&source, &path, &fetch);
-        show(&path, &report, verbose);
-        cases += report.cases.len();
-        failures += report.failures();
-        reports.push((path, report));
+    outcomes.extend(suites.into_iter().map(|path| {
+        let source = std::fs::read(&path).map_err(|fault| fault.to_string());
+        let outcome = source.map(|source| testsuite::run(&source, &path, &fetch));
+        (path, outcome)
+    }));
+    let mut ending = Ending::Good;
+    let (mut ran, mut cases, mut failures) = (0, 0, 0);
+    for (path, outcome) in &outcomes {
+        match outcome {
+            Ok(report) => {
+                show(path, report, verbose);
+                ran += 1;
+                cases += report.cases.len();
+                failures += report.failures();
+            }
+            Err(fault) => {
+                print::error(format_args!("{}: {fault}", path.display()));
+                ending = Ending::Trouble;
+            }
+        }
     }
     print::line(format_args!(
-        "{} suites, {cases} tests, {failures} failures",
-        reports.len()
+        "{ran} suites, {cases} tests, {failures} failures"
     ));
     if let Some(path) = junit
-        && let Err(fault) = std::fs::write(path, to_junit(&reports))
+        && let Err(fault) = std::fs::write(path, to_junit(&outcomes))
     {
         print::error(format_args!("{}: {fault}", path.display()));
-        good = false;
+        ending = Ending::Trouble;
     }
-    good && failures == 0
+    ending.max(Ending::of(failures == 0))
 }
 
 /// A suite, or those below a folder.
@@ -88,35 +102,43 @@ fn show(path: &Path, report: &Report, verbose: bool) {
     }
 }
 
-/// The form that build servers read.
-fn to_junit(reports: &[(PathBuf, Report)]) -> String {
+/// The form that build servers read: a failure is what a test says of itself,
+/// an error what kept it from saying anything.
+fn to_junit(outcomes: &[(PathBuf, Outcome)]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
-    for (path, report) in reports {
+    for (path, outcome) in outcomes {
         let name = escape(&path.display().to_string());
+        let (cases, error) = match outcome {
+            Ok(report) => (report.cases.as_slice(), report.error.as_ref()),
+            Err(fault) => (&[][..], Some(fault)),
+        };
+        let failed = cases.iter().filter(|case| case.failure.is_some());
+        let (faults, failures): (Vec<_>, Vec<_>) = failed.partition(|case| case.fault);
         let _ = writeln!(
             out,
             "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">",
-            report.cases.len() + usize::from(report.error.is_some()),
-            report.failures() - usize::from(report.error.is_some()),
-            usize::from(report.error.is_some()),
+            cases.len() + usize::from(error.is_some()),
+            failures.len(),
+            faults.len() + usize::from(error.is_some()),
         );
-        for case in &report.cases {
+        for case in cases {
             let _ = write!(
                 out,
                 "    <testcase classname=\"{name}\" name=\"{}\" line=\"{}\"",
                 escape(&case.name),
                 case.line
             );
+            let kind = if case.fault { "error" } else { "failure" };
             let _ = match &case.failure {
                 None => writeln!(out, "/>"),
                 Some((line, reason)) => writeln!(
                     out,
-                    ">\n      <failure message=\"line {line}: {}\"/>\n    </testcase>",
+                    ">\n      <{kind} message=\"line {line}: {}\"/>\n    </testcase>",
                     escape(reason)
                 ),
             };
         }
-        if let Some(error) = &report.error {
+        if let Some(error) = error {
             let _ = writeln!(
                 out,
                 "    <testcase classname=\"{name}\" name=\"the suite itself\">\n      <error message=\"{}\"/>\n    \
@@ -130,7 +152,7 @@ fn to_junit(reports: &[(PathBuf, Report)]) -> String {
     out
 }
 
-/// Text as it may stand in an attribute; control characters, which XML knows no way to write, become blanks.
+/// Text as it may stand in an attribute. What XML 1.0 (§2.2) knows no way to write becomes U+FFFD.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -139,8 +161,11 @@ fn escape(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            c if c.is_control() => out.push(' '),
+            // As they are, they would be read as blanks.
+            '\t' | '\n' | '\r' => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -152,20 +177,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn junit_names_failures() {
-        let suite =
-            b"require \"vnd.dovecot.testsuite\"; test \"a\" { } test \"b<\" { test_fail \"why\"; }";
+    fn junit_names_failures_and_errors() {
+        let suite = b"require \"vnd.dovecot.testsuite\"; test \"a\" { } test \"b<\" { test_fail \"why\"; }\n\
+            test \"c\" { test_message :smtp 9; }";
         let report = testsuite::run(suite, Path::new("x.svtest"), &|_| Err(String::new()));
-        let text = to_junit(&[(PathBuf::from("x.svtest"), report)]);
-        assert!(
-            text.contains("tests=\"2\" failures=\"1\" errors=\"0\""),
-            "{text}"
-        );
-        assert!(text.contains("name=\"a\" line=\"1\"/>"), "{text}");
-        assert!(text.contains("name=\"b&lt;\""), "{text}");
-        assert!(
-            text.contains("<failure message=\"line 1: why\"/>"),
-            "{text}"
+        let text = to_junit(&[
+            (PathBuf::from("x.svtest"), Ok(report)),
+            (PathBuf::from("y.svtest"), Err("not there".into())),
+        ]);
+        for expected in [
+            "<testsuite name=\"x.svtest\" tests=\"3\" failures=\"1\" errors=\"1\">",
+            "name=\"a\" line=\"1\"/>",
+            "name=\"b&lt;\" line=\"1\">\n      <failure message=\"line 1: why\"/>",
+            "name=\"c\" line=\"2\">\n      <error message=\"line 2: there is no message 9\"/>",
+            "<testsuite name=\"y.svtest\" tests=\"1\" failures=\"0\" errors=\"1\">",
+            "<error message=\"not there\"/>",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_xml_cannot_write_is_replaced() {
+        let text = "<a&\"b\">\t\r\n\0\u{1b}\u{85}\u{fffe}\u{ffff}\u{1f600}";
+        assert_eq!(
+            escape(text),
+            "&lt;a&amp;&quot;b&quot;&gt;&#9;&#13;&#10;\u{fffd}\u{fffd}\u{85}\u{fffd}\u{fffd}\u{1f600}"
         );
     }
 }
