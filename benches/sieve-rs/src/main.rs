@@ -1,6 +1,7 @@
 //! Compiling and running the same scripts here and in the sieve-rs crate, in one run.
 //!
-//! `cargo run --release` in this folder; `compile` or `pigeonhole` behind it measures that alone. Each figure is the median of many runs, in nanoseconds.
+//! `cargo run --release` in this folder; `compile` or `pigeonhole` behind it measures that alone. Each figure is the median of many runs
+//! by turns, in nanoseconds.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,26 +13,36 @@ mod pigeonhole;
 
 use cases::{SIX_RULES, SMALL, header_rules, message};
 
-/// The median time of one call.
-fn median(mut call: impl FnMut()) -> u128 {
+/// How many calls take a few milliseconds.
+fn batch_of(call: &mut impl FnMut()) -> u32 {
     let start = Instant::now();
-    let mut batch = 0_u32;
+    let mut calls = 0_u32;
     while start.elapsed().as_millis() < 50 {
         call();
-        batch += 1;
+        calls += 1;
     }
-    let batch = (batch / 20).max(1);
-    let mut times: Vec<u128> = (0..101)
-        .map(|_| {
-            let start = Instant::now();
-            for _ in 0..batch {
-                call();
-            }
-            start.elapsed().as_nanos() / u128::from(batch)
-        })
-        .collect();
-    times.sort_unstable();
-    times[50]
+    (calls / 20).max(1)
+}
+
+/// The time of one call, of so many.
+fn time_of(call: &mut impl FnMut(), calls: u32) -> u128 {
+    let start = Instant::now();
+    for _ in 0..calls {
+        call();
+    }
+    start.elapsed().as_nanos() / u128::from(calls)
+}
+
+/// The median times of one call of each. Their batches take turns: what else runs on the machine, and how fast its
+/// processor runs, is then the same for both.
+fn medians(mut ours: impl FnMut(), mut theirs: impl FnMut()) -> (u128, u128) {
+    let (own, other) = (batch_of(&mut ours), batch_of(&mut theirs));
+    let (mut mine, mut yours): (Vec<u128>, Vec<u128>) = (0..101)
+        .map(|_| (time_of(&mut ours, own), time_of(&mut theirs, other)))
+        .unzip();
+    mine.sort_unstable();
+    yours.sort_unstable();
+    (mine[50], yours[50])
 }
 
 fn run_ours(script: &ours::Script, message: &[u8], config: &Arc<ours::Config>) -> usize {
@@ -63,7 +74,8 @@ fn main() {
     let compiler = ours::Compiler::new();
     let theirs = sieve::Compiler::new();
     let runtime = sieve::Runtime::new();
-    let row = |what: &str, ours: u128, theirs: u128| println!("{what:<32} {ours:>10} {theirs:>10}");
+    let row =
+        |what: &str, (ours, theirs): (u128, u128)| println!("{what:<32} {ours:>10} {theirs:>10}");
     println!("{:<32} {:>10} {:>10}", "", "ours", "sieve-rs");
     let only = std::env::args().nth(1);
     if only.as_deref() == Some("pigeonhole") {
@@ -71,12 +83,14 @@ fn main() {
     }
     row(
         "compile 6 rules",
-        median(|| drop(black_box(compiler.compile(black_box(SIX_RULES)).unwrap()))),
-        median(|| {
-            drop(black_box(
-                theirs.compile(black_box(SIX_RULES.as_bytes())).unwrap(),
-            ))
-        }),
+        medians(
+            || drop(black_box(compiler.compile(black_box(SIX_RULES)).unwrap())),
+            || {
+                drop(black_box(
+                    theirs.compile(black_box(SIX_RULES.as_bytes())).unwrap(),
+                ))
+            },
+        ),
     );
     if only.as_deref() == Some("compile") {
         return;
@@ -112,13 +126,15 @@ fn main() {
             message(25 << 20),
         ),
     ] {
-        let ours = median(|| {
-            black_box(run_ours(ours, black_box(&message), &config));
-        });
-        let theirs = median(|| {
-            black_box(run_theirs(&runtime, theirs, black_box(&message)));
-        });
-        row(what, ours, theirs);
+        let times = medians(
+            || {
+                black_box(run_ours(ours, black_box(&message), &config));
+            },
+            || {
+                black_box(run_theirs(&runtime, theirs, black_box(&message)));
+            },
+        );
+        row(what, times);
     }
     pigeonhole::compare(&compiler, &config);
 }
