@@ -40,6 +40,18 @@ fn count_level(directory: &Path, left: &mut usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Nothing where the system gave up following links, as for a link that leads nowhere: they lead in a circle, or are
+/// more than it follows. Linux counts some of them twice where a file system is mounted in the middle of a look-up, so
+/// that of a long way of links it may say so once and not again.
+fn reached<T>(found: Result<T, Error>) -> Result<Option<T>, Error> {
+    let given_up = Some(rustix::io::Errno::LOOP.raw_os_error());
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Io { source, .. }) if source.raw_os_error() == given_up => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A user's mailboxes. INBOX is always there; its name is told in capitals and taken in any case.
 ///
 /// A process opens each account once (see [`Store`]): two `Account`s of one root would not see each other's

@@ -303,6 +303,11 @@ fn links_in_a_circle_are_not_followed_for_ever() {
     for config in [fs, mbox] {
         let account = Store::new().account(&config).unwrap();
         append(&inbox(&account)).unwrap();
+        account.create("mail").unwrap();
+        symlink("itself", config.root.join("itself")).unwrap();
+        let listed = account.list().unwrap().into_iter();
+        let listed: Vec<String> = listed.map(|listed| listed.name).collect();
+        assert_eq!(listed, ["INBOX", "mail"]);
         for name in ["a", "b", "c"] {
             symlink(".", config.root.join(name)).unwrap();
         }

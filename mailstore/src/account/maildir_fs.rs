@@ -58,7 +58,8 @@ fn walk(
     names: &mut Vec<String>,
 ) -> Result<(), Error> {
     super::count_level(directory, left)?;
-    for file_name in levels_in(durable, directory)? {
+    let levels = super::reached(levels_in(durable, directory))?;
+    for file_name in levels.unwrap_or_default() {
         let Some(level) = name::from_disk(file_name.as_bytes()).filter(|name| !name.contains('/'))
         else {
             continue;
@@ -67,7 +68,8 @@ fn walk(
         if !name::canonical(&name).is_ok_and(|canonical| canonical == name) {
             continue;
         }
-        if name != "INBOX" && durable.stat_maybe(&path.join("cur"))?.is_some() {
+        let messages = super::reached(durable.stat_maybe(&path.join("cur")))?;
+        if name != "INBOX" && messages.flatten().is_some() {
             names.push(name.clone());
         }
         if depth > 0 {
@@ -88,8 +90,8 @@ fn levels_in(durable: &Durable, directory: &Path) -> Result<Vec<OsString>, Error
     let mut levels = Vec::new();
     for (name, kind) in found {
         let kind = match kind {
-            Kind::Other => durable
-                .stat_maybe(&directory.join(&name))?
+            Kind::Other => super::reached(durable.stat_maybe(&directory.join(&name)))?
+                .flatten()
                 .map_or(Kind::Other, |stat| stat.kind),
             known => known,
         };

@@ -180,7 +180,7 @@ fn walk(
 ) -> Result<(), Error> {
     super::count_level(directory, left)?;
     let mut entries: Vec<(PathBuf, String, Kind)> = Vec::new();
-    durable.readdir(directory, |name, kind| {
+    let read = durable.readdir(directory, |name, kind| {
         let level = name.as_bytes();
         let level = (!level.starts_with(b".") && !level.ends_with(b".lock")).then_some(level);
         if let Some(level) = level
@@ -189,11 +189,12 @@ fn walk(
         {
             entries.push((directory.join(name), format!("{above}{level}"), kind));
         }
-    })?;
+    });
+    super::reached(read)?;
     for (path, name, kind) in entries {
         let kind = match kind {
-            Kind::Other => durable
-                .stat_maybe(&path)?
+            Kind::Other => super::reached(durable.stat_maybe(&path))?
+                .flatten()
                 .map_or(Kind::Other, |stat| stat.kind),
             known => known,
         };
