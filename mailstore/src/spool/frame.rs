@@ -61,11 +61,13 @@ impl Key {
         hasher.finalize()
     }
 
-    fn of_body(&self, body: &[u8]) -> u32 {
+    fn of_body<P: AsRef<[u8]>>(&self, body: &[P]) -> u32 {
         let [_, salt] = &self.salt;
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(salt);
-        hasher.update(body);
+        for part in body {
+            hasher.update(part.as_ref());
+        }
         hasher.finalize()
     }
 }
@@ -102,6 +104,14 @@ fn put_len(bytes: &[u8], out: &mut Vec<u8>) {
 impl Record<'_> {
     /// Adds the record to a frame's body.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
+        self.write_head(out);
+        if let Self::Accept { content, .. } = self {
+            out.extend_from_slice(content.unwrap_or_default());
+        }
+    }
+
+    /// Adds all of it but a message's content, which stands last.
+    pub(super) fn write_head(&self, out: &mut Vec<u8>) {
         match self {
             Self::Accept {
                 id,
@@ -119,7 +129,6 @@ impl Record<'_> {
                 put_len(content.unwrap_or_default(), out);
                 out.extend_from_slice(envelope);
                 out.extend_from_slice(state);
-                out.extend_from_slice(content.unwrap_or_default());
             }
             Self::State { id, state } => {
                 out.push(STATE);
@@ -211,16 +220,20 @@ pub(super) fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
 
 /// Adds a frame to a write: magic, length of the body, place of the frame in its segment, checksum of the body,
 /// checksum of the header.
-pub(super) fn write_frame(key: &Key, at: u64, body: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
-    put_len(body, out);
+pub(super) fn write_frame(key: &Key, at: u64, body: &[Vec<u8>], out: &mut Vec<u8>) {
+    let len = body.iter().map(Vec::len).sum::<usize>();
+    let mut header = Vec::with_capacity(FRAME_HEADER);
+    header.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
+    header.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
     let place = u32::try_from(at & 0xFFFF_FFFF).unwrap_or_default();
-    out.extend_from_slice(&place.to_le_bytes());
-    out.extend_from_slice(&key.of_body(body).to_le_bytes());
-    let checksum = key.of_header(out.get(start..).unwrap_or_default());
-    out.extend_from_slice(&checksum.to_le_bytes());
-    out.extend_from_slice(body);
+    header.extend_from_slice(&place.to_le_bytes());
+    header.extend_from_slice(&key.of_body(body).to_le_bytes());
+    let checksum = key.of_header(&header);
+    header.extend_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(&header);
+    for part in body {
+        out.extend_from_slice(part);
+    }
 }
 
 /// A frame's header, whose checksum was right.
@@ -250,7 +263,7 @@ impl FrameHeader {
 
     /// Whether this is the frame's body, whole.
     pub(super) fn is_body(&self, key: &Key, body: &[u8]) -> bool {
-        body.len() == self.len && key.of_body(body) == self.body_checksum
+        body.len() == self.len && key.of_body(&[body]) == self.body_checksum
     }
 }
 
@@ -299,7 +312,7 @@ mod tests {
         assert_eq!(Key::read(3, &key.header()), Some(key));
         assert_eq!(Key::read(4, &key.header()), None);
         let mut out = Vec::new();
-        write_frame(&key, 16, &body, &mut out);
+        write_frame(&key, 16, std::slice::from_ref(&body), &mut out);
         let read = |key: &Key, at, content: &[u8]| {
             let header = FrameHeader::read(key, at, content)?;
             let end = content.len().min(FRAME_HEADER + header.len);

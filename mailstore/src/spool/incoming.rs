@@ -190,8 +190,8 @@ impl Batch {
         if let Some(directory) = directory {
             durable.sync_dir(&directory)?;
         }
-        let (mut body, mut touched, mut added, mut bigs) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut sealed = Sealed::default();
+        let body = &mut sealed.body;
         for change in self.changes {
             match change {
                 Change::Add {
@@ -199,65 +199,84 @@ impl Batch {
                     envelope,
                     state,
                 } => {
-                    let size = incoming.size();
-                    let content = incoming.big.is_none().then_some(incoming.buffer.as_slice());
-                    let id = incoming.id;
-                    if envelope.len().saturating_add(state.len()) > BODY_LIMIT {
-                        let octets = envelope.len().saturating_add(state.len());
-                        return Err(Error::TooLarge {
-                            octets,
-                            limit: BODY_LIMIT,
-                        });
-                    }
-                    let inline = content.map_or(0, <[u8]>::len);
-                    body.reserve(inline + envelope.len() + state.len() + RECORD);
+                    let (id, size) = (incoming.id, incoming.size());
+                    limited(envelope.len().saturating_add(state.len()))?;
+                    let content = incoming.big.is_none().then_some(incoming.buffer);
+                    let mut head = Vec::with_capacity(envelope.len() + state.len() + RECORD);
                     Record::Accept {
                         id,
                         size,
                         envelope: &envelope,
                         state: &state,
-                        content,
+                        content: content.as_deref(),
                     }
-                    .write(&mut body);
-                    added.push(id);
-                    bigs.extend(incoming.big.take());
+                    .write_head(&mut head);
+                    body.push(head);
+                    body.push(content.unwrap_or_default());
+                    sealed.added.push(id);
+                    sealed.bigs.extend(incoming.big.take());
                 }
                 Change::Update { id, state } => {
-                    if state.len() > BODY_LIMIT {
-                        return Err(Error::TooLarge {
-                            octets: state.len(),
-                            limit: BODY_LIMIT,
-                        });
-                    }
-                    Record::State { id, state: &state }.write(&mut body);
-                    touched.push(id);
+                    limited(state.len())?;
+                    let mut record = Vec::with_capacity(state.len() + RECORD);
+                    Record::State { id, state: &state }.write(&mut record);
+                    body.push(record);
+                    sealed.updated.push(id);
                 }
                 Change::Remove { id } => {
-                    Record::Remove { id }.write(&mut body);
-                    touched.push(id);
+                    let mut record = Vec::new();
+                    Record::Remove { id }.write(&mut record);
+                    body.push(record);
+                    sealed.removed.push(id);
                 }
             }
         }
-        if body.len() > BODY_LIMIT {
-            return Err(Error::TooLarge {
-                octets: body.len(),
-                limit: BODY_LIMIT,
-            });
-        }
-        Ok(Sealed {
-            body,
-            touched,
-            added,
-            bigs,
-        })
+        limited(sealed.body.len())?;
+        Ok(sealed)
+    }
+}
+
+fn limited(octets: usize) -> Result<(), Error> {
+    if octets > BODY_LIMIT {
+        return Err(Error::TooLarge {
+            octets,
+            limit: BODY_LIMIT,
+        });
+    }
+    Ok(())
+}
+
+/// A frame's body in parts, so that a content is not copied before it is written.
+#[derive(Default)]
+pub(super) struct Body(Vec<Vec<u8>>);
+
+impl From<Vec<u8>> for Body {
+    fn from(body: Vec<u8>) -> Self {
+        Self(vec![body])
+    }
+}
+
+impl Body {
+    pub(super) fn parts(&self) -> &[Vec<u8>] {
+        &self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    fn push(&mut self, part: Vec<u8>) {
+        self.0.push(part);
     }
 }
 
 /// A batch ready for the log.
+#[derive(Default)]
 pub(super) struct Sealed {
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
     /// Messages that must be claimed.
-    pub(super) touched: Vec<QueueId>,
+    pub(super) updated: Vec<QueueId>,
+    pub(super) removed: Vec<QueueId>,
     pub(super) added: Vec<QueueId>,
     /// Files that go unless the batch succeeds.
     bigs: Vec<Big>,
@@ -272,8 +291,11 @@ impl Sealed {
     }
 }
 
+/// What a caller is told by. It is called once.
+pub(super) type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
 /// A batch that waits for the disk.
 pub(super) struct Job {
     pub(super) sealed: Sealed,
-    pub(super) done: Box<dyn FnOnce(Result<(), Error>) + Send>,
+    pub(super) done: Done,
 }

@@ -12,11 +12,14 @@
 
 mod commit;
 mod frame;
+mod group;
 mod id;
 mod incoming;
 mod index;
 mod open;
 mod spare;
+mod tell;
+mod tidy;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -29,7 +32,7 @@ pub use incoming::{Batch, Incoming};
 use crate::durable::{Durable, File, Fs, RealFs, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::wire::{Extent, Form, Reader};
-use incoming::Job;
+use incoming::{Done, Job};
 use index::{Index, Place};
 
 /// Where a spool is and how it is kept.
@@ -93,22 +96,29 @@ struct Inner {
 struct Queue {
     jobs: Vec<Job>,
     closed: bool,
+    /// The thread that writes waits for jobs.
+    idle: bool,
 }
 
 struct Committer {
     inner: Arc<Inner>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The one that writes, and the one that tells callers, which ends after it.
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Committer {
     fn drop(&mut self) {
         lock(&self.inner.queue).closed = true;
         self.inner.wake.notify_all();
-        if let Some(thread) = lock(&self.thread).take()
-            && thread.thread().id() != thread::current().id()
-        {
-            // A panic of the thread has been told by its hook; there is nothing to add.
-            let _ = thread.join();
+        // The last clone may go in a caller's function, which one of them runs: that cannot wait for itself, nor
+        // for the other, which waits for it.
+        let current = thread::current().id();
+        let is_own = |thread: &JoinHandle<()>| thread.thread().id() == current;
+        if !self.threads.iter().any(is_own) {
+            for thread in self.threads.drain(..) {
+                // A panic of the thread has been told by its hook; there is nothing to add.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -136,20 +146,24 @@ impl Spool {
     ) -> Result<(Self, Vec<Pending>), Error> {
         let (inner, writer) = open::open(config, Durable::new(fs))?;
         let inner = Arc::new(inner);
-        let spool = {
-            let thread = thread::Builder::new().name("spool".to_owned()).spawn({
-                let inner = Arc::clone(&inner);
-                move || commit::run(&inner, writer)
-            });
-            let thread = thread.at("start the thread of", &inner.config.root)?;
-            let committer = Committer {
-                inner: Arc::clone(&inner),
-                thread: Mutex::new(Some(thread)),
-            };
-            Self {
-                inner,
-                _committer: Arc::new(committer),
-            }
+        let (teller, groups) = tell::teller();
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+            thread.at("start a thread of", &inner.config.root)
+        };
+        // When the second cannot be started, the first ends with `teller`.
+        let telling = start("spool-tell", Box::new(move || groups.run()))?;
+        let writing = start("spool", {
+            let inner = Arc::clone(&inner);
+            Box::new(move || group::run(&inner, writer, &teller))
+        })?;
+        let committer = Committer {
+            inner: Arc::clone(&inner),
+            threads: vec![writing, telling],
+        };
+        let spool = Self {
+            inner,
+            _committer: Arc::new(committer),
         };
         let pending = spool
             .pending()
@@ -179,8 +193,9 @@ impl Spool {
         )
     }
 
-    /// Does all of a batch or nothing, and calls `done` once that is on the disk. `done` runs on the spool's
-    /// thread and must not block: it should only wake somebody.
+    /// Does all of a batch or nothing, and calls `done` once that is on the disk: for one caller after the other, in
+    /// the order in which they came. `done` runs on a thread of the spool and must not block: it should only wake
+    /// somebody.
     pub fn submit(&self, batch: Batch, done: impl FnOnce(Result<(), Error>) + Send + 'static) {
         self.inner.submit(batch, Box::new(done));
     }
@@ -274,7 +289,7 @@ impl Inner {
         self.config.root.join("big").join(id.to_string())
     }
 
-    fn submit(&self, batch: Batch, done: Box<dyn FnOnce(Result<(), Error>) + Send>) {
+    fn submit(&self, batch: Batch, done: Done) {
         let job = match batch.seal(&self.durable) {
             Ok(sealed) => Job { sealed, done },
             Err(error) => return done(Err(error)),
@@ -285,8 +300,11 @@ impl Inner {
             return (job.done)(Err(Error::Closed));
         }
         queue.jobs.push(job);
+        let is_awaited = std::mem::take(&mut queue.idle);
         drop(queue);
-        self.wake.notify_one();
+        if is_awaited {
+            self.wake.notify_one();
+        }
     }
 
     fn commit(&self, batch: Batch) -> Result<(), Error> {

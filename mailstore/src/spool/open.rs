@@ -38,7 +38,6 @@ pub(super) fn open(config: SpoolConfig, durable: Durable) -> Result<(Inner, Writ
         spares.fill(&durable);
     }
     let mut writer = Writer::new(log, number, config.segment_octets, spares);
-    writer.ensure_segment(&durable, &mut index)?;
     let inner = Inner {
         durable,
         config,
@@ -49,6 +48,7 @@ pub(super) fn open(config: SpoolConfig, durable: Durable) -> Result<(Inner, Writ
         wake: Condvar::new(),
         last_micros: Mutex::new(last_micros),
     };
+    writer.ensure_segment(&inner.durable, &inner.index)?;
     Ok((inner, writer))
 }
 

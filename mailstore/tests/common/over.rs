@@ -30,6 +30,11 @@ pub trait Beside: Clone + Send + Sync + 'static {
     /// Before a call; a rename is told by its new name, and what is done to an open file by the name it was opened by.
     fn before(&self, _call: Call, _path: &Path) {}
 
+    /// What a sync of an open file comes to before it is begun.
+    fn fails(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     /// After so many octets of a file were read.
     fn has_read(&self, _octets: usize) {}
 
@@ -145,10 +150,14 @@ impl<B: Beside> File for OverFile<B> {
         self.before(Call::SetLen).set_len(len)
     }
     fn sync(&self) -> io::Result<()> {
-        self.before(Call::Sync).sync()
+        let file = self.before(Call::Sync);
+        self.beside.fails(&self.path)?;
+        file.sync()
     }
     fn sync_data(&self) -> io::Result<()> {
-        self.before(Call::Sync).sync_data()
+        let file = self.before(Call::Sync);
+        self.beside.fails(&self.path)?;
+        file.sync_data()
     }
     fn stat(&self) -> io::Result<Stat> {
         self.before(Call::Stat).stat()
