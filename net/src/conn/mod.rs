@@ -36,6 +36,8 @@ pub struct Conn<M> {
     /// Whether `input` was given more room than a small read needs.
     grown: bool,
     read_closed: bool,
+    /// The machine's deadline, if it had passed when the last octets moved.
+    overdue: Option<Instant>,
 }
 
 /// Why a connection ended other than by its machine's `Closed`.
@@ -69,6 +71,7 @@ impl<M: Machine> Conn<M> {
             read_size: SMALL_READ,
             grown: false,
             read_closed: false,
+            overdue: None,
         }
     }
 

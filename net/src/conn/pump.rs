@@ -80,6 +80,12 @@ impl<M: Machine> Conn<M> {
     /// for a machine that wants to be drained, when anything was written.
     pub(super) async fn pump(&mut self, drain: bool) -> Result<(), ConnError> {
         let deadline = self.machine.poll_timeout();
+        // What has come in time is taken first, however late it is looked at.
+        // A peer of which there always is more must not outlive its time.
+        if deadline.is_some() && deadline == self.overdue.take() {
+            self.machine.handle_timeout(Instant::now());
+            return Ok(());
+        }
         let had = self.input.len();
         // A payload's large buffer is given back when things calm down. Its
         // capacity does not tell: that is only what is left of it.
@@ -137,6 +143,7 @@ impl<M: Machine> Conn<M> {
             sleep.as_mut().poll(cx).map(|()| Ok(Woke::Deadline))
         })
         .await?;
+        self.overdue = deadline.filter(|at| *at <= Instant::now());
         match woke {
             Woke::Wrote => {}
             Woke::Read(0) => {

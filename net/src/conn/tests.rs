@@ -16,6 +16,8 @@ struct Echo {
     least: usize,
     eof: bool,
     over: bool,
+    /// Throws everything away instead.
+    deaf: bool,
     deadline: Option<Instant>,
 }
 
@@ -26,6 +28,10 @@ impl Machine for Echo {
     fn poll(&mut self, input: &mut BytesMut, _: Instant) -> Result<Step<Bytes>, Infallible> {
         if self.over || (self.eof && input.is_empty()) {
             return Ok(Step::Closed);
+        }
+        if self.deaf {
+            input.clear();
+            return Ok(Step::NeedInput);
         }
         if self.output.len() > 65_536 {
             return Ok(Step::NeedDrain);
@@ -145,6 +151,25 @@ async fn a_deadline_closes() {
     };
     let (mut conn, _peer) = pair(machine).await;
     assert!(conn.next().await.unwrap().is_none());
+}
+
+/// Nor does it help a peer that there always is more of it to be read.
+#[tokio::test]
+async fn a_flood_does_not_outlive_its_deadline() {
+    use std::io::Write;
+
+    let machine = Echo {
+        deaf: true,
+        deadline: Some(Instant::now() + Duration::from_millis(20)),
+        ..Echo::default()
+    };
+    let (mut conn, peer) = pair(machine).await;
+    let mut peer = peer.into_std().unwrap();
+    peer.set_nonblocking(false).unwrap();
+    let flood = std::thread::spawn(move || while peer.write_all(&[1; 65_536]).is_ok() {});
+    assert!(conn.next().await.unwrap().is_none());
+    drop(conn);
+    flood.join().unwrap();
 }
 
 #[tokio::test]
