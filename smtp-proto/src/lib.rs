@@ -255,6 +255,7 @@ mod extension;
 mod octets;
 mod parameter;
 mod path;
+mod patience;
 mod reply;
 mod server;
 

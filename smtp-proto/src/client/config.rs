@@ -55,6 +55,17 @@ pub struct ClientTimeouts {
     pub data_block: Duration,
     /// The reply to the message: ten minutes (§4.5.3.2.6).
     pub data_end: Duration,
+    /// What each recipient adds to the time for all replies together: before
+    /// the message twice `command` and this for each; after it, by LMTP,
+    /// `data_end` and this for each. Stops a server that takes nearly all of
+    /// the time for every reply from holding a connection for days.
+    pub recipient: Duration,
+    /// The least octets per second that the server must take of a message,
+    /// over and above `data_block`; of one in chunks over and above
+    /// `data_block` and `data_end` together, the time for their replies
+    /// counted. Stops a server that takes an octet every minute from holding
+    /// a connection for days.
+    pub data_rate: u32,
     /// The reply to QUIT, which nobody needs.
     pub quit: Duration,
 }
@@ -122,6 +133,8 @@ impl Default for ClientTimeouts {
             data: minutes(2),
             data_block: minutes(3),
             data_end: minutes(10),
+            recipient: minutes(1),
+            data_rate: 500,
             quit: Duration::from_secs(10),
         }
     }

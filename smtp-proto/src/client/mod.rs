@@ -6,11 +6,12 @@ mod event;
 mod fit;
 mod transaction;
 mod verbs;
+mod wait;
 
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use proto_core::{Deadlines, LineScanner, Output, Scan, Secret, Step, sasl};
@@ -72,6 +73,8 @@ enum State {
     Auth {
         challenged: bool,
     },
+    /// `*` is out.
+    CancelledAuth,
     /// QUIT is out.
     Quit,
     Over,
@@ -101,6 +104,10 @@ enum Expect {
 enum Timer {
     Reply,
     Drain,
+    /// All replies before the message.
+    Envelope,
+    /// All replies after it, in LMTP.
+    Ends,
 }
 
 impl Client {
@@ -157,7 +164,11 @@ impl Client {
             }
             if let Some(reply) = self.read_reply(input) {
                 self.deadlines.clear(Timer::Reply);
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.heard(now);
+                }
                 self.received(reply, input);
+                self.clear_past();
                 continue;
             }
             if !self.events.is_empty() || self.state == State::Over {
@@ -368,6 +379,10 @@ impl Client {
 
     fn auth_reply(&mut self, reply: Reply) {
         match reply.code() {
+            // It would go on for ever.
+            334 if self.state == State::CancelledAuth => {
+                self.fail(ClientError::Unexpected(334));
+            }
             334 => match sasl::decode_base64(reply.text().trim().as_bytes()) {
                 Ok(octets) => {
                     self.state = State::Auth { challenged: true };
@@ -375,10 +390,7 @@ impl Client {
                     self.events.push_back(ClientEvent::AuthChallenge(challenge));
                 }
                 // Nothing sensible can be answered: given up (RFC 4954 §4).
-                Err(_) => {
-                    self.output.push_slice(b"*\r\n");
-                    self.expected.push_back(Expect::Auth);
-                }
+                Err(_) => self.send_cancel(),
             },
             235 => {
                 self.authenticated = true;
@@ -400,30 +412,15 @@ impl Client {
         if !self.events.is_empty() || self.state == State::Over {
             return None;
         }
+        self.see_taken(now);
         if let Some(step) = self.want_payload(now) {
             return Some(step);
         }
         if self.state == (State::Auth { challenged: true }) {
             return Some(Step::NeedAnswer);
         }
-        if self.deadlines.when(Timer::Reply).is_none()
-            && let Some(expect) = self.expected.front()
-        {
-            let wait = self.patience(*expect);
-            self.deadlines.set(Timer::Reply, now + wait);
-        }
+        self.wait_for_reply(now);
         Some(Step::NeedInput)
-    }
-
-    fn patience(&self, expect: Expect) -> Duration {
-        let timeouts = &self.config.timeouts;
-        match expect {
-            Expect::Greeting => timeouts.greeting,
-            Expect::Data => timeouts.data,
-            Expect::Chunk | Expect::End(_) | Expect::Ignored => timeouts.data_end,
-            Expect::Quit => timeouts.quit,
-            _ => timeouts.command,
-        }
     }
 
     fn send_hello(&mut self, verb: HelloVerb) {

@@ -10,6 +10,7 @@ use super::verbs::{argument, checked};
 use super::{Client, ClientError, ClientEvent, Expect, Recipient, Status, Timer};
 use crate::address::Address;
 use crate::command::{Body, Burl, Command, Mail, Rcpt, Verb};
+use crate::patience::Patience;
 use crate::reply::Reply;
 use crate::server::Mode;
 
@@ -18,8 +19,8 @@ pub(super) struct Transaction {
     /// MAIL and RCPTs that are still to be sent, in order; a recipient that
     /// is decided without the server has none.
     unsent: VecDeque<(Expect, String)>,
-    recipients: Vec<Fate>,
-    phase: Phase,
+    pub(super) recipients: Vec<Fate>,
+    pub(super) phase: Phase,
     /// The server has accepted MAIL.
     open: bool,
     encoder: Encoder,
@@ -27,11 +28,17 @@ pub(super) struct Transaction {
     held: Output,
     /// The host was asked for more.
     asked: bool,
+    /// For the server to take the message, and to answer its chunks.
+    pub(super) patience: Patience,
+    /// Octets that the server has taken since that was seen last.
+    pub(super) taken: usize,
+    /// Recipients that the server has accepted and that are not settled.
+    accepted: usize,
 }
 
 /// How the message goes.
 #[derive(Debug)]
-enum Encoder {
+pub(super) enum Encoder {
     /// By DATA.
     Dots(DotEncoder),
     /// By BDAT, line ends mended.
@@ -41,7 +48,7 @@ enum Encoder {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Open,
     /// The server has accepted it, the message is still to be.
     Accepted,
@@ -50,7 +57,7 @@ enum Fate {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// MAIL and RCPT.
     Envelope,
     /// DATA is out.
@@ -116,14 +123,18 @@ impl Client {
             let rcpt = Command::Rcpt(self.fit_rcpt(rcpt));
             unsent.push_back((Expect::Rcpt(index), checked(call, &rcpt)?));
         }
+        let encoder = self.encoder(binary);
         self.transaction = Some(Transaction {
             unsent,
             recipients: vec![Fate::Open; count],
             phase: Phase::Envelope,
             open: false,
-            encoder: self.encoder(binary),
+            patience: self.config.timeouts.of_message(&encoder),
+            encoder,
             held: Output::default(),
             asked: false,
+            taken: 0,
+            accepted: 0,
         });
         if let Some(reply) = refusal {
             self.settle_all(Status::Bounced, None, &reply);
@@ -166,6 +177,7 @@ impl Client {
     /// [`Misuse`] when no `PayloadWanted` waits.
     pub fn send_payload(&mut self, chunk: Bytes) -> Result<(), Misuse> {
         self.asked("send_payload")?;
+        self.note_taken();
         if !chunk.is_empty() {
             self.send_held();
         }
@@ -178,6 +190,7 @@ impl Client {
             Encoder::Lines(encoder) => encoder.encode(&chunk, &mut transaction.held),
             Encoder::Binary => transaction.held.push(chunk),
         }
+        self.undrained = self.output.len();
         Ok(())
     }
 
@@ -242,12 +255,17 @@ impl Client {
         }
         let last = burl.last;
         let line = checked(call, &Command::Burl(burl))?;
+        self.note_taken();
         self.send_held();
         self.send_line(&line);
+        self.undrained = self.output.len();
+        let timeouts = &self.config.timeouts;
         let Some(transaction) = &mut self.transaction else {
             return Ok(());
         };
         transaction.asked = false;
+        // What the server has to fetch is not the host's to send.
+        transaction.patience = timeouts.of_message(&transaction.encoder);
         if last {
             self.expect_end();
         } else {
@@ -295,9 +313,7 @@ impl Client {
                         self.expected.push_back(expect);
                         continue;
                     }
-                    if !transaction.is_chunked()
-                        && (pipelining || transaction.accepted().count() > 0)
-                    {
+                    if !transaction.is_chunked() && (pipelining || transaction.accepted > 0) {
                         transaction.phase = Phase::Data;
                         self.send_line("DATA");
                         self.expected.push_back(Expect::Data);
@@ -306,7 +322,7 @@ impl Client {
                     if !self.expected.is_empty() {
                         return;
                     }
-                    let any = transaction.accepted().count() > 0;
+                    let any = transaction.accepted > 0;
                     transaction.phase = if any { Phase::Payload } else { Phase::End };
                 }
                 Phase::Data | Phase::Payload => return,
@@ -335,13 +351,14 @@ impl Client {
         }
         let left = self.output.len();
         if left >= self.config.output {
-            if self.deadlines.when(Timer::Drain).is_none() || left != self.undrained {
-                let at = now + self.config.timeouts.data_block;
+            if !transaction.patience.is_waiting() {
+                let wait = transaction.patience.wait(now);
+                let at = now + wait.min(self.config.timeouts.data_block);
                 self.deadlines.set(Timer::Drain, at);
             }
-            self.undrained = left;
             return Some(Step::NeedDrain);
         }
+        transaction.patience.spend(now);
         self.deadlines.clear(Timer::Drain);
         transaction.asked = true;
         Some(Step::Event(ClientEvent::PayloadWanted))
@@ -358,6 +375,7 @@ impl Client {
             Expect::Rcpt(index) if positive => {
                 if let Some(fate @ Fate::Open) = transaction.recipients.get_mut(index) {
                     *fate = Fate::Accepted;
+                    transaction.accepted += 1;
                 }
             }
             Expect::Rcpt(index) => {
@@ -369,7 +387,7 @@ impl Client {
                 self.settle(index, status, Some(Verb::Rcpt), &reply);
             }
             Expect::Data if reply.code() == 354 => {
-                if transaction.accepted().count() > 0 {
+                if transaction.accepted > 0 {
                     transaction.phase = Phase::Payload;
                 } else {
                     // RFC 2920 §3.1: an empty message that nobody gets.
@@ -387,7 +405,7 @@ impl Client {
             Expect::Chunk => self.give_up(Verb::Data, &reply),
             Expect::End(which) => {
                 // After a refused chunk the reply to the last one ends nothing.
-                if transaction.accepted().count() > 0 {
+                if transaction.accepted > 0 {
                     transaction.open = false;
                 }
                 match which {
@@ -453,13 +471,13 @@ impl Client {
 
     /// Tells the host, once for each recipient.
     fn settle(&mut self, index: usize, status: Status, command: Option<Verb>, reply: &Reply) {
-        let fate = self
-            .transaction
-            .as_mut()
-            .and_then(|transaction| transaction.recipients.get_mut(index));
-        match fate {
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        match transaction.recipients.get_mut(index) {
             None | Some(Fate::Settled) => {}
             Some(fate) => {
+                transaction.accepted -= usize::from(*fate == Fate::Accepted);
                 *fate = Fate::Settled;
                 self.events.push_back(ClientEvent::Recipient(Recipient {
                     index,
@@ -497,7 +515,7 @@ impl Client {
 
 impl Transaction {
     fn is_chunked(&self) -> bool {
-        !matches!(self.encoder, Encoder::Dots(_))
+        self.encoder.is_chunked()
     }
 
     fn accepted(&self) -> impl Iterator<Item = usize> {
@@ -506,6 +524,12 @@ impl Transaction {
             .enumerate()
             .filter(|(_, fate)| **fate == Fate::Accepted)
             .map(|(index, _)| index)
+    }
+}
+
+impl Encoder {
+    fn is_chunked(&self) -> bool {
+        !matches!(self, Self::Dots(_))
     }
 }
 

@@ -113,10 +113,14 @@ impl Client {
     /// [`Misuse`] when no challenge waits.
     pub fn cancel_auth(&mut self) -> Result<(), Misuse> {
         self.challenged("cancel_auth")?;
+        self.send_cancel();
+        Ok(())
+    }
+
+    pub(super) fn send_cancel(&mut self) {
         self.output.push_slice(b"*\r\n");
         self.expected.push_back(Expect::Auth);
-        self.state = State::Auth { challenged: false };
-        Ok(())
+        self.state = State::CancelledAuth;
     }
 
     /// Sends a command that has one reply and no effect on a transaction:

@@ -2,7 +2,7 @@
 
 use proto_core::{Misuse, sasl};
 
-use super::payload::{Patience, Stream};
+use super::payload::{Stream, of_chunks};
 use super::{Asked, Mode, Server, State};
 use crate::reply::Reply;
 
@@ -133,7 +133,7 @@ impl Server {
         let timeouts = &self.config.timeouts;
         self.state = State::Payload(match chunk {
             Some(chunk) => {
-                let mut patience = Patience::of_chunks(timeouts);
+                let mut patience = of_chunks(timeouts);
                 if let Some(transaction) = &mut self.transaction {
                     transaction.begin_chunks(timeouts);
                     patience = transaction.patience;

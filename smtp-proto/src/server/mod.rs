@@ -19,8 +19,9 @@ use proto_core::{
 
 pub use self::config::{Config, Extensions, FutureRelease, Limits, Mode, Timeouts};
 pub use self::event::{Error, Event, Fault, Payload, Rejected};
-use self::payload::{Patience, Stream};
+use self::payload::Stream;
 use crate::command::{Body, HelloVerb, Verb};
+use crate::patience::Patience;
 use crate::reply::Reply;
 
 /// One connection of an SMTP or LMTP server.

@@ -1,6 +1,6 @@
 //! A message as it comes in, by DATA or by BDAT.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
@@ -8,6 +8,7 @@ use proto_core::{BareNewline, DotDecoder, DotFault, DotStep, Output, Step};
 
 use super::{Asked, Event, Fault, Mode, Rejected, Server, State, Timeouts, Timer, Transaction};
 use crate::command::{Bdat, Body, Verb};
+use crate::patience::Patience;
 use crate::reply::Reply;
 
 /// The octets of one DATA or one BDAT.
@@ -19,57 +20,15 @@ pub(super) struct Stream {
     patience: Patience,
 }
 
-/// How long the machine still waits for octets: spent by waiting, earned by
-/// octets at the least rate.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Patience {
-    left: Duration,
-    most: Duration,
-    since: Option<Instant>,
+/// For a message that comes in one go.
+fn of_data(timeouts: &Timeouts) -> Patience {
+    Patience::new(timeouts.data_block)
 }
 
-impl Patience {
-    /// For a message that comes in one go.
-    pub(super) fn of_data(timeouts: &Timeouts) -> Self {
-        Self::new(timeouts.data_block)
-    }
-
-    /// For one in chunks, with the commands between: a client that sends small
-    /// ones, now and then, wins no more time than one that sends octets.
-    pub(super) fn of_chunks(timeouts: &Timeouts) -> Self {
-        Self::new(timeouts.data_block.saturating_add(timeouts.command))
-    }
-
-    fn new(most: Duration) -> Self {
-        Self {
-            left: most,
-            most,
-            since: None,
-        }
-    }
-
-    /// Begins to wait; answers how long at the most.
-    pub(super) fn wait(&mut self, now: Instant) -> Duration {
-        self.since = Some(now);
-        self.left
-    }
-
-    /// Waits no longer.
-    pub(super) fn spend(&mut self, now: Instant) {
-        if let Some(since) = self.since.take() {
-            self.left = self
-                .left
-                .saturating_sub(now.saturating_duration_since(since));
-        }
-    }
-
-    /// Octets have come: the time waited is spent, the least rate is earned.
-    fn earn(&mut self, octets: usize, now: Instant, timeouts: &Timeouts) {
-        self.spend(now);
-        let rate = f64::from(timeouts.data_rate.max(1));
-        let earned = Duration::from_secs_f64(octets as f64 / rate);
-        self.left = self.left.saturating_add(earned).min(self.most);
-    }
+/// For one in chunks, with the commands between: a client that sends small
+/// ones, now and then, wins no more time than one that sends octets.
+pub(super) fn of_chunks(timeouts: &Timeouts) -> Patience {
+    Patience::new(timeouts.data_block.saturating_add(timeouts.command))
 }
 
 impl Transaction {
@@ -77,7 +36,7 @@ impl Transaction {
     pub(super) fn begin_chunks(&mut self, timeouts: &Timeouts) {
         if !self.chunking {
             self.chunking = true;
-            self.patience = Patience::of_chunks(timeouts);
+            self.patience = of_chunks(timeouts);
         }
     }
 }
@@ -97,7 +56,7 @@ enum Framing {
 
 impl Stream {
     pub(super) fn dots(policy: BareNewline, timeouts: &Timeouts) -> Self {
-        let patience = Patience::of_data(timeouts);
+        let patience = of_data(timeouts);
         Self::new(Framing::Dots(DotDecoder::new(policy)), patience)
     }
 
@@ -108,7 +67,7 @@ impl Stream {
 
     /// Throws away `left` octets.
     pub(super) fn discarding(left: u64, timeouts: &Timeouts) -> Self {
-        Self::new(Framing::Discard { left }, Patience::of_data(timeouts))
+        Self::new(Framing::Discard { left }, of_data(timeouts))
     }
 
     fn new(framing: Framing, patience: Patience) -> Self {
@@ -192,7 +151,7 @@ impl Server {
             }
         };
         let Some((octets, fault)) = taken else {
-            if stream.patience.since.is_none() && !self.eof {
+            if !stream.patience.is_waiting() && !self.eof {
                 let wait = stream.patience.wait(now);
                 let at = now + wait.min(self.config.timeouts.data_block);
                 self.deadlines.set(Timer::Payload, at);
@@ -200,7 +159,8 @@ impl Server {
             return self.starve(input, Timer::Payload, now);
         };
         let moved = before - input.len();
-        stream.patience.earn(moved, now, &self.config.timeouts);
+        let rate = self.config.timeouts.data_rate;
+        stream.patience.earn(moved, now, rate);
         self.deadlines.clear(Timer::Payload);
         if matches!(stream.framing, Framing::Discard { .. }) {
             return None;

@@ -12,6 +12,7 @@
 mod common;
 mod exhaustion;
 mod injection;
+mod slow_servers;
 mod smuggling;
 
 use std::sync::Arc;
