@@ -58,9 +58,18 @@ impl Server {
         let guessed = reply.is_permanent()
             && self.config.mode == Mode::Smtp
             && matches!(asked, Asked::Mail | Asked::Rcpt | Asked::Other);
+        let refused = !positive
+            && !guessed
+            && matches!(
+                asked,
+                Asked::Mail | Asked::Rcpt | Asked::PayloadStart(_) | Asked::Other
+            );
         self.answered(asked, positive);
         if guessed {
             self.count_error();
+        }
+        if refused {
+            self.count_refusal();
         }
         Ok(())
     }
@@ -95,6 +104,7 @@ impl Server {
                 if positive {
                     self.errors = 0;
                     self.idle_commands = 0;
+                    self.refusals = 0;
                 }
             }
             Asked::Piece => match &mut self.transaction {

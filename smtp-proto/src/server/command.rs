@@ -339,7 +339,9 @@ impl Server {
             // No error: the rest is sent in another transaction (RFC 5321
             // §4.5.3.1.10).
             let reply = Reply::new(452, [4, 5, 3], "Error: too many recipients");
-            return self.refuse(Some(Verb::Rcpt), Fault::TooManyRecipients, reply);
+            let step = self.refuse(Some(Verb::Rcpt), Fault::TooManyRecipients, reply);
+            self.count_refusal();
+            return step;
         }
         if let Some((fault, reply)) = self.config.refuse_rcpt(&rcpt, smtputf8) {
             if let Some(transaction) = &mut self.transaction {

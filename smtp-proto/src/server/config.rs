@@ -158,7 +158,7 @@ pub struct Limits {
     /// Octets of a message, as SIZE offers it. Stops a full disk.
     pub message_size: u64,
     /// Recipients of a message (RFC 5321 §4.5.3.1.10 asks for 100 at least);
-    /// one more gets 452 4.5.3. Stops a transaction without end.
+    /// one more gets 452 4.5.3, and the message goes to those before it. Stops a transaction without end.
     pub recipients: u32,
     /// Messages of one connection; one more gets 421. Nothing: no limit.
     /// Stops one client from keeping a connection to itself.
@@ -166,9 +166,16 @@ pub struct Limits {
     /// Commands that were refused by the machine, or for good (5yz) by the
     /// host, since the last message that was taken, before 421 ends the
     /// connection. Stops guessing of recipients and talk of other protocols.
-    /// What the host refuses by LMTP does not count: that is another server's
-    /// mail, for many.
+    /// What the host refuses by LMTP does not count at once (see `refusals`):
+    /// that is another server's mail, for many.
     pub errors: u32,
+    /// Commands that were refused and are no error, since the last message
+    /// that was taken, before each one more counts as an error: RCPTs over
+    /// `recipients`, what the host refuses for now (4yz), what it refuses by
+    /// LMTP, DATA that it refuses. A client that was told to try again may
+    /// finish its list (RFC 5321 §4.5.3.1.10). Stops one that goes on with it
+    /// for ever.
+    pub refusals: u32,
     /// Failed AUTHs before 421 ends the connection. Stops guessing.
     pub auth_failures: u32,
     /// EHLO, HELO, LHLO, NOOP, RSET, VRFY, EXPN, HELP and ETRN since the last
@@ -189,9 +196,9 @@ pub struct Limits {
 pub struct Timeouts {
     /// Before the greeting is sent; a client that talks earlier is found out.
     pub greeting_delay: Duration,
-    /// For a whole command line (§4.5.3.2.7: five minutes). Stops a client
-    /// that sends nothing, or an octet now and then, from holding a
-    /// connection.
+    /// For a whole command line (§4.5.3.2.7: five minutes), and for the client
+    /// to read what is over [`Limits::output`]. Stops a client that sends or
+    /// reads nothing, or an octet now and then, from holding a connection.
     pub command: Duration,
     /// For the next octets of a message (§4.5.3.2.5: three minutes). Stops
     /// one that falls silent within it.
@@ -283,6 +290,7 @@ impl Default for Limits {
             recipients: 1000,
             transactions: None,
             errors: 20,
+            refusals: 2000,
             auth_failures: 3,
             idle_commands: 100,
             output: 64 << 10,

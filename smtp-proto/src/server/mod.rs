@@ -56,6 +56,9 @@ pub struct Server {
     errors: u32,
     auth_failures: u32,
     idle_commands: u32,
+    refusals: u32,
+    /// `Timer::Drain` is set.
+    draining: bool,
 }
 
 #[derive(Debug)]
@@ -121,6 +124,8 @@ enum Timer {
     Greeting,
     Command,
     Payload,
+    /// The client is to read.
+    Drain,
     Session,
 }
 
@@ -147,6 +152,8 @@ impl Server {
             errors: 0,
             auth_failures: 0,
             idle_commands: 0,
+            refusals: 0,
+            draining: false,
         };
         let timeouts = &server.config.timeouts;
         if let Some(session) = timeouts.session {
@@ -186,24 +193,25 @@ impl Server {
                 State::Over => return self.error.take().map_or(Ok(Step::Closed), Err),
                 State::Answer(_) => return Ok(Step::NeedAnswer),
                 State::Handshake if input.is_empty() => return Ok(Step::NeedAnswer),
-                State::Handshake => self.close(Some(Error::PlainTextAfterStartTls)),
-                _ if self.output.len() >= self.config.limits.output => return Ok(Step::NeedDrain),
-                State::Greeting => match self.early(input) {
-                    Some(step) => return Ok(step),
-                    None => continue,
-                },
-                State::Command => match self.command_line(input, now) {
-                    Some(step) => return Ok(step),
-                    None => continue,
-                },
-                State::AuthResponse => match self.auth_response(input, now) {
-                    Some(step) => return Ok(step),
-                    None => continue,
-                },
-                State::Payload(_) => match self.payload(input, now) {
-                    Some(step) => return Ok(step),
-                    None => continue,
-                },
+                State::Handshake => {
+                    self.close(Some(Error::PlainTextAfterStartTls));
+                    continue;
+                }
+                _ => {}
+            }
+            if self.must_drain(now) {
+                return Ok(Step::NeedDrain);
+            }
+            let step = match self.state {
+                State::Greeting => self.early(input),
+                State::Command => self.command_line(input, now),
+                State::AuthResponse => self.auth_response(input, now),
+                State::Payload(_) => self.payload(input, now),
+                // Left above.
+                State::Over | State::Answer(_) | State::Handshake => None,
+            };
+            if let Some(step) = step {
+                return Ok(step);
             }
         }
     }
@@ -225,7 +233,7 @@ impl Server {
         while let Some(timer) = self.deadlines.expired(now) {
             match timer {
                 Timer::Greeting => self.greet(),
-                Timer::Command | Timer::Payload | Timer::Session => {
+                Timer::Command | Timer::Payload | Timer::Drain | Timer::Session => {
                     self.farewell([4, 4, 2], "Error: timeout exceeded", Some(Error::Timeout));
                 }
             }
@@ -269,6 +277,23 @@ impl Server {
             State::Answer(Asked::PayloadEnd(left)) => *left,
             _ => self.transaction.as_ref().map_or(0, |tx| tx.recipients),
         }
+    }
+
+    /// Whether the client is to read before anything else is taken from it.
+    /// Its time is set once: who reads an octet now and then wins none.
+    fn must_drain(&mut self, now: Instant) -> bool {
+        let must = self.output.len() >= self.config.limits.output;
+        if must != self.draining {
+            self.draining = must;
+            match must {
+                true => {
+                    let wait = self.config.timeouts.command;
+                    self.deadlines.set(Timer::Drain, now + wait);
+                }
+                false => self.deadlines.clear(Timer::Drain),
+            }
+        }
+        must
     }
 
     fn greet(&mut self) {

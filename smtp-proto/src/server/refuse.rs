@@ -32,6 +32,14 @@ impl Server {
         }
     }
 
+    /// Of what may be tried again: no error, until there were too many.
+    pub(super) fn count_refusal(&mut self) {
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals > self.config.limits.refusals {
+            self.count_error();
+        }
+    }
+
     pub(super) fn line_too_long(&mut self, verb: Option<Verb>) -> Step<Event> {
         let reply = Reply::new(500, [5, 5, 2], "Error: line too long");
         self.reject(verb, Fault::LineTooLong, reply)

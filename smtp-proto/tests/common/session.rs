@@ -73,6 +73,10 @@ impl Session {
     fn answer(&mut self, event: Event) {
         let yes = |code, text: &'static str| Reply::new(code, [2, 0, 0], text);
         match &event {
+            Event::PayloadStart(_) if self.named("no-data") => {
+                let no = Reply::new(451, [4, 3, 0], "no room");
+                self.server.reply(no).unwrap();
+            }
             Event::PayloadStart(_) => self.server.accept_payload().unwrap(),
             Event::Payload(octets) => {
                 self.payload.extend_from_slice(octets);
@@ -91,10 +95,19 @@ impl Session {
                 let no = Reply::new(550, [5, 1, 1], "nobody");
                 self.server.reply(no).unwrap();
             }
+            Event::Rcpt(rcpt) if rcpt.to_string().contains("later") => {
+                let later = Reply::new(450, [4, 2, 0], "later");
+                self.server.reply(later).unwrap();
+            }
             other if other.wants_answer() => self.server.reply(yes(250, "Ok")).unwrap(),
             _ => {}
         }
         self.events.push(event);
+    }
+
+    /// Whether the last recipient's address has this word in it.
+    fn named(&self, word: &str) -> bool {
+        matches!(self.events.last(), Some(Event::Rcpt(rcpt)) if rcpt.to_string().contains(word))
     }
 
     pub(crate) fn count(&self, which: impl Fn(&Event) -> bool) -> usize {

@@ -224,6 +224,57 @@ fn harvesting_of_recipients_ends_the_connection() {
     assert!(!session.is_over());
 }
 
+/// A client that does not end its list, whatever it was told of each.
+#[test]
+fn endless_recipients_end_the_connection() {
+    let mut config = Config::new("foo.com");
+    config.limits.recipients = 3;
+    config.limits.refusals = 7;
+    config.limits.errors = 5;
+    let (envelope, rcpt) = ("EHLO a\r\nMAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n");
+    let farewell = "421 4.7.0 foo.com Error: too many errors\r\n";
+    let mut session = Session::new(config.clone());
+    session.feed(envelope.as_bytes());
+    let said = session.feed(rcpt.repeat(100).as_bytes());
+    assert_eq!(said.matches("250 ").count(), 3);
+    assert_eq!(said.matches("452 4.5.3 ").count(), 7 + 5);
+    assert!(said.ends_with(farewell), "{said}");
+    assert_eq!(session.error, Some(Error::TooManyErrors));
+
+    // One that does keeps those before the limit, and is forgiven the rest.
+    let mut session = Session::new(config.clone());
+    session.feed(b"EHLO a\r\n");
+    for _ in 0..5 {
+        session.feed(b"MAIL FROM:<a@b>\r\n");
+        let said = session.feed(rcpt.repeat(3 + 7 + 4).as_bytes());
+        assert_eq!(said.matches("452 4.5.3 ").count(), 7 + 4);
+        assert_eq!(session.server.recipients(), 3);
+        session.feed(b"DATA\r\n");
+        assert!(session.feed(b"x\r\n.\r\n").starts_with("250 "));
+    }
+
+    // Nor does one transaction after another, nor who is told to come back,
+    // nor LMTP, nor a host that wants no message.
+    for (lines, lmtp) in [
+        ("RSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<later@d>\r\n", false),
+        ("RCPT TO:<later@d>\r\n", false),
+        ("RCPT TO:<nobody@d>\r\n", true),
+        ("RCPT TO:<c@d>\r\n", true),
+        ("RCPT TO:<no-data@d>\r\nDATA\r\nMAIL FROM:<a@b>\r\n", false),
+    ] {
+        let mut config = config.clone();
+        let mut envelope = envelope.to_owned();
+        if lmtp {
+            config.mode = smtp_proto::Mode::Lmtp;
+            envelope = envelope.replace("EHLO", "LHLO");
+        }
+        let mut session = Session::new(config);
+        session.feed(envelope.as_bytes());
+        let said = session.feed(lines.repeat(50).as_bytes());
+        assert!(said.ends_with(farewell), "{lines}: {said}");
+    }
+}
+
 /// Commands that lead to no message do not hold a connection for ever.
 #[test]
 fn idle_talk_ends_the_connection() {
@@ -267,6 +318,36 @@ fn unread_output_stops_the_input() {
     assert!(session.server.output().len() <= (64 << 10) + 512);
     let step = session.server.poll(&mut session.input, session.now);
     assert_eq!(step, Ok(Step::NeedDrain));
+    // Nor does it win time by reading a little.
+    let mut minutes = 0;
+    while !session.is_over() {
+        session.now += Duration::from_secs(60);
+        session.server.handle_timeout(session.now);
+        session.server.output().advance(1);
+        session.pump();
+        minutes += 1;
+        assert!(minutes <= 5);
+    }
+    assert_eq!(session.error, Some(Error::Timeout));
+}
+
+/// One that reads in the end goes on.
+#[test]
+fn output_that_is_read_lets_the_input_go_on() {
+    let mut config = Config::new("foo.com");
+    config.limits.idle_commands = u32::MAX;
+    let mut session = Session::new(config);
+    let mut answered = 0;
+    session.input.extend_from_slice(&b"NOOP\r\n".repeat(50_000));
+    while !session.input.is_empty() {
+        session.pump();
+        session.now += Duration::from_secs(299);
+        session.server.handle_timeout(session.now);
+        answered += session.said().matches("250 ").count();
+    }
+    assert!(!session.is_over());
+    // The last of them was followed by silence.
+    assert_eq!(answered, 50_000);
 }
 
 /// Every recipient of a broken connection is heard of once.
