@@ -8,6 +8,7 @@ mod envelope;
 mod flag;
 mod mailbox;
 mod number_sequence;
+mod quoting;
 mod rights;
 pub(crate) mod section;
 pub(crate) mod sequence_set;
