@@ -65,6 +65,10 @@ pub enum Error {
     /// an injected command or response.
     #[error("octets behind STARTTLS before the handshake")]
     InjectedBehindStartTls,
+    /// The server refused STARTTLS while commands were queued behind it: they
+    /// were meant for TLS, and are not sent without.
+    #[error("STARTTLS refused; what was queued behind it was not sent")]
+    StartTlsRefused,
     /// The peer closed while a literal was open.
     #[error("connection closed inside a literal")]
     EofInLiteral,

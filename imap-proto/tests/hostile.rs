@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 use imap_proto::{
     AppendData, AppendMessage, AppendOptions, Client, ClientConfig, ClientEvent, CommandBody,
-    Config, Event, Extension, Mailbox, Server, Step, Untagged,
+    Config, Error, Event, Extension, Mailbox, Server, Step, Untagged,
 };
+use proto_core::Secret;
 
 /// A client behind this greeting.
 struct Peer {
@@ -121,6 +122,35 @@ fn enabled_before_tls_is_forgotten() {
     let name = Mailbox::new("Entwürfe").unwrap();
     peer.client.command(CommandBody::Delete(name)).unwrap();
     assert_eq!(peer.says(), "A3 DELETE Entw&APw-rfe\r\n");
+}
+
+/// Who sits between refuses TLS: a password that waits for it stays here.
+#[test]
+fn what_waits_for_tls_is_not_sent_without() {
+    const GREETING: &str = "* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR] hi\r\n";
+    for refusal in ["A1 NO no\r\n", "A1 BAD unknown\r\n"] {
+        let mut peer = Peer::new(GREETING);
+        peer.client.command(CommandBody::StartTls).unwrap();
+        let password = Some(Secret::new(b"\0u\0p"));
+        peer.client.authenticate("PLAIN", password).unwrap();
+        assert_eq!(peer.says(), "A1 STARTTLS\r\n");
+        let mut input = BytesMut::from(refusal);
+        let over = peer.client.poll(&mut input, peer.now);
+        assert_eq!(over, Err(Error::StartTlsRefused));
+        assert_eq!(peer.says(), "");
+        // With nothing behind it the host hears what was said, and decides.
+        let mut peer = Peer::new(GREETING);
+        peer.client.command(CommandBody::StartTls).unwrap();
+        assert_eq!(peer.hears(refusal).len(), 1);
+        peer.client.command(CommandBody::Noop).unwrap();
+        assert!(peer.says().ends_with("A2 NOOP\r\n"));
+        // Nor does a farewell wait for TLS.
+        let mut peer = Peer::new(GREETING);
+        peer.client.command(CommandBody::StartTls).unwrap();
+        peer.client.shutdown();
+        assert_eq!(peer.hears(refusal).len(), 1);
+        assert!(peer.says().ends_with("A2 LOGOUT\r\n"));
+    }
 }
 
 /// The line end of a literal that ends a response is the literal's.

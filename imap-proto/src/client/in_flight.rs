@@ -110,6 +110,12 @@ impl InFlight {
         self.len() == 0
     }
 
+    /// Whether commands wait to be sent, a farewell not counted.
+    pub(super) fn has_queued(&self) -> bool {
+        let mut queued = self.queued.iter();
+        queued.any(|queued| queued.kind != Kind::Logout)
+    }
+
     pub(super) fn owed(&self) -> u64 {
         self.owed
     }

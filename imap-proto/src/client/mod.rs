@@ -47,9 +47,10 @@ enum Timer {
 /// Commands are pipelined: each answers with a [`Ticket`], and its reply comes
 /// as [`ClientEvent::Reply`]. Literals wait for `+` where the server's
 /// capabilities say so, and what was queued behind them waits too. STARTTLS,
-/// AUTHENTICATE, UNAUTHENTICATE, COMPRESS and IDLE hold everything behind them back until
-/// they are over. RFC 9051 §5.5 says which other commands are ambiguous in a
-/// pipeline.
+/// AUTHENTICATE, UNAUTHENTICATE, COMPRESS and IDLE hold everything behind them
+/// back until they are over; where STARTTLS is refused, the connection is over
+/// instead of what is behind it going out in the clear. RFC 9051 §5.5 says
+/// which other commands are ambiguous in a pipeline.
 ///
 /// ```
 /// use std::sync::Arc;

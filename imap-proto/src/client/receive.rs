@@ -228,6 +228,9 @@ impl Client {
         if kind == Kind::StartTls && status.kind == StatusKind::Ok && !input.is_empty() {
             return Err(Error::InjectedBehindStartTls);
         }
+        if kind == Kind::StartTls && status.kind != StatusKind::Ok && self.in_flight.has_queued() {
+            return Err(Error::StartTlsRefused);
+        }
         self.challenged &= kind != Kind::Authenticate;
         self.learn(status);
         self.conclude(kind, status);
