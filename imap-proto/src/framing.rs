@@ -11,6 +11,9 @@ use memchr::memchr;
 /// Longest announcement: `~{18446744073709551615+}` and its CR.
 const TAIL: usize = 32;
 
+/// Octets that are read before literals, however short the command is.
+const FREE: usize = 64 * 1024;
+
 /// Finds where commands end. Between calls the host only appends to `input`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Framer {
@@ -20,6 +23,8 @@ pub(crate) struct Framer {
     scanned: usize,
     /// Literals of this command that were kept.
     literals: usize,
+    /// Octets of this command that were read to judge its literals.
+    judged: usize,
     discarding: Option<u64>,
     /// A LF without CR ends a line too.
     takes_bare_lf: bool,
@@ -161,6 +166,18 @@ impl Framer {
         self.literals
     }
 
+    /// Whether what stands before the announced literal may be read to judge
+    /// it. All readings of one command come to little more than twice its
+    /// octets, however many literals it has: else a long front would be read
+    /// again at each.
+    pub(crate) fn may_judge(&mut self, literal: Announcement) -> bool {
+        let may = self.judged <= literal.start.saturating_add(FREE);
+        if may {
+            self.judged = self.judged.saturating_add(literal.start);
+        }
+        may
+    }
+
     /// Throws away the present line, what was kept before it, and the rest of
     /// the command.
     pub(crate) fn discard_line(&mut self, input: &mut BytesMut) {
@@ -174,7 +191,7 @@ impl Framer {
         input.advance(before.min(input.len()));
         *self = Self {
             discarding: Some(literal),
-            ..Self::default()
+            ..Self::tolerant(self.takes_bare_lf)
         };
     }
 
@@ -205,7 +222,7 @@ impl Framer {
                 // The sender of a synchronizing literal waits: the answer
                 // ends its command.
                 Some((_, true)) | None => {
-                    *self = Self::default();
+                    self.reset();
                     return Frame::Discarded;
                 }
             }
@@ -250,6 +267,39 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(announcement(line), found, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_front_is_read_a_few_times() {
+        for (front, literals) in [(10, 10_000), (60_000, 64), (100_000, 1000), (0, 0)] {
+            let mut framer = Framer::default();
+            let (mut read, mut start) = (0, front);
+            for _ in 0..literals {
+                start += 5;
+                let literal = Announcement {
+                    size: 0,
+                    synchronizing: true,
+                    start,
+                };
+                if framer.may_judge(literal) {
+                    read += start;
+                }
+                framer.keep(literal);
+            }
+            assert!(read <= 2 * start + FREE, "{front} {literals}: {read}");
+            // And short commands are judged at each.
+            let few = (0..20).all(|_| {
+                framer.reset();
+                (1..=20).all(|at| {
+                    framer.may_judge(Announcement {
+                        size: 0,
+                        synchronizing: true,
+                        start: 100 * at,
+                    })
+                })
+            });
+            assert!(few);
         }
     }
 

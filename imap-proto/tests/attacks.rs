@@ -145,6 +145,34 @@ fn literals_of_what_is_no_command() {
     assert_eq!(host.server.state(), State::Logout);
 }
 
+/// A long front and a literal after the other behind it, each waiting for `+`:
+/// the front is not read again at each. A search is judged when it is whole;
+/// an APPEND, whose message has to be told from its URLs, is refused.
+#[test]
+fn many_literals_behind_a_long_front() {
+    let hears = |front: &str, between: &str| {
+        let mut host = Host::selected();
+        host.hear(format!("a {front} {{1}}\r\n").as_bytes());
+        let mut went = 0;
+        while went < 50 && host.said() == "+ OK\r\n" {
+            went += 1;
+            host.hear(format!("x {between} {{1}}\r\n").as_bytes());
+        }
+        host.said();
+        host.hear(b"x\r\n");
+        (went, host.heard)
+    };
+    let long = "x".repeat(60_000);
+    let (went, heard) = hears(&format!("APPEND INBOX CATENATE (URL {long} URL"), "URL");
+    assert!((2..10).contains(&went), "{went}");
+    assert_eq!(heard[0], "Rejected too many literals");
+    assert_eq!(hears("APPEND INBOX CATENATE (URL x URL", "URL").0, 50);
+    let (went, heard) = hears(&format!("SEARCH FROM {long} TO"), "SUBJECT");
+    assert_eq!((went, heard), (50, vec!["a Search".to_owned()]));
+    // What is wrong in front is told at the first all the same.
+    assert_eq!(hears(&format!("SEARCH FROM {long} KEYWORD"), "TO").0, 0);
+}
+
 /// Literals of every kind, in good commands and in garbage, cut in two at each
 /// octet: the same is heard and said, and the next command is found.
 #[test]

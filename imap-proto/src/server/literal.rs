@@ -20,11 +20,16 @@ impl Server {
         let mut c = Cursor::new(prefix);
         self.prepare(&mut c);
         let parsed = if append::is_append(prefix) {
+            // What is streamed has to be told from what is kept.
+            if !self.framer.may_judge(literal) {
+                return self.refuse(input, literal, Rejection::TooManyLiterals);
+            }
             match append::parse(&mut c) {
                 Ok(payload) => return self.begin_payload(input, literal, payload),
                 Err(error) => Err(error),
             }
-        } else if literal.synchronizing {
+        } else if literal.synchronizing && self.framer.may_judge(literal) {
+            // Else it is judged when it is whole.
             Command::parse_at(&mut c).map(|_| ())
         } else {
             Ok(())

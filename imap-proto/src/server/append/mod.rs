@@ -1,11 +1,15 @@
 //! APPEND and REPLACE: messages streamed through, never held (RFC 9051
 //! §6.3.12, RFC 3502, RFC 4469, RFC 7888, RFC 8508).
 
-use std::collections::VecDeque;
+mod receiving;
+
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use proto_core::Step;
+
+pub(super) use receiving::Receiving;
+use receiving::Stage;
 
 use super::event::{Payload, Rejected, Rejection};
 use super::{Event, Mode, OnOk, Server, State, Timer};
@@ -13,88 +17,7 @@ use crate::command::append::{Announced, Head, Item, Place};
 use crate::cursor::{Cursor, Parsed};
 use crate::framing::{Announcement, Frame};
 use crate::types::Chars;
-use crate::{
-    CatenatePart, Code, Error, Extension, Mailbox, ParseErrorKind, Replaced, StatusResponse, Tag,
-};
-
-/// Where an APPEND stands.
-#[derive(Debug)]
-pub(super) struct Receiving {
-    tag: Tag,
-    mailbox: Mailbox,
-    replaces: Option<Replaced>,
-    index: u32,
-    /// A CATENATE is open.
-    catenating: bool,
-    /// Octets of the texts of that CATENATE.
-    total: u64,
-    /// What was read and not handled yet; a literal or the end is the last.
-    items: VecDeque<Item>,
-    /// Whether the client waits for `+` before the last of them.
-    synchronizing: bool,
-    utf8: bool,
-    /// Octets of the present literal that did not come yet.
-    left: u64,
-    pub(super) stage: Stage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The next item is to be handled.
-    Items,
-    /// The host decides whether it takes what needs no octets: a message that
-    /// is put together, a URL.
-    Asked,
-    /// The host decides whether it takes a literal.
-    Announced,
-    /// The literal comes.
-    Octets,
-    /// What is behind the message?
-    Behind,
-    /// What comes up to the next literal, or to the end.
-    Segment(Place),
-}
-
-impl Receiving {
-    pub(super) fn tag(&self) -> &Tag {
-        &self.tag
-    }
-
-    /// Whether the host may refuse here.
-    pub(super) fn may_fail(&self) -> bool {
-        !matches!(self.stage, Stage::Segment(_))
-    }
-
-    /// The host takes what was announced; whether it is to be sent `+`.
-    pub(super) fn accept(&mut self) -> Option<bool> {
-        match self.stage {
-            Stage::Announced => {
-                self.stage = Stage::Octets;
-                Some(self.synchronizing)
-            }
-            Stage::Asked => {
-                self.stage = Stage::Items;
-                Some(false)
-            }
-            _ => None,
-        }
-    }
-
-    /// Octets to skip when the host refuses; `None` when the client waits and
-    /// will send none, or when the command is whole.
-    pub(super) fn left_to_skip(&self) -> Option<u64> {
-        match self.stage {
-            Stage::Announced if self.synchronizing => None,
-            Stage::Asked | Stage::Items => match self.items.back() {
-                Some(Item::Text(announced) | Item::Message(_, Some(announced))) => {
-                    (!self.synchronizing).then_some(announced.size)
-                }
-                _ => None,
-            },
-            _ => Some(self.left),
-        }
-    }
-}
+use crate::{CatenatePart, Code, Error, Extension, ParseErrorKind, StatusResponse};
 
 /// Whether the command at the front is APPEND or REPLACE.
 pub(super) fn is_append(prefix: &[u8]) -> bool {
@@ -404,6 +327,9 @@ impl Server {
     fn next_segment(&mut self, input: &mut BytesMut, place: Place) -> Advance {
         let (text, literal) = match self.framer.poll(input, self.config.limits.line) {
             Frame::NeedInput => return Ok(Some(Step::NeedInput)),
+            Frame::Literal(literal) if !self.framer.may_judge(literal) => {
+                return self.abort_at(input, literal, Rejection::TooManyLiterals);
+            }
             Frame::Literal(literal) => {
                 let text = input.get(..literal.start).unwrap_or_default();
                 (Bytes::copy_from_slice(text), Some(literal))
@@ -446,28 +372,41 @@ impl Server {
                 .forbids_items(&head, items, messages, total)
                 .or_else(|| literal.and_then(|literal| self.forbids_literal(literal))),
         };
-        if let (Some(rejection), Some(literal)) = (&rejection, literal)
-            && !literal.synchronizing
-        {
-            if literal.size > self.config.limits.skip {
-                return self.too_large_to_skip(literal.size);
+        match (rejection, literal) {
+            (Some(rejection), Some(literal)) => return self.abort_at(input, literal, rejection),
+            (Some(rejection), None) => {
+                self.abort_now(rejection);
+                return self.aborted();
             }
-            self.abort_now(rejection.clone());
-            self.framer.discard(input, literal.start, literal.size);
-            return Ok(None);
-        }
-        if let Some(literal) = literal {
-            self.framer.stream(input, literal);
-        }
-        if let Some(rejection) = rejection {
-            self.abort_now(rejection);
-            return self.aborted();
+            (None, Some(literal)) => drop(self.framer.stream(input, literal)),
+            (None, None) => {}
         }
         if let (Ok(items), Mode::Payload(receiving)) = (parsed, &mut self.mode) {
             receiving.items = items.into();
             receiving.synchronizing = literal.is_some_and(|literal| literal.synchronizing);
             receiving.stage = Stage::Items;
         }
+        Ok(None)
+    }
+
+    /// Refuses the rest of the command at a literal.
+    fn abort_at(
+        &mut self,
+        input: &mut BytesMut,
+        literal: Announcement,
+        rejection: Rejection,
+    ) -> Advance {
+        if literal.synchronizing {
+            // The client waits, and hears BAD instead of `+`.
+            self.framer.stream(input, literal);
+            self.abort_now(rejection);
+            return self.aborted();
+        }
+        if literal.size > self.config.limits.skip {
+            return self.too_large_to_skip(literal.size);
+        }
+        self.abort_now(rejection);
+        self.framer.discard(input, literal.start, literal.size);
         Ok(None)
     }
 
