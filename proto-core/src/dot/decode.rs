@@ -134,10 +134,12 @@ impl DotDecoder {
                 let dotted = dotted_prefix(input.get(read..ahead(AHEAD)).unwrap_or_default());
                 if dotted > 0 {
                     kept = close_up(input, kept, pending, read);
-                    kept = unstuff(input, kept, read..read + dotted);
-                    read += dotted;
+                    let end = read + dotted;
+                    // Closing up leaves anything behind what is kept.
+                    self.at_line_start = input.get(end - 1) == Some(&b'\n');
+                    kept = unstuff(input, kept, read..end);
+                    read = end;
                     pending = read;
-                    self.at_line_start = input.get(read - 1) == Some(&b'\n');
                     continue;
                 }
                 by_line = read + BLOCK;

@@ -169,6 +169,25 @@ mod tests {
         }
     }
 
+    /// Two lines with a dot, wherever they begin: the first dot that goes may be among the last octets of a block.
+    #[test]
+    fn dots_are_seen_behind_a_dot_at_a_border() {
+        let dot = "\r\n..";
+        for first in 0..140 {
+            for second in 0..40 {
+                let wire = format!(
+                    "{}{dot}\r\n{}{dot}\r\nx{}\r\n.\r\nREST",
+                    "x".repeat(first),
+                    "y".repeat(second),
+                    "z".repeat(80),
+                );
+                let expected = reference(wire.as_bytes());
+                let got = decode(wire.as_bytes(), 100_000, 65_536);
+                assert_eq!(got, expected, "dots at {first} and {second} behind it");
+            }
+        }
+    }
+
     /// Every place where the octets at hand, or a chunk, may end.
     #[test]
     fn cuts_among_dots_do_not_matter() {
