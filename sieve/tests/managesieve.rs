@@ -180,6 +180,8 @@ fn server_faults() {
 #[test]
 fn server_ends() {
     server(include_str!("transcripts/server-timeout.txt"));
+    server(include_str!("transcripts/server-idle.txt"));
+    server(include_str!("transcripts/server-unauthenticated.txt"));
     server(include_str!("transcripts/server-shutdown.txt"));
     server(include_str!("transcripts/server-guesses.txt"));
 }

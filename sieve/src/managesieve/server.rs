@@ -183,10 +183,7 @@ impl Server {
             }
             let before = input.len();
             let read = self.reader.read(input);
-            if input.len() != before && self.owner.is_some() {
-                self.deadlines
-                    .set(Timer::Idle, now + self.config.timeouts.idle);
-            }
+            self.wait(input.len() != before, now);
             let tokens = match read {
                 Read::Partial if self.eof => {
                     self.state = State::Closed(None);
@@ -210,6 +207,19 @@ impl Server {
                     }
                 }
             }
+        }
+    }
+
+    /// Waits for the client from now on, unless it is waited for already. Whoever has logged in gets new time with all
+    /// that is said.
+    fn wait(&mut self, spoke: bool, now: Instant) {
+        let timeouts = &self.config.timeouts;
+        let (timer, wait) = match self.owner {
+            Some(_) => (Timer::Idle, timeouts.idle),
+            None => (Timer::Authentication, timeouts.authentication),
+        };
+        if self.deadlines.when(timer).is_none() || (spoke && timer == Timer::Idle) {
+            self.deadlines.set(timer, now + wait);
         }
     }
 
