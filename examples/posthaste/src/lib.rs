@@ -11,6 +11,7 @@ pub mod blocking;
 pub mod cli;
 pub mod config;
 pub mod delivery;
+mod files;
 pub mod imap;
 pub mod logging;
 pub mod managesieve;

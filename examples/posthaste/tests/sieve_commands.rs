@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -297,6 +298,23 @@ fn exit_statuses() {
         let told = help.split_once("Exit status:").unwrap().1;
         assert!(told.contains(&format!("\n  {status}  ")), "{help}");
     }
+}
+
+/// The active script is a link, which must stay one.
+#[test]
+fn what_a_link_leads_to_is_laid_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (script, link) = (folder.path().join("x.sieve"), folder.path().join("active"));
+    fs::write(&script, "keep  ;").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("x.sieve", &link).unwrap();
+    let done = posthaste(&["fmt", "--write", link.to_str().unwrap()]);
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(fs::read_to_string(&script).unwrap(), "keep;\n");
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("x.sieve"));
+    let mode = fs::metadata(&script).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o640);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Ending, read, tell};
 use crate::cli::print;
+use crate::files;
 
 pub(super) const ENDINGS: &str = "Exit status:
   0  all scripts are laid out
@@ -45,11 +46,8 @@ pub(super) fn run(files: &[PathBuf], write: bool, check: bool) -> Ending {
 
 /// Puts the new text in place at once: a crash leaves the old script or the new one.
 pub(in crate::cli) fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".posthaste-new");
-    let beside = path.with_file_name(name);
-    let mode = std::fs::metadata(path)?.permissions();
-    std::fs::write(&beside, text)?;
-    std::fs::set_permissions(&beside, mode)?;
-    std::fs::rename(&beside, path)
+    // What a link leads to, or the link would be replaced: the active script is one.
+    let path = std::fs::canonicalize(path)?;
+    let old = std::fs::metadata(&path)?;
+    files::publish(&path, text, Some(&old))
 }

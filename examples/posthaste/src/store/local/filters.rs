@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use mailstore::Format;
+use mailstore::{Format, Fs as _, RealFs};
 
 use super::{AccountPlace, FilterKind};
+use crate::files;
 use crate::store::{Filter, Procmailrc};
 
 /// The scripts of a delivery. One that cannot be read is told of and left out:
@@ -67,17 +68,11 @@ fn scripts_of(path: &Path) -> Vec<PathBuf> {
 pub(in crate::store) const SCRIPT_LIMIT: u64 = 1 << 20;
 
 pub(in crate::store) fn read_script(path: &Path) -> io::Result<Option<Bytes>> {
-    let named = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
-    match std::fs::metadata(path) {
-        // A pipe would be waited for, a device never end.
-        Ok(metadata) if !metadata.is_file() => Err(named(io::Error::other("not a file"))),
-        Ok(metadata) if metadata.len() > SCRIPT_LIMIT => {
-            Err(named(io::Error::other("too long for a script")))
-        }
-        Ok(_) => std::fs::read(path)
-            .map(|text| Some(Bytes::from(text)))
-            .map_err(named),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(named(error)),
-    }
+    let read = match RealFs.open(path) {
+        Ok(file) => files::read(&*file, SCRIPT_LIMIT),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => Err(error),
+    };
+    read.map(|text| Some(Bytes::from(text)))
+        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }

@@ -11,6 +11,7 @@ use mailstore::{Fs as _, RealFs};
 
 use super::ScriptPlace;
 use super::name::{self, Files};
+use crate::files;
 use crate::store::local::{SCRIPT_LIMIT, read_script};
 use crate::store::{ScriptError, ScriptInfo, ScriptResult};
 
@@ -19,9 +20,6 @@ pub(super) const SCRIPTS: usize = 100;
 
 /// Where a script goes that was put at the active one's place by hand.
 pub(super) const BY_HAND: &str = "dovecot.orig";
-
-/// What is not yet published is called this, and by a number that no two programs have in common.
-const FRESH: &str = ".posthaste-new-";
 
 /// A program that is at work on a file publishes it sooner. One that was
 /// killed leaves it.
@@ -40,11 +38,9 @@ impl ScriptPlace {
     /// The name of the script in this file of the folder.
     fn name_of(&self, file: &str) -> Option<String> {
         name::name_of(&self.folder, &self.active, file, |path| {
-            let size = fs::symlink_metadata(path)
-                .ok()
-                .filter(fs::Metadata::is_file)?;
-            let short = size.len() <= name::LONGEST as u64;
-            short.then(|| fs::read_to_string(path).ok()).flatten()
+            let file = RealFs.open_own(path).ok()?;
+            let name = files::read(&*file, name::LONGEST as u64).ok()?;
+            String::from_utf8(name).ok()
         })
     }
 
@@ -125,35 +121,17 @@ impl ScriptPlace {
     pub(super) fn put(&self, name: &str, source: &[u8]) -> ScriptResult<()> {
         self.has_room(name, source.len() as u64)?;
         let files = self.files(name)?;
-        self.sweep(&self.folder, FRESH, SystemTime::now());
+        self.sweep(&self.folder, files::PREFIX, SystemTime::now());
         self.tell_name(&files, name)?;
-        self.publish(&files.script, source)
+        publish(&files.script, source)
     }
 
     /// Puts the true name of a script beside it, before the script is there.
     fn tell_name(&self, files: &Files, name: &str) -> ScriptResult<()> {
         match &files.named {
-            Some(path) => self.publish(path, name.as_bytes()),
+            Some(path) => publish(path, name.as_bytes()),
             None => Ok(()),
         }
-    }
-
-    /// Puts a file in its place; whatever happens, the old one or the new one is there, whole.
-    fn publish(&self, path: &Path, octets: &[u8]) -> ScriptResult<()> {
-        let write = |fresh: &Path| {
-            let file = RealFs.create_excl(fresh)?;
-            file.write_all_at(octets, 0)?;
-            file.sync()?;
-            RealFs.rename(fresh, path)?;
-            RealFs.fsync_dir(&self.folder)
-        };
-        let written = fresh(&self.folder, FRESH).and_then(|fresh| {
-            write(&fresh).inspect_err(|_| {
-                // The first error is the one to tell.
-                let _ = RealFs.unlink(&fresh);
-            })
-        });
-        written.map_err(|error| failed(path, &error))
     }
 
     pub(super) fn activate(&self, name: Option<&str>) -> ScriptResult<()> {
@@ -185,9 +163,9 @@ impl ScriptPlace {
     fn link(&self, path: &Path) -> io::Result<()> {
         let home = self.active.parent().unwrap_or(Path::new(""));
         let own = self.active.file_name().unwrap_or_default();
-        let prefix = format!("{}{FRESH}", own.to_string_lossy());
+        let prefix = format!("{}{}", own.to_string_lossy(), files::PREFIX);
         self.sweep(home, &prefix, SystemTime::now());
-        let fresh = fresh(home, &prefix)?;
+        let fresh = files::fresh_name(home, &prefix)?;
         symlink(self.seen_from_active(path), &fresh)?;
         RealFs.rename(&fresh, &self.active).inspect_err(|_| {
             let _ = RealFs.unlink(&fresh);
@@ -202,11 +180,10 @@ impl ScriptPlace {
         };
         for entry in entries.filter_map(Result::ok) {
             let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix(prefix));
-            let ours = number.is_some_and(|number| {
-                number.len() == 16 && number.bytes().all(|octet| octet.is_ascii_hexdigit())
-            });
-            if !ours {
+            if !name
+                .to_str()
+                .is_some_and(|name| files::is_fresh(name, prefix))
+            {
                 continue;
             }
             let since = entry.metadata().and_then(|found| found.modified());
@@ -299,19 +276,15 @@ impl ScriptPlace {
     }
 }
 
-/// A name that nothing has: its number is drawn.
-fn fresh(folder: &Path, prefix: &str) -> io::Result<PathBuf> {
-    let mut number = [0; 8];
-    getrandom::fill(&mut number).map_err(io::Error::other)?;
-    let number = u64::from_ne_bytes(number);
-    Ok(folder.join(format!("{prefix}{number:016x}")))
-}
-
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match RealFs.unlink(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+fn publish(path: &Path, octets: &[u8]) -> ScriptResult<()> {
+    files::publish(path, octets, None).map_err(|error| failed(path, &error))
 }
 
 pub(super) fn failed(path: &Path, error: &io::Error) -> ScriptError {
