@@ -9,6 +9,8 @@
 mod common;
 #[path = "filters/dsn.rs"]
 mod dsn;
+#[path = "filters/duplicates.rs"]
+mod duplicates;
 #[path = "filters/mailbox_ids.rs"]
 mod mailbox_ids;
 

@@ -120,7 +120,7 @@ impl LocalAgent {
         if let Some(rc) = &filters.procmail {
             let _taken = self.room.take(4 * job.size).await;
             let message = job.whole().await?;
-            let before = if filters.scripts.is_empty() {
+            let mut before = if filters.scripts.is_empty() {
                 Before::of(message)
             } else {
                 let scripts = &filters.scripts;
@@ -128,10 +128,14 @@ impl LocalAgent {
                     .run_before(job, account, scripts, message, born)
                     .await?
             };
-            if !before.kept {
-                return Ok(format!("{}: sieve: {}", job.user, before.done.join(", ")));
-            }
-            return self.procmail.run(job, account, rc, before, born).await;
+            let seen = std::mem::take(&mut before.seen);
+            let done = if before.kept {
+                self.procmail.run(job, account, rc, before, born).await?
+            } else {
+                format!("{}: sieve: {}", job.user, before.done.join(", "))
+            };
+            seen.remember(job, account).await;
+            return Ok(done);
         }
         if !filters.scripts.is_empty() {
             let _taken = self.room.take(2 * job.size).await;

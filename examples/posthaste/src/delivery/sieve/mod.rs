@@ -83,6 +83,26 @@ struct Plan<'a> {
     edited: bool,
     stored: Vec<String>,
     done: Vec<String>,
+    seen: Seen,
+}
+
+/// What duplicates of a message are known by, and for how long.
+///
+/// It is remembered once the message is where it belongs (RFC 7352 §3): before,
+/// the second try of a delivery that failed would be taken for a duplicate of
+/// the first.
+#[derive(Default)]
+pub(super) struct Seen(Vec<(Vec<u8>, Duration)>);
+
+impl Seen {
+    /// Remembers it. A failure is no reason to deliver the message again.
+    pub(super) async fn remember(&self, job: &Job<'_>, account: &dyn Account) {
+        for (key, period) in &self.0 {
+            if let Err(error) = account.remember(key, *period).await {
+                tracing::warn!(queue_id = %job.id, user = job.user, %error, "duplicates will not be known");
+            }
+        }
+    }
 }
 
 /// What scripts left to the filter behind them.
@@ -95,6 +115,8 @@ pub(super) struct Before {
     pub(super) edited: bool,
     /// What they have done.
     pub(super) done: Vec<String>,
+    /// What they want remembered.
+    pub(super) seen: Seen,
 }
 
 impl Before {
@@ -105,6 +127,7 @@ impl Before {
             message,
             edited: false,
             done: Vec::new(),
+            seen: Seen::default(),
         }
     }
 }
@@ -191,6 +214,7 @@ impl SieveFilter {
             let to = plan.keep(flags, None).await?;
             plan.done.push(format!("keep {to}"));
         }
+        plan.seen.remember(job, account).await;
         Ok(format!("{}: sieve: {}", job.user, plan.done.join(", ")))
     }
 
@@ -211,6 +235,7 @@ impl SieveFilter {
             message: plan.message,
             edited: plan.edited,
             done: plan.done,
+            seen: plan.seen,
         })
     }
 
@@ -223,6 +248,7 @@ impl SieveFilter {
             edited: false,
             stored: Vec::new(),
             done: Vec::new(),
+            seen: Seen::default(),
         }
     }
 

@@ -167,10 +167,7 @@ impl Plan<'_> {
                 Action::TrackDuplicate(track) => {
                     let key = duplicate_key(&track.handle, &track.id);
                     let period = Duration::from_secs(track.seconds);
-                    self.account
-                        .remember(&key, period)
-                        .await
-                        .map_err(from_store)?;
+                    self.seen.0.push((key, period));
                     continue;
                 }
                 Action::Pipe(pipe) => {
