@@ -10,13 +10,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::proxy::{ProxyHeader, read_proxy_header};
 
 /// How long a farewell to a connection over a limit may take.
 const REFUSAL: Duration = Duration::from_secs(2);
+
+/// Farewells at once: a flood beyond the limits must not take descriptors by
+/// being told of it. Whoever is not told is closed without a word.
+const REFUSALS: usize = 64;
 
 /// Stands for a client whose address its proxy does not tell: nobody's.
 const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -136,6 +140,7 @@ impl Listener {
         let places = Arc::new(Places {
             limits,
             taken: Mutex::default(),
+            refusals: Semaphore::new(REFUSALS),
         });
         let (session, refuse) = (Arc::new(session), Arc::new(refuse));
         let accepted = |(socket, peer): (TcpStream, SocketAddr)| {
@@ -143,6 +148,7 @@ impl Listener {
             let proxies = proxies.clone();
             let proxies = proxies.filter(|known| (known.trusted)(peer.ip().to_canonical()));
             let (session, refuse) = (Arc::clone(&session), Arc::clone(&refuse));
+            let places = Arc::clone(&places);
             // Taken at once: nobody waits for a place without having one.
             let place = match proxies {
                 None => Place::take(&places, Some(peer.ip())),
@@ -150,8 +156,7 @@ impl Listener {
             };
             async move {
                 let Some(mut place) = place else {
-                    let _ = tokio::time::timeout(REFUSAL, refuse(socket, peer)).await;
-                    return;
+                    return places.refuse(refuse(socket, peer)).await;
                 };
                 let (mut socket, mut peer) = (socket, peer);
                 if let Some(proxies) = proxies {
@@ -165,8 +170,7 @@ impl Listener {
                         }
                     }
                     if !place.count(peer.ip()) {
-                        let _ = tokio::time::timeout(REFUSAL, refuse(socket, peer)).await;
-                        return;
+                        return places.refuse(refuse(socket, peer)).await;
                     }
                 }
                 session(socket, peer).await;
@@ -234,16 +238,18 @@ impl LocalListener {
                 per_address: usize::MAX,
             },
             taken: Mutex::default(),
+            refusals: Semaphore::new(REFUSALS),
         });
         let (session, refuse) = (Arc::new(session), Arc::new(refuse));
         let accepted = |(socket, _)| {
             let (session, refuse) = (Arc::clone(&session), Arc::clone(&refuse));
             let place = Place::take(&places, None);
+            let places = Arc::clone(&places);
             async move {
                 match place {
                     Some(_place) => session(socket).await,
                     None => {
-                        let _ = tokio::time::timeout(REFUSAL, refuse(socket)).await;
+                        places.refuse(refuse(socket)).await;
                     }
                 }
             }
@@ -295,6 +301,16 @@ async fn serve<T, F: Future<Output = ()> + Send + 'static>(
 struct Places {
     limits: ListenerLimits,
     taken: Mutex<(usize, HashMap<IpAddr, usize>)>,
+    refusals: Semaphore,
+}
+
+impl Places {
+    /// Says the farewell to a connection that has no place.
+    async fn refuse(&self, farewell: impl Future<Output = ()>) {
+        if let Ok(_turn) = self.refusals.try_acquire() {
+            let _ = tokio::time::timeout(REFUSAL, farewell).await;
+        }
+    }
 }
 
 /// One connection's place under the limits, given back when dropped.

@@ -111,6 +111,48 @@ async fn one_address_does_not_take_all_places() {
     }
 }
 
+/// Farewells that take their time are few at once: the rest is closed.
+#[tokio::test]
+async fn a_flood_beyond_the_limits_is_not_told_of_it() {
+    let limits = ListenerLimits {
+        total: 0,
+        per_address: 1,
+    };
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits);
+    let listener = listener.await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let counts = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let seen = Arc::clone(&counts);
+    let slow = move |socket: TcpStream, _| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let now = seen.0.fetch_add(1, Ordering::SeqCst) + 1;
+            seen.1.fetch_max(now, Ordering::SeqCst);
+            let _ended = Ended(Arc::clone(&seen));
+            let _socket = socket;
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::spawn(listener.serve(stopped, LONG, echo, slow));
+    let mut flood = Vec::new();
+    for _ in 0..100 {
+        flood.push(connect("127.0.0.1", address).await);
+    }
+    for mut socket in flood {
+        assert_eq!(line(&mut socket).await, "");
+    }
+    assert!((1..=64).contains(&counts.1.load(Ordering::SeqCst)));
+}
+
+struct Ended(Arc<(AtomicUsize, AtomicUsize)>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 #[tokio::test]
 async fn what_has_begun_may_end_when_the_listener_stops() {
     let running = start(ListenerLimits::default(), LONG, |listener| listener).await;
