@@ -60,10 +60,13 @@ impl Server {
             && matches!(asked, Asked::Mail | Asked::Rcpt | Asked::Other);
         let refused = !positive
             && !guessed
-            && matches!(
-                asked,
-                Asked::Mail | Asked::Rcpt | Asked::PayloadStart(_) | Asked::Other
-            );
+            && match asked {
+                // Has a limit of its own.
+                Asked::Auth => false,
+                // The other recipients' replies must not be lost.
+                Asked::PayloadEnd(_) => self.config.mode == Mode::Smtp,
+                _ => true,
+            };
         self.answered(asked, positive);
         if guessed {
             self.count_error();
@@ -95,17 +98,17 @@ impl Server {
                     return;
                 }
             }
-            Asked::PayloadEnd(left) if left > 1 => {
-                self.state = State::Answer(Asked::PayloadEnd(left - 1));
-                return;
-            }
-            Asked::PayloadEnd(_) => {
-                self.transaction = None;
+            Asked::PayloadEnd(left) => {
                 if positive {
                     self.errors = 0;
                     self.idle_commands = 0;
                     self.refusals = 0;
                 }
+                if left > 1 {
+                    self.state = State::Answer(Asked::PayloadEnd(left - 1));
+                    return;
+                }
+                self.transaction = None;
             }
             Asked::Piece => match &mut self.transaction {
                 Some(transaction) if positive => {

@@ -276,6 +276,8 @@ impl Server {
                 | Verb::Expn
                 | Verb::Help
                 | Verb::Etrn
+                | Verb::Xclient
+                | Verb::Xforward
         )
     }
 
@@ -319,7 +321,7 @@ impl Server {
         if limit.is_some_and(|limit| self.transactions >= limit) {
             let text = format!("{} Error: too many messages", self.config.hostname);
             let reply = Reply::new(421, [4, 7, 0], text);
-            let step = self.reject(Some(Verb::Mail), Fault::TooManyTransactions, reply);
+            let step = self.refuse(Some(Verb::Mail), Fault::TooManyTransactions, reply);
             self.close(None);
             return step;
         }

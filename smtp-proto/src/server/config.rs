@@ -172,13 +172,15 @@ pub struct Limits {
     /// Commands that were refused and are no error, since the last message
     /// that was taken, before each one more counts as an error: RCPTs over
     /// `recipients`, what the host refuses for now (4yz), what it refuses by
-    /// LMTP, DATA that it refuses. A client that was told to try again may
+    /// LMTP, STARTTLS, messages that are refused (by LMTP those that the
+    /// machine refuses). A client that was told to try again may
     /// finish its list (RFC 5321 §4.5.3.1.10). Stops one that goes on with it
     /// for ever.
     pub refusals: u32,
     /// Failed AUTHs before 421 ends the connection. Stops guessing.
     pub auth_failures: u32,
-    /// EHLO, HELO, LHLO, NOOP, RSET, VRFY, EXPN, HELP and ETRN since the last
+    /// EHLO, HELO, LHLO, NOOP, RSET, VRFY, EXPN, HELP, ETRN, XCLIENT and
+    /// XFORWARD since the last
     /// message that was taken, before the next is answered with 421 and ends
     /// the connection. Stops a client from holding a connection for nothing.
     pub idle_commands: u32,

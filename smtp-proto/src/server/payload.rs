@@ -209,6 +209,7 @@ impl Server {
         }
         self.transaction = None;
         self.ready();
+        self.count_refusal();
         Some(Step::Event(Event::Rejected(Rejected {
             verb: Some(verb),
             fault,
@@ -254,6 +255,7 @@ impl Server {
                 self.send(&reply);
                 self.transaction = None;
                 self.ready();
+                self.count_refusal();
                 Some(Step::Event(Event::Rejected(Rejected {
                     verb: Some(Verb::Bdat),
                     fault,

@@ -16,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) payload: Vec<u8>,
     /// Challenges to be given before AUTH succeeds.
     pub(crate) challenges: usize,
+    /// Whether STARTTLS gets 454.
+    pub(crate) no_tls: bool,
     closed: bool,
 }
 
@@ -30,6 +32,7 @@ impl Session {
             error: None,
             payload: Vec::new(),
             challenges: 0,
+            no_tls: false,
             closed: false,
         };
         session.said();
@@ -87,6 +90,16 @@ impl Session {
                 self.server.challenge(b"who?").unwrap();
             }
             Event::Auth(_) | Event::AuthData(_) => self.server.reply(yes(235, "in")).unwrap(),
+            Event::StartTls if self.no_tls => {
+                let no = Reply::new(454, [4, 7, 0], "no certificate");
+                self.server.reply(no).unwrap();
+            }
+            Event::PayloadEnd if self.payload.ends_with(b"spam\r\n") => {
+                let no = Reply::new(554, [5, 7, 1], "spam");
+                for _ in 0..self.server.recipients() {
+                    self.server.reply(no.clone()).unwrap();
+                }
+            }
             Event::StartTls => {
                 self.server.reply(yes(220, "go")).unwrap();
                 self.server.tls_started().unwrap();

@@ -260,6 +260,22 @@ fn endless_recipients_end_the_connection() {
         ("RCPT TO:<later@d>\r\n", false),
         ("RCPT TO:<nobody@d>\r\n", true),
         ("RCPT TO:<c@d>\r\n", true),
+        (
+            "RSET\r\n\
+          MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nspam\r\n.\r\n",
+            false,
+        ),
+        (
+            "RSET\r\n\
+          MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\na\nb\r\n.\r\n",
+            true,
+        ),
+        (
+            "RSET\r\n\
+          MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1\r\n\n",
+            false,
+        ),
+        ("RSET\r\nSTARTTLS\r\n", false),
         ("RCPT TO:<no-data@d>\r\nDATA\r\nMAIL FROM:<a@b>\r\n", false),
     ] {
         let mut config = config.clone();
@@ -268,11 +284,27 @@ fn endless_recipients_end_the_connection() {
             config.mode = smtp_proto::Mode::Lmtp;
             envelope = envelope.replace("EHLO", "LHLO");
         }
+        config.extensions.starttls = true;
         let mut session = Session::new(config);
+        session.no_tls = true;
         session.feed(envelope.as_bytes());
-        let said = session.feed(lines.repeat(50).as_bytes());
+        let said: String = (0..50).map(|_| session.feed(lines.as_bytes())).collect();
         assert!(said.ends_with(farewell), "{lines}: {said}");
     }
+}
+
+/// What LMTP says of one recipient ends nothing for the others.
+#[test]
+fn messages_that_lmtp_refuses_are_answered_for_everybody() {
+    let mut config = Config::lmtp("foo.com");
+    config.limits.refusals = 3;
+    config.limits.errors = 1;
+    let mut session = Session::new(config);
+    session.feed(b"LHLO a\r\nMAIL FROM:<a@b>\r\n");
+    session.feed(&b"RCPT TO:<c@d>\r\n".repeat(10));
+    let said = session.feed(b"DATA\r\nspam\r\n.\r\n");
+    assert_eq!(said.matches("554 5.7.1 ").count(), 10, "{said}");
+    assert!(!session.is_over());
 }
 
 /// Commands that lead to no message do not hold a connection for ever.
