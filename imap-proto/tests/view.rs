@@ -237,3 +237,27 @@ fn saved_result_loses_what_is_expunged() {
     assert_eq!(resolve(&view, false), [(3, 4)]);
     assert_eq!(resolve(&view, true), [(3, 4)]);
 }
+
+/// News that comes twice, or late, of a message that came and went before the
+/// client heard of it: it stays gone.
+#[test]
+fn what_went_unheard_does_not_come_back() {
+    let came = |uid| Change::Arrived {
+        uid: nz(uid),
+        recent: true,
+    };
+    for known in [vec![], vec![nz(3)]] {
+        let mut view = View::new(known.clone(), ViewOptions::default());
+        view.apply(came(7));
+        view.apply(came(8));
+        view.apply(Change::Expunged(nz(8)));
+        view.apply(Change::Expunged(nz(7)));
+        view.apply(came(7));
+        view.apply(came(8));
+        assert_eq!(view.pending(true), []);
+        assert_eq!((view.exists() as usize, view.recent()), (known.len(), 0));
+        view.apply(came(9));
+        let exists = u32::try_from(known.len()).unwrap() + 1;
+        assert_eq!(view.pending(true), [Untagged::Exists(exists)]);
+    }
+}

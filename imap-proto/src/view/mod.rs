@@ -58,6 +58,8 @@ pub struct View {
     expunged: BTreeSet<NonZeroU32>,
     /// In the store, but the client was not told.
     arrived: BTreeSet<NonZeroU32>,
+    /// The last UID that came, whether or not it is still there.
+    highest: Option<NonZeroU32>,
     /// Messages that are `\Recent` in this session.
     recent: BTreeSet<NonZeroU32>,
     tell_recent: bool,
@@ -233,10 +235,11 @@ impl View {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Arrived { uid, recent } => {
-                let last = self.arrived.last().copied().or(self.uids.last());
-                if last.is_some_and(|last| last >= uid) {
+                // One that went before the client heard of it is not new again.
+                if self.highest.max(self.uids.last()) >= Some(uid) {
                     return;
                 }
+                self.highest = Some(uid);
                 self.arrived.insert(uid);
                 if recent {
                     self.recent.insert(uid);
