@@ -45,7 +45,7 @@
 //! | `NAME = \| command` damages the name | it is a capture |
 //! | a backquote in a `$` condition ends the joining of folded fields | it does not |
 //! | some expressions hang or crash the compiler, `+\/` can make MATCH too long | neither |
-//! | of two ways to the same place, one with `\/` and one without, either may decide on MATCH | the one without: it stays as it was |
+//! | with a weight, whether `(a\|\/b)` counts a `b` just behind an `a` depends on where the text begins | it counts every one |
 //! | rcfiles that include or switch to themselves never end | [`Limits`] |
 //! | `i` on a folder that cannot be opened loses the mail | the action fails |
 //! | a message that could not be written whole to an MH folder or a plain directory stays there | it is removed |
@@ -53,6 +53,8 @@
 //! | clones run beside their parent | in turn, each to its end: with `w` that is the same |
 //! | NORESRETRY: forks and files are tried again when the system is short of them | the action fails, and the mail goes on to the next statement, at last to DEFAULT |
 //! | DELIVERED: the caller goes on at once | it is told of success at the end; [`Effect::Detach`] lets a host do it earlier |
+//! | COMSAT: a service or host that is not known turns it off when it is assigned | when it is to be told |
+//! | TIMEOUT over while a folder is locked by the kernel for others: the log tells, and it waits on | it waits on |
 //! | `/etc/procmailrc` may run as root | [`Config::system_rcfile`] runs as the user, and only if none but root can write it |
 //!
 //! The octets written are procmail's: see [`mod@format`].

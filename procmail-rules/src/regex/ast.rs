@@ -136,7 +136,7 @@ impl Parser<'_> {
         if branches.len() == 1 {
             return Ok(branches.pop().unwrap_or(Node::Sequence(Vec::new())));
         }
-        alternatives(branches, self.depth)
+        Ok(Node::Alternatives(branches))
     }
 
     fn branch(&mut self) -> Result<Node, Error> {
@@ -223,7 +223,7 @@ impl Parser<'_> {
             }
             self.at += 1;
             first = false;
-            let mut low = self.lower(byte);
+            let mut low = byte;
             set.insert(low);
             // The end of a range may be the start of another.
             while self.looking_at(b"-")
@@ -231,7 +231,7 @@ impl Parser<'_> {
                 && end != b']'
             {
                 self.at += 2;
-                let high = self.lower(end);
+                let high = end;
                 set.insert(high);
                 (low..high).for_each(|byte| set.insert(byte));
                 low = high;
@@ -246,105 +246,6 @@ impl Parser<'_> {
             set
         }
     }
-
-    fn lower(&self, byte: u8) -> u8 {
-        if self.fold {
-            byte.to_ascii_lowercase()
-        } else {
-            byte
-        }
-    }
-}
-
-/// A `\/` that an alternative begins with stands before those that follow, too, and before the
-/// empty ones just ahead of it. That of the last one is its own.
-///
-/// Each nests what follows it: there may be no more of them than groups.
-fn alternatives(branches: Vec<Node>, depth: usize) -> Result<Node, Error> {
-    let count = branches.len();
-    let mut marked = Vec::new();
-    let mut plain = Vec::new();
-    let mut empty = 0;
-    for (index, mut branch) in branches.into_iter().enumerate() {
-        let Node::Sequence(pieces) = &mut branch else {
-            plain.push(branch);
-            continue;
-        };
-        let alone = is_mark_alone(pieces);
-        if (index + 1 < count || empty > 0) && take_mark(pieces) {
-            let before = plain.len() - empty;
-            let ahead = plain.split_off(before);
-            marked.push(std::mem::replace(&mut plain, ahead));
-            // What would be nothing but the mark goes on with the next alternative.
-            if alone && index + 1 < count {
-                empty = 0;
-                continue;
-            }
-            empty = 0;
-        } else if pieces.is_empty() {
-            empty += 1;
-            plain.push(branch);
-            continue;
-        } else {
-            empty = 0;
-        }
-        plain.push(branch);
-    }
-    if marked.len() > depth {
-        return Err(Error::limit(Limit::RegexDepth));
-    }
-    let mut node = one_of(plain);
-    for mut before in marked.into_iter().rev() {
-        node = Node::Sequence(vec![Node::Mark, node]);
-        if !before.is_empty() {
-            before.push(node);
-            node = one_of(before);
-        }
-    }
-    Ok(node)
-}
-
-fn one_of(mut branches: Vec<Node>) -> Node {
-    match branches.len() {
-        1 => branches.pop().unwrap_or(Node::Sequence(Vec::new())),
-        _ => Node::Alternatives(branches),
-    }
-}
-
-/// Is there nothing but a `\/`, perhaps behind empty groups?
-fn is_mark_alone(pieces: &[Node]) -> bool {
-    pieces.split_last().is_some_and(|(last, before)| {
-        before
-            .iter()
-            .all(|piece| matches!(piece, Node::Sequence(inner) if inner.is_empty()))
-            && match last {
-                Node::Mark => true,
-                Node::Sequence(inner) => is_mark_alone(inner),
-                _ => false,
-            }
-    })
-}
-
-/// Takes the `\/` that a sequence begins with.
-fn take_mark(pieces: &mut Vec<Node>) -> bool {
-    for at in 0..pieces.len() {
-        match pieces.get_mut(at) {
-            Some(Node::Mark) => {
-                pieces.remove(at);
-                return true;
-            }
-            Some(Node::Sequence(inner)) => {
-                if take_mark(inner) {
-                    return true;
-                }
-                if !inner.is_empty() {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-    }
-    false
 }
 
 fn word_octets() -> ByteSet {

@@ -25,6 +25,8 @@ pub(super) struct Nfa {
     falls: bool,
     /// Octets a match can begin with; an octet outside it cannot wake a sleeping walk.
     first: ByteSet,
+    /// Of each state: is a `\/` reached from it without consuming an octet?
+    ahead: Vec<bool>,
     /// The walk cannot skip: the empty text, or an anchor, is accepted at once.
     restless: bool,
 }
@@ -37,11 +39,13 @@ impl Nfa {
             marks: false,
             ends: false,
             falls: false,
+            ahead: Vec::new(),
             first: ByteSet::EMPTY,
             restless: false,
         };
         nfa.start = nfa.compile(tree, 0, None, limit)?;
         nfa.survey();
+        nfa.look_ahead();
         Ok(nfa)
     }
 
@@ -63,6 +67,11 @@ impl Nfa {
 
     pub(super) fn falls(&self) -> bool {
         self.falls
+    }
+
+    /// Is a `\/` reached from a state without consuming an octet?
+    pub(super) fn marks_ahead(&self, index: usize) -> bool {
+        self.ahead.get(index).copied().unwrap_or(false)
     }
 
     pub(super) fn first(&self) -> &ByteSet {
@@ -136,8 +145,11 @@ impl Nfa {
                 let mut rest = None;
                 for branch in branches.iter().rev() {
                     let this = self.compile(branch, next, rest.or(other), limit)?;
+                    let empty = matches!(branch, Node::Sequence(pieces) if pieces.is_empty());
                     rest = Some(match rest {
                         None => this,
+                        // What is empty is tried after what follows it.
+                        Some(rest) if empty => self.push(State::Split(rest, this), limit)?,
                         Some(rest) => self.push(State::Split(this, rest), limit)?,
                     });
                 }
@@ -162,6 +174,38 @@ impl Nfa {
                 Some(State::Start(_)) => self.first.insert(b'\n'),
                 Some(State::End(_) | State::Accept) | None => self.restless = true,
             }
+        }
+    }
+
+    /// Goes back from each `\/` over what consumes nothing.
+    fn look_ahead(&mut self) {
+        self.ahead = vec![false; self.states.len()];
+        if !self.marks {
+            return;
+        }
+        let mut before = vec![Vec::new(); self.states.len()];
+        let mut stack = Vec::new();
+        for (index, state) in self.states.iter().enumerate() {
+            let targets = match state {
+                State::Split(one, two) => [Some(*one), Some(*two)],
+                State::Mark(next) => {
+                    stack.push(index);
+                    [Some(*next), None]
+                }
+                _ => continue,
+            };
+            for target in targets.into_iter().flatten() {
+                if let Some(before) = before.get_mut(target) {
+                    before.push(index);
+                }
+            }
+        }
+        while let Some(index) = stack.pop() {
+            match self.ahead.get_mut(index) {
+                Some(ahead) if !*ahead => *ahead = true,
+                _ => continue,
+            }
+            stack.extend(before.get(index).into_iter().flatten());
         }
     }
 }

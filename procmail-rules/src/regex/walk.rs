@@ -1,68 +1,118 @@
 //! The simultaneous walk over all ways of matching, with marks.
 //!
-//! 1. Threads start at every position.
-//! 2. Of two threads in the same state the one with the smaller mark stays.
-//! 3. At the first position where a thread is accepted the smallest mark accepted there wins;
-//!    threads without a mark or with a greater one are dropped, none are started any more, and
-//!    `\/` changes no more marks.
-//! 4. Each later acceptance replaces mark and end by its own.
+//! 1. A thread starts at every position. At each it goes, depth first, to all states that it
+//!    reaches without consuming an octet: to the alternatives in their order, the empty ones last.
+//! 2. A `\/` that it passes on the way gives it a mark, which it has in all states that it comes
+//!    to from then on, also in those of later alternatives.
+//! 3. Of two threads in the same state one stays: the one with a mark, or with the smaller one.
+//! 4. Those that came last go on first, and those that start at a position after all others.
+//! 5. The first to be accepted decides: without a mark the search is over, and MATCH stays as it
+//!    is. With a mark, threads without one or with a greater one are dropped, none are started
+//!    any more, and `\/` changes no more marks.
+//! 6. Each later acceptance with no greater mark replaces mark and end by its own.
 //!
-//! Threads are kept in the order of their marks, so that the first to reach a state is the one
-//! to keep: every state is entered once per position, and the walk is linear.
+//! A state is entered again at the same position only by a thread that would stay instead of the
+//! one before, so that the walk is linear in the text.
 
 use super::Found;
 use super::nfa::{Nfa, State};
 
-/// Positions are stored plus one; zero is "no mark", which is smaller than any.
-const UNMARKED: usize = 0;
+/// Greater than any mark: a thread with a mark stays instead of one without.
+const UNMARKED: usize = usize::MAX;
 
-struct Threads {
-    list: Vec<(usize, usize)>,
-    seen: Vec<usize>,
+/// Who came to a state.
+#[derive(Clone, Copy, Default)]
+struct Visit {
+    /// At which position; zero is none.
     round: usize,
-    stack: Vec<usize>,
-    deferred: Vec<usize>,
-    accepted: Option<usize>,
+    /// The smallest mark.
+    mark: usize,
+    /// Which thread had it.
+    thread: usize,
 }
 
-impl Threads {
-    fn new(nfa: &Nfa) -> Self {
+/// What has been accepted.
+#[derive(Clone, Copy)]
+struct Accepted {
+    mark: usize,
+    end: usize,
+}
+
+struct Threads<'n> {
+    nfa: &'n Nfa,
+    visits: Vec<Visit>,
+    /// The states that wait for an octet; the last goes on first.
+    list: Vec<usize>,
+    stack: Vec<usize>,
+    round: usize,
+    thread: usize,
+    best: Option<Accepted>,
+}
+
+impl<'n> Threads<'n> {
+    fn new(nfa: &'n Nfa) -> Self {
         Self {
+            nfa,
+            visits: vec![Visit::default(); nfa.len()],
             list: Vec::new(),
-            seen: vec![0; nfa.len()],
-            round: 0,
             stack: Vec::new(),
-            deferred: Vec::new(),
-            accepted: None,
+            round: 0,
+            thread: 0,
+            best: None,
         }
     }
 
-    fn begin(&mut self) {
-        self.list.clear();
-        self.deferred.clear();
-        self.accepted = None;
-        self.round += 1;
+    fn mark(&self, state: usize) -> usize {
+        self.visits.get(state).map_or(UNMARKED, |visit| visit.mark)
     }
 
-    /// Follows everything reachable from `state` without consuming an octet. Where marks can
-    /// still be set, targets of `\/` wait in `deferred`: their mark is the greatest of all.
-    fn enter(&mut self, nfa: &Nfa, state: usize, mark: usize, at_end: bool, defer: bool) {
+    /// Is the search over, without a mark?
+    fn is_decided(&self) -> bool {
+        self.best.is_some_and(|best| best.mark == UNMARKED)
+    }
+
+    /// Goes to all states that are reached from `state` without consuming an octet.
+    fn enter(&mut self, state: usize, mut mark: usize, at: usize, at_end: bool) {
+        let nfa = self.nfa;
+        self.thread += 1;
         self.stack.push(state);
         while let Some(index) = self.stack.pop() {
-            match self.seen.get_mut(index) {
-                Some(seen) if *seen != self.round => *seen = self.round,
-                _ => continue,
+            let marks = self.best.is_none();
+            let Some(visit) = self.visits.get_mut(index) else {
+                continue;
+            };
+            let again = visit.round == self.round;
+            if again && visit.mark <= mark {
+                // What this thread would come to has better ones. Yet it may pass a mark there.
+                if visit.thread != self.thread && marks && nfa.marks_ahead(index) {
+                    mark = at;
+                }
+                continue;
             }
+            *visit = Visit {
+                round: self.round,
+                mark,
+                thread: self.thread,
+            };
             match nfa.state(index) {
-                Some(State::Set(..) | State::Start(_)) => self.list.push((index, mark)),
+                Some(State::Set(..) | State::Start(_)) if !again => self.list.push(index),
                 Some(State::Split(one, two)) => self.stack.extend([*two, *one]),
-                Some(State::Mark(next)) if defer => self.deferred.push(*next),
-                Some(State::Mark(next)) => self.stack.push(*next),
+                Some(State::Mark(next)) => {
+                    if marks {
+                        mark = at;
+                    }
+                    self.stack.push(*next);
+                }
                 Some(State::End(next)) if at_end => self.stack.push(*next),
                 Some(State::Accept) => {
-                    self.accepted.get_or_insert(mark);
+                    if self.best.is_none_or(|best| mark <= best.mark) {
+                        self.best = Some(Accepted { mark, end: at });
+                    }
+                    if self.is_decided() {
+                        self.stack.clear();
+                    }
                 }
-                Some(State::End(_)) | None => {}
+                _ => {}
             }
         }
     }
@@ -77,59 +127,59 @@ pub(super) fn search(nfa: &Nfa, text: &[u8], begin: usize) -> Option<Found> {
     let limit = length + usize::from(empty);
     let mut threads = Threads::new(nfa);
     let mut seeds: Vec<(usize, usize)> = Vec::new();
-    let mut best: Option<(usize, usize)> = None;
     let mut at = begin;
     while at <= limit {
-        if best.is_none() && seeds.is_empty() && !nfa.restless() {
+        if threads.best.is_none() && seeds.is_empty() && !nfa.restless() {
             let skip = text
                 .get(at..)
                 .and_then(|rest| rest.iter().position(|byte| nfa.first().contains(*byte)));
             at += skip?;
         }
         let at_end = at + 1 == limit;
-        threads.begin();
-        if best.is_none() {
-            threads.enter(nfa, nfa.start(), UNMARKED, at_end, true);
+        let searching = threads.best.is_none();
+        threads.round += 1;
+        threads.list.clear();
+        if searching {
+            threads.enter(nfa.start(), UNMARKED, at, at_end);
         }
         for &(state, mark) in &seeds {
-            threads.enter(nfa, state, mark, at_end, best.is_none());
-        }
-        while let Some(state) = threads.deferred.pop() {
-            threads.enter(nfa, state, at + 1, at_end, false);
-        }
-        if let Some(mark) = threads.accepted {
-            if best.is_none() {
-                if mark == UNMARKED || mark > length {
-                    return Some(Found {
-                        end: at,
-                        matched: None,
-                    });
-                }
-                threads
-                    .list
-                    .retain(|(_, other)| *other != UNMARKED && *other <= mark);
+            if threads.is_decided() {
+                break;
             }
-            best = Some((mark - 1, at));
+            threads.enter(state, mark, at, at_end);
+        }
+        // A mark behind the end is none.
+        let behind = |best: Accepted| searching && best.mark >= length;
+        if threads.is_decided() || threads.best.is_some_and(behind) {
+            return Some(Found {
+                end: at,
+                matched: None,
+            });
         }
         let byte = match text.get(at) {
             Some(&byte) => byte,
             None if at < limit => b'\n',
             None => break,
         };
+        let most = threads.best.map_or(UNMARKED, |best| best.mark);
         seeds.clear();
-        for &(state, mark) in &threads.list {
+        for &state in threads.list.iter().rev() {
+            let mark = threads.mark(state);
+            if mark > most {
+                continue;
+            }
             match nfa.state(state) {
                 Some(State::Set(set, next)) if set.contains(byte) => seeds.push((*next, mark)),
                 Some(State::Start(next)) if at == 0 => seeds.push((*next, mark)),
                 _ => {}
             }
         }
-        if best.is_some() && seeds.is_empty() {
+        if threads.best.is_some() && seeds.is_empty() {
             break;
         }
         at += 1;
     }
-    let (mark, end) = best?;
+    let Accepted { mark, end } = threads.best?;
     let last = length.saturating_sub(1);
     let start = mark.clamp(1, last.max(1));
     Some(Found {

@@ -304,14 +304,7 @@ impl Maker<'_> {
             (_, 4..9) => 1,
             _ => 2,
         };
-        // Of several alternatives the real program takes one that may begin with `\/`, or end in
-        // it, for others, too: only the plain form of that is what it always is.
-        let first = marks && !plus && more > 0 && self.below(6) == 0;
-        let marks = marks && more == 0;
         let mut all = self.branch(depth, marks, plus);
-        if first {
-            all.text.insert_str(0, "\\/");
-        }
         for _ in 0..more {
             let branch = self.branch(depth, marks, plus);
             all.text.push('|');
@@ -348,7 +341,7 @@ pub(crate) fn condition(writer: &mut Writer) -> Condition {
     let mut text = loop {
         let text = maker.text();
         // That would be the name of a variable, and perhaps a program; or a process's number.
-        let odd = text.contains("??") || text.contains("$$") || text.contains("\\/|");
+        let odd = text.contains("??") || text.contains("$$");
         if !odd {
             break text;
         }
@@ -359,8 +352,7 @@ pub(crate) fn condition(writer: &mut Writer) -> Condition {
         text.push('a');
     }
     let mut line = String::new();
-    // Where `\/` is counted, its empty matches end elsewhere.
-    if maker.below(4) == 0 && !text.contains("\\/") {
+    if maker.below(4) == 0 {
         line.push_str(&maker.of(&[
             "1^1 ", "1^0 ", "2^.5 ", "-1^1 ", "1^.9 ", "3^-1 ", "1^2 ", ".4^.5 ", "100^.01 ",
         ]));
@@ -394,8 +386,8 @@ pub(crate) fn condition(writer: &mut Writer) -> Condition {
     }
     let begins = text.trim_start_matches(|first: char| " \t\n\\!$\"".contains(first));
     if begins.starts_with('?') {
-        // That would be a program.
-        line.push('\\');
+        // That would be a program. Expanding takes a backslash away.
+        line.push_str(if line.ends_with("$ ") { "\\\\" } else { "\\" });
     }
     line.push_str(&text);
     let flags = maker.of(&["", "", "", "B", "B", "HB", "D", "BD", "HBD"]);
