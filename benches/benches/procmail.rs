@@ -1,8 +1,12 @@
-//! procmail-rules: fifty recipes, a large body, and conditions made to be slow.
+//! procmail-rules: fifty recipes beside Debian's procmail, a large body, and conditions made to be
+//! slow.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -48,12 +52,41 @@ fn recipes(criterion: &mut Criterion) {
     let rc: String = (0..50)
         .map(|n| format!(":0\n* ^Subject:.*report {n}$\nbox-{n}/\n"))
         .collect();
+    let text = message(4096);
+    let folder = tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() {
+        "/dev/shm"
+    } else {
+        "/tmp"
+    })
+    .unwrap();
+    std::fs::write(folder.path().join("rc"), &rc).unwrap();
     let rc: Arc<[u8]> = Arc::from(rc.as_bytes());
     let regexes = Arc::default();
-    let text = message(4096);
-    criterion.bench_function("procmail/fifty recipes, 4 KiB", |bench| {
+    let mut group = criterion.benchmark_group("procmail/fifty recipes, 4 KiB");
+    group.bench_function("in process", |bench| {
         bench.iter(|| run(&rc, &regexes, black_box(&text)));
     });
+    // Each message a process of the real program, where there is one, which delivers it in memory.
+    if Path::new(PROCMAIL).exists() {
+        group.bench_function("procmail, spawned", |bench| {
+            bench.iter(|| spawn(folder.path(), black_box(&text)));
+        });
+    }
+    group.finish();
+}
+
+const PROCMAIL: &str = "/usr/bin/procmail";
+
+fn spawn(folder: &Path, message: &[u8]) {
+    let mut child = Command::new(PROCMAIL)
+        .args(["DEFAULT=/dev/null", "ORGMAIL=/dev/null", "./rc"])
+        .env_clear()
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(message).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 fn bodies(criterion: &mut Criterion) {
@@ -62,7 +95,14 @@ fn bodies(criterion: &mut Criterion) {
     group
         .throughput(Throughput::Bytes(text.len() as u64))
         .sample_size(10);
-    for condition in ["B ?? unsubscribe", "B ?? ^remove me", "1^1 B ?? zebra"] {
+    for condition in [
+        "B ?? unsubscribe",
+        "B ?? ^remove me",
+        "B ?? (viagra|casino)",
+        "1^1 B ?? zebra",
+        "1^1 B ?? fox",
+        "1^1 B ?? ^The.*dog",
+    ] {
         let rc: Arc<[u8]> =
             Arc::from(format!("DEFAULT=/dev/null\n:0\n* {condition}\nbox\n").as_bytes());
         let regexes = Arc::default();
@@ -76,10 +116,16 @@ fn bodies(criterion: &mut Criterion) {
 fn hostile(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("procmail/hostile");
     group.sample_size(10);
-    for size in [1 << 14, 1 << 16] {
+    for size in [1 << 12, 1 << 14, 1 << 16] {
         let mut text = b"A: b\n\n".to_vec();
         text.resize(size, b'a');
-        for condition in ["B ?? .*.*.*x", "B ?? (a*)*b", "B ?? (a|aa)+\\/a*x"] {
+        for condition in [
+            "B ?? .*.*.*x",
+            "B ?? (a*)*b",
+            "B ?? (a|aa)+\\/a*x",
+            "B ?? ((a?\\/a)*(a|aa\\/)?)*x",
+            "1^1 B ?? .*.*.*x",
+        ] {
             let rc: Arc<[u8]> =
                 Arc::from(format!("DEFAULT=/dev/null\n:0\n* {condition}\nbox\n").as_bytes());
             let regexes = Arc::default();

@@ -1,22 +1,74 @@
 //! Successive matches for weighted conditions.
 
 use regex_automata::hybrid::dfa::{Cache, DFA};
-use regex_automata::{Anchored, Input};
+use regex_automata::util::prefilter::Prefilter;
+use regex_automata::{Anchored, Input, Span};
 
+use super::ast::{ByteSet, Node};
 use super::{Found, Haystack, Regex, walk};
 
 /// Finds the first position where a match ends.
 #[derive(Debug)]
 pub(super) struct Counter {
     dfa: DFA,
+    word: Option<Word>,
+}
+
+/// An expression of octets alone: all that it matches is of one length, so that the first match
+/// to begin is the first to end, and no automaton need run between matches that are close.
+#[derive(Debug)]
+struct Word {
+    sets: Vec<ByteSet>,
+    prefilter: Prefilter,
+}
+
+impl Word {
+    fn new(tree: &Node, prefilter: Option<Prefilter>) -> Option<Self> {
+        let Node::Sequence(nodes) = tree else {
+            return None;
+        };
+        let set = |node: &Node| match node {
+            Node::Set(set) => Some(*set),
+            _ => None,
+        };
+        let sets: Vec<ByteSet> = nodes.iter().map(set).collect::<Option<_>>()?;
+        Some(Self {
+            sets,
+            prefilter: prefilter?,
+        })
+    }
+
+    fn end(&self, text: &[u8], mut begin: usize) -> Option<usize> {
+        loop {
+            let span = Span {
+                start: begin,
+                end: text.len(),
+            };
+            let start = self.prefilter.find(text, span)?.start;
+            let end = start + self.sets.len();
+            let found = text.get(start..end)?;
+            if found
+                .iter()
+                .zip(&self.sets)
+                .all(|(byte, set)| set.contains(*byte))
+            {
+                return Some(end);
+            }
+            begin = start + 1;
+        }
+    }
 }
 
 impl Counter {
-    pub(super) fn new(dfa: DFA) -> Self {
-        Self { dfa }
+    pub(super) fn new(dfa: DFA, tree: &Node, prefilter: Option<Prefilter>) -> Self {
+        let word = Word::new(tree, prefilter);
+        Self { dfa, word }
     }
 
     fn end(&self, cache: &mut Cache, text: &[u8], begin: usize) -> Result<Option<usize>, ()> {
+        if let Some(word) = &self.word {
+            return Ok(word.end(text, begin));
+        }
         let input = Input::new(text)
             .span(begin..text.len())
             .anchored(Anchored::No)

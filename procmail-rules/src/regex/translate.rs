@@ -49,12 +49,12 @@ pub(super) fn counter(tree: &Node) -> Option<Counter> {
             DFA::config()
                 .match_kind(MatchKind::All)
                 .specialize_start_states(prefilter.is_some())
-                .prefilter(prefilter)
+                .prefilter(prefilter.clone())
                 .skip_cache_capacity_check(true),
         )
         .build(&pattern)
         .ok()?;
-    Some(Counter::new(dfa))
+    Some(Counter::new(dfa, tree, prefilter))
 }
 
 fn pattern(tree: &Node) -> String {
