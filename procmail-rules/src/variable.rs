@@ -133,7 +133,8 @@ impl Settings {
             b"ORGMAIL" => &mut self.orgmail,
             b"TRAP" => &mut self.trap,
             b"COMSAT" => {
-                self.notify = number::setting(text, i64::from(self.notify)) != 0;
+                // A host is one whatever its service is called.
+                self.notify = text.contains(&b'@') || number::setting(text, 1) != 0;
                 &mut self.comsat
             }
             _ => return self.take_number(name, text, value.is_some()),

@@ -30,10 +30,10 @@ impl Machine {
             Progress::HostMismatch => (End::HostMismatch, 0),
             Progress::Running => (End::Undelivered, failed),
         };
-        self.final_abstract(end)?;
         if end != End::HostMismatch && self.settings.notify {
             self.notify(end).await?;
         }
+        self.final_abstract(end)?;
         let pending = if self.detached { 0 } else { pending };
         let exit = self.trap(pending).await?;
         self.release_global_lock().await?;

@@ -59,10 +59,14 @@ impl Words {
 }
 
 /// A `${NAME:-w}` that is open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Brace {
     /// `w` is used.
     active: bool,
+    /// Where it begins: the word, and the octet in it.
+    at: (usize, usize),
+    /// What stands there instead.
+    value: Option<Vec<u8>>,
 }
 
 /// The state of one expansion.
@@ -104,8 +108,10 @@ impl Expansion {
     fn push(&mut self, byte: u8) {
         self.begun = true;
         self.named = false;
-        // Literal text is kept even where nothing is substituted: it tells what a recipe is.
+        // Literal text is kept even where nothing is substituted: it tells what a recipe is. That
+        // of a `w` that is not used goes when its brace is closed, and stays if none does.
         if !self.is_used() {
+            self.word.push(byte);
             return;
         }
         match self.room.checked_sub(1) {
@@ -114,6 +120,31 @@ impl Expansion {
                 self.word.push(byte);
             }
             None => self.overflow = true,
+        }
+    }
+
+    fn open(&mut self, active: bool, value: Option<Vec<u8>>) {
+        self.braces.push(Brace {
+            active,
+            at: (self.words.words.len(), self.word.len()),
+            value,
+        });
+    }
+
+    fn close(&mut self) {
+        let Some(Brace { active, at, value }) = self.braces.pop() else {
+            return;
+        };
+        if active {
+            return;
+        }
+        let (word, octet) = at;
+        let words = self.words.words.iter_mut().skip(word);
+        for (index, word) in words.chain([&mut self.word]).enumerate() {
+            word.truncate(if index == 0 { octet } else { 0 });
+        }
+        if let Some(value) = value.filter(|_| self.is_active()) {
+            self.substitute(&value);
         }
     }
 
@@ -241,7 +272,7 @@ impl Machine {
                 b'}' if state.braces.last().is_some()
                     && state.quote.is_none_or(|depth| depth < state.braces.len()) =>
                 {
-                    state.braces.pop();
+                    state.close();
                 }
                 b'$' => self.dollar(&mut state, source)?,
                 b'`' => self.backquote(&mut state, source).await?,
@@ -443,13 +474,8 @@ impl Machine {
                     state.substitute(&value.unwrap_or_default());
                 }
             }
-            Alternative::Default(active) => {
-                if !active && state.is_active() {
-                    state.substitute(&value.unwrap_or_default());
-                }
-                state.braces.push(Brace { active });
-            }
-            Alternative::Replace(active) => state.braces.push(Brace { active }),
+            Alternative::Default(active) => state.open(active, Some(value.unwrap_or_default())),
+            Alternative::Replace(active) => state.open(active, None),
             Alternative::Bad => self.log_quoted(b"Bad substitution of", &name)?,
         }
         state.words.last_name = name;
@@ -511,7 +537,7 @@ impl Machine {
         self.joined = false;
         let mut input = self.message.text().to_vec();
         crate::format::terminate(&mut input);
-        let limit = self.config.limits.value_size;
+        let limit = self.config.limits.value_size.saturating_add(1);
         let ran = self
             .run_program(
                 &command,

@@ -476,16 +476,11 @@ impl Host {
     /// `user@offset:folder` to the mail notifier; nobody may be listening.
     fn notify(&self, service: &[u8], folder: &[u8], grown: Option<usize>) -> Reply {
         let service = String::from_utf8_lossy(service);
-        let (port, host) = service.split_once('@').unwrap_or((&service, ""));
+        // Without a host it only tells that it is wanted at all.
+        let (port, host) = service.split_once('@').unwrap_or_default();
         let port = match port {
-            "" | "biff" | "comsat" => Ok(COMSAT),
-            // That it is wanted at all.
-            port if !port.starts_with(|first: char| first.is_ascii_digit())
-                && !service.contains('@') =>
-            {
-                Ok(COMSAT)
-            }
-            port => port.parse::<u16>(),
+            "" | "biff" | "comsat" => Some(COMSAT),
+            service => service_port(service),
         };
         let host = if host.is_empty() { "localhost" } else { host };
         let offset = grown.map(|grown| {
@@ -495,7 +490,7 @@ impl Host {
         let offset = offset.map_or_else(String::new, |offset| offset.to_string());
         let start = format!("{}@{offset}:", self.logname);
         let text = [start.as_bytes(), folder].concat();
-        let (Ok(port), Ok(socket)) = (port, UdpSocket::bind("127.0.0.1:0")) else {
+        let (Some(port), Ok(socket)) = (port, UdpSocket::bind("127.0.0.1:0")) else {
             return Reply::Failed;
         };
         match (host, port).to_socket_addrs() {
@@ -508,6 +503,21 @@ impl Host {
             Err(_) => Reply::Failed,
         }
     }
+}
+
+/// The port of a service of datagrams, by its number or its name.
+fn service_port(service: &str) -> Option<u16> {
+    if service.starts_with(|first: char| first.is_ascii_digit()) {
+        return service.parse().ok();
+    }
+    let known = fs::read_to_string("/etc/services").ok()?;
+    known.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let name = words.next()?;
+        let port = words.next()?.strip_suffix("/udp")?;
+        let named = name == service || words.any(|alias| alias == service);
+        named.then(|| port.parse().ok()).flatten()
+    })
 }
 
 fn cut_short(file: Vec<u8>, error: &io::Error, restored: bool) -> Reply {

@@ -22,6 +22,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How soon it is noticed that nobody waits for a program any more.
 const SLICE: Duration = Duration::from_millis(250);
 
+/// What a person's program may write, in octets, where all of it is wanted: a filter that writes
+/// for ever would fill the memory before TIMEOUT ends it.
+const MOST: usize = 1 << 30;
+
 /// What programs run by a server find as PATH.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -160,9 +164,13 @@ fn spawn(
 fn attend(run: &Run, mut child: Child, manner: &Manner, feed: impl FnOnce() -> bool + Send) -> Ran {
     let (most, abandoned) = match manner {
         Manner::Server { output, abandoned } => (*output, Some(Arc::clone(abandoned))),
-        Manner::Person => (usize::MAX, None),
+        Manner::Person => (MOST, None),
     };
-    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    let wanted = match run.output {
+        Output::Capture(wanted) => wanted,
+        Output::Discard | Output::Log => 0,
+    };
+    let kept = u64::try_from(wanted.min(most)).unwrap_or(u64::MAX);
     let on_its_own = Arc::new(AtomicBool::new(false));
     let watch = run
         .timeout
@@ -176,8 +184,9 @@ fn attend(run: &Run, mut child: Child, manner: &Manner, feed: impl FnOnce() -> b
     let mut input_written = match child.stdout.take() {
         Some(mut stdout) => std::thread::scope(|scope| {
             let writer = scope.spawn(|| fed(feed()));
-            let _ = stdout.by_ref().take(most).read_to_end(&mut output);
-            too_much = io::copy(&mut stdout, &mut io::sink()).is_ok_and(|more| more > 0);
+            let _ = stdout.by_ref().take(kept).read_to_end(&mut output);
+            let more = io::copy(&mut stdout, &mut io::sink()).is_ok_and(|more| more > 0);
+            too_much = more && most < wanted;
             // A program that writes no more but reads on, or not, may still keep the writer.
             writer.join().unwrap_or(false)
         }),

@@ -130,7 +130,8 @@ impl Machine {
         let output = match used {
             Use::Deliver => Output::Discard,
             Use::Filter => Output::Capture(usize::MAX),
-            Use::Capture(_) => Output::Capture(self.config.limits.value_size),
+            // One more than a value may have, which is then told.
+            Use::Capture(_) => Output::Capture(self.config.limits.value_size.saturating_add(1)),
         };
         let ran = self
             .run_program(&program, purpose, input, output, wait)
