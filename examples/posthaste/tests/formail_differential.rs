@@ -19,6 +19,7 @@ use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
+use common::differential::{assert_same, number};
 use generator::{Chance, Writer};
 use regex_automata::meta::Regex;
 
@@ -144,11 +145,6 @@ fn run(program: &str, name: &str, pair: &Pair, unique: &Regex) -> Option<(i32, S
     Some((output.status.code().unwrap(), plain + &text[at..]))
 }
 
-fn number(variable: &str, otherwise: u64) -> u64 {
-    let given = std::env::var(variable).ok();
-    given.map_or(otherwise, |given| given.parse().unwrap())
-}
-
 #[test]
 fn the_same_comes_of_any_options() {
     if !common::interop() {
@@ -176,12 +172,6 @@ fn the_same_comes_of_any_options() {
             ));
         }
     }
-    let shown: Vec<&str> = differing.iter().take(10).map(String::as_str).collect();
-    assert!(
-        differing.is_empty(),
-        "{} of {compared} differ\n{}",
-        differing.len(),
-        shown.join("\n")
-    );
+    assert_same(&differing, compared);
     assert!(compared > pairs / 2, "only {compared} were compared");
 }

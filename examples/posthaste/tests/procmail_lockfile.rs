@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use common::differential::{assert_same, command, number};
 use generator::{Chance, Writer};
 
 const REAL: &str = "/usr/bin/lockfile";
@@ -127,19 +128,13 @@ fn seen(child: Child, place: &Path) -> Seen {
     }
 }
 
-fn number(variable: &str, otherwise: u64) -> u64 {
-    let given = std::env::var(variable).ok();
-    given.map_or(otherwise, |given| given.parse().unwrap())
-}
-
 #[test]
 fn any_command_line_does_the_same() {
     if !common::interop() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let ours = folder.path().join("lockfile");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_posthaste"), &ours).unwrap();
+    let ours = command(folder.path(), "lockfile");
     let first = number("POSTHASTE_SEED", 1);
     let pairs = number("POSTHASTE_PAIRS", PAIRS);
     let begun = AtomicU64::new(0);
@@ -171,17 +166,7 @@ fn any_command_line_does_the_same() {
         let told = workers.into_iter().map(|worker| worker.join().unwrap());
         told.flatten().collect()
     });
-    assert!(
-        differing.is_empty(),
-        "{} of {pairs} differ\n{}",
-        differing.len(),
-        differing
-            .iter()
-            .take(8)
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join("\n")
-    );
+    assert_same(&differing, pairs);
 }
 
 /// Whoever waits for a lock has it once it is given back, and only one of several does.
@@ -191,8 +176,7 @@ fn who_waits_for_a_lock_gets_it() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let ours = folder.path().join("lockfile");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_posthaste"), &ours).unwrap();
+    let ours = command(folder.path(), "lockfile");
     for program in [Path::new(REAL), &ours] {
         let place = folder.path().join("place");
         prepare(&place);
@@ -217,8 +201,7 @@ fn locks_keep_each_other_out() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let ours = folder.path().join("lockfile");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_posthaste"), &ours).unwrap();
+    let ours = command(folder.path(), "lockfile");
     let place = folder.path().join("place");
     for (one, other) in [(Path::new(REAL), ours.as_path()), (&ours, Path::new(REAL))] {
         prepare(&place);

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 mod ports;
 pub(crate) use ports::free_port;
 
+pub(crate) mod differential;
+
 pub const DOMAIN: &str = "example.org";
 pub const PASSWORD: &str = "correct horse";
 
