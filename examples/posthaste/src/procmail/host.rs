@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -18,13 +17,10 @@ use procmail_rules::{
     CutShort, Delivery, Effect, Error, Evaluator, FolderKind, LockTry, Log, Outcome, Ran, Reply,
     Step, WriteFault, format,
 };
-use rustix::fs::{FlockOperation, Mode, fcntl_lock};
+use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
 
-use super::process;
 use super::signals::Held;
-
-/// The mail notifier's port.
-const COMSAT: u16 = 512;
+use super::{notify, process};
 
 /// Numbers the files this process makes.
 static SERIAL: AtomicU32 = AtomicU32::new(0);
@@ -473,16 +469,8 @@ impl Host {
         }
     }
 
-    /// `user@offset:folder` to the mail notifier; nobody may be listening.
+    /// `user@offset:folder` to the mail notifier.
     fn notify(&self, service: &[u8], folder: &[u8], grown: Option<usize>) -> Reply {
-        let service = String::from_utf8_lossy(service);
-        // Without a host it only tells that it is wanted at all.
-        let (port, host) = service.split_once('@').unwrap_or_default();
-        let port = match port {
-            "" | "biff" | "comsat" => Some(COMSAT),
-            service => service_port(service),
-        };
-        let host = if host.is_empty() { "localhost" } else { host };
         let offset = grown.map(|grown| {
             let length = fs::metadata(self.at(folder)).map_or(0, |metadata| metadata.len());
             length.saturating_sub(u64::try_from(grown).unwrap_or(0))
@@ -490,34 +478,12 @@ impl Host {
         let offset = offset.map_or_else(String::new, |offset| offset.to_string());
         let start = format!("{}@{offset}:", self.logname);
         let text = [start.as_bytes(), folder].concat();
-        let (Some(port), Ok(socket)) = (port, UdpSocket::bind("127.0.0.1:0")) else {
-            return Reply::Failed;
-        };
-        match (host, port).to_socket_addrs() {
-            Ok(mut addresses) => {
-                if let Some(address) = addresses.find(SocketAddr::is_ipv4) {
-                    let _ = socket.send_to(&text, address);
-                }
-                Reply::Notified { text }
-            }
-            Err(_) => Reply::Failed,
+        if notify::send(service, &text) {
+            Reply::Notified { text }
+        } else {
+            Reply::Failed
         }
     }
-}
-
-/// The port of a service of datagrams, by its number or its name.
-fn service_port(service: &str) -> Option<u16> {
-    if service.starts_with(|first: char| first.is_ascii_digit()) {
-        return service.parse().ok();
-    }
-    let known = fs::read_to_string("/etc/services").ok()?;
-    known.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let name = words.next()?;
-        let port = words.next()?.strip_suffix("/udp")?;
-        let named = name == service || words.any(|alias| alias == service);
-        named.then(|| port.parse().ok()).flatten()
-    })
 }
 
 fn cut_short(file: Vec<u8>, error: &io::Error, restored: bool) -> Reply {
@@ -533,10 +499,20 @@ fn cut_short(file: Vec<u8>, error: &io::Error, restored: bool) -> Reply {
     })
 }
 
+/// Octets of a file that are read as an rcfile: more than any limit on them allows.
+const RC: u64 = 64 << 20;
+
 /// Reads a regular file; anything else is refused.
 pub(super) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+    let file = OpenOptions::new()
+        .read(true)
+        // A pipe without a writer must not be waited for.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    fs::read(path)
+    let mut text = Vec::new();
+    file.take(RC).read_to_end(&mut text)?;
+    Ok(text)
 }

@@ -10,6 +10,7 @@ mod explain;
 mod formail;
 mod host;
 mod lockfile;
+mod notify;
 pub(crate) mod process;
 mod signals;
 mod verify;
