@@ -27,7 +27,7 @@ use generator::{Chance, Writer};
 use regex_automata::meta::Regex;
 
 const PAIRS: u64 = 500;
-const BABYL_PAIRS: u64 = 200;
+const BABYL_PAIRS: u64 = 100;
 
 /// Lines that may begin a message, or look as if they did.
 const POSTMARKS: [&str; 12] = [

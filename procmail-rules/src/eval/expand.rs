@@ -139,10 +139,12 @@ impl Expansion {
             return;
         }
         let (word, octet) = at;
-        let words = self.words.words.iter_mut().skip(word);
-        for (index, word) in words.chain([&mut self.word]).enumerate() {
-            word.truncate(if index == 0 { octet } else { 0 });
+        // Blanks in it have divided nothing.
+        if word < self.words.words.len() {
+            self.words.words.truncate(word + 1);
+            self.word = self.words.words.pop().unwrap_or_default();
         }
+        self.word.truncate(octet);
         if let Some(value) = value.filter(|_| self.is_active()) {
             self.substitute(&value);
         }
