@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Instant, SystemTime};
 
 use mailstore::{Batch, Spool, SpoolConfig};
@@ -28,13 +29,14 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
     let dovecot = Dovecot::start(&folder.join("dovecot"))?;
     let (mut ours, mut bare, mut unsynced, mut theirs) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut spool, mut log) = (Vec::new(), Vec::new());
+    let (mut spool, mut log, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         bare.push(bare_deliveries(&folder.join("bare"), round, true)?);
         ours.push(lmtp::deliver(&folder.join("store"), round, DELIVERIES)?);
         unsynced.push(bare_deliveries(&folder.join("unsynced"), round, false)?);
         theirs.push(lmtp::send(dovecot.lmtp, DELIVERIES / 4)?);
         log.push(bare_log(&folder.join("log"), ACCEPTS)?);
+        waiting.push(bare_waiting(&folder.join("waiting"), ACCEPTS)?);
         spool.push(accepts(&folder.join(format!("spool{round}")))?);
     }
     let what = format!(
@@ -61,6 +63,10 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
             "accepted into the spool, {OCTETS} octets, {ACCEPTING} at once, messages/s; bare: groups of {ACCEPTING}, fdatasync of a preallocated file"
         ),
         &[("spool", &mut spool), ("bare", &mut log)],
+    );
+    report(
+        "the same; bare: as many tasks wait for one thread, which writes what it finds and syncs it",
+        &[("spool", &mut spool), ("bare", &mut waiting)],
     );
     Ok(())
 }
@@ -91,9 +97,11 @@ fn bare_deliveries(folder: &Path, round: usize, syncs_names: bool) -> Result<f64
     })
 }
 
-/// Groups of as many messages as are accepted at once, one behind the other in a file that is full of zeros already.
-fn bare_log(path: &Path, total: usize) -> Result<f64> {
-    const LOG: usize = 64 << 20;
+/// Octets that the bare log goes round in.
+const LOG: usize = 64 << 20;
+
+/// A file that is full of zeros already.
+fn new_log(path: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .create(true)
         .truncate(true)
@@ -101,8 +109,13 @@ fn bare_log(path: &Path, total: usize) -> Result<f64> {
         .open(path)?;
     file.write_all_at(&vec![0; LOG], 0)?;
     file.sync_all()?;
-    let one = [ENVELOPE, &lmtp::message()].concat();
-    let group = one.repeat(ACCEPTING);
+    Ok(file)
+}
+
+/// Groups of as many messages as are accepted at once, one behind the other, for which nobody waits.
+fn bare_log(path: &Path, total: usize) -> Result<f64> {
+    let file = new_log(path)?;
+    let group = [ENVELOPE, &lmtp::message()].concat().repeat(ACCEPTING);
     let start = Instant::now();
     let mut at = 0;
     for _ in 0..total.div_ceil(ACCEPTING) {
@@ -114,6 +127,60 @@ fn bare_log(path: &Path, total: usize) -> Result<f64> {
         at += group.len();
     }
     Ok(total as f64 / start.elapsed().as_secs_f64())
+}
+
+/// The same calls for tasks that hand a message to a thread and wait until it is synced. The thread does nothing else.
+fn bare_waiting(path: &Path, total: usize) -> Result<f64> {
+    let file = new_log(path)?;
+    let (sender, jobs) = mpsc::channel::<(Vec<u8>, oneshot::Sender<()>)>();
+    let writing = std::thread::spawn(move || -> std::io::Result<()> {
+        let (mut at, mut group, mut waiting) = (0_u64, Vec::new(), Vec::new());
+        while let Ok(first) = jobs.recv() {
+            group.clear();
+            for (content, done) in std::iter::once(first).chain(jobs.try_iter()) {
+                group.extend_from_slice(ENVELOPE);
+                group.extend_from_slice(&content);
+                waiting.push(done);
+            }
+            if at + group.len() as u64 > LOG as u64 {
+                at = 0;
+            }
+            file.write_all_at(&group, at)?;
+            file.sync_data()?;
+            at += group.len() as u64;
+            for done in waiting.drain(..) {
+                let _ = done.send(());
+            }
+        }
+        Ok(())
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    let start = Instant::now();
+    runtime.block_on(async {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        for _ in 0..ACCEPTING {
+            let (sender, next, content) = (sender.clone(), Arc::clone(&next), lmtp::message());
+            tasks.spawn(async move {
+                while next.fetch_add(1, Ordering::Relaxed) < total {
+                    let (done, told) = oneshot::channel();
+                    sender.send((content.clone(), done)).ok()?;
+                    told.await.ok()?;
+                }
+                Some(())
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended?.ok_or("the writing thread has failed")?;
+        }
+        Ok::<(), Box<dyn std::error::Error>>(())
+    })?;
+    let rate = total as f64 / start.elapsed().as_secs_f64();
+    drop(sender);
+    writing
+        .join()
+        .map_err(|_| "the writing thread panicked")??;
+    Ok(rate)
 }
 
 /// Each accepting task waits for its message before it begins the next one, as the server's do. What was accepted is
