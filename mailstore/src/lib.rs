@@ -116,7 +116,7 @@ pub use name::from_utf7;
 pub use quota::{
     ParseQuotaRuleError, QuotaAmount, QuotaLimits, QuotaResource, QuotaRule, QuotaUsed,
 };
-pub use spool::{Batch, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
+pub use spool::{Batch, Damage, Incoming, ParseQueueIdError, Pending, QueueId, Spool, SpoolConfig};
 pub use table::{Changes, Message, Snapshot};
 pub use transfer::{Foreign, Progress, Source, Target, Transfer, Transferred, Unread};
 pub use verify::Finding;

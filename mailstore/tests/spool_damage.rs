@@ -178,3 +178,94 @@ fn what_is_damaged_is_passed_over_and_nothing_else() {
     drop(spool);
     assert_eq!(pending(root, "none").1, [1]);
 }
+
+/// Where frames stand in a segment.
+fn frames(content: &[u8]) -> Vec<usize> {
+    let is_frame = |at: &usize| content[*at..].starts_with(b"PHFR");
+    (0..content.len()).filter(is_frame).collect()
+}
+
+/// Whichever octet of a frame's header is another, that frame alone is lost, and told.
+#[test]
+fn a_damaged_header_hides_no_other_frame() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let (spool, _) = Spool::open(config(root)).unwrap();
+    assert!(spool.damage().is_empty());
+    for nth in 10..16 {
+        accept(&spool, nth);
+    }
+    drop(spool);
+    let before = files(root);
+    let path = segments(root).remove(0);
+    let content = &before[&path];
+    let frames = frames(content);
+    assert_eq!(frames.len(), 6);
+    let mut random = Random(9);
+    for place in 0..20 {
+        let lost = place % 5;
+        let mut damaged = content.clone();
+        damaged[frames[lost] + place] ^= 1 << random.below(8);
+        fs::write(&path, damaged).unwrap();
+        let what = format!("octet {place} of header {lost}");
+        let (spool, left) = pending(root, &what);
+        let mut wanted: Vec<usize> = (10..16).collect();
+        wanted.remove(lost);
+        assert_eq!(left, wanted, "{what}");
+        let [damage] = spool.damage() else {
+            panic!("{what}: {:?}", spool.damage());
+        };
+        assert_eq!(
+            (&damage.path, damage.at, damage.octets),
+            (
+                &path,
+                frames[lost] as u64,
+                (frames[lost + 1] - frames[lost]) as u64
+            ),
+            "{what}"
+        );
+        drop(spool);
+        put_back(root, &before);
+    }
+    // The last one has nothing behind it that could tell it from a write that a crash tore.
+    let mut damaged = content.clone();
+    damaged[frames[5]] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    let (spool, left) = pending(root, "the last");
+    assert_eq!(left, [10, 11, 12, 13, 14]);
+    assert!(spool.damage().is_empty());
+}
+
+/// What a message carries is not taken for a frame where frames are looked for, be it a copy of a true one.
+#[test]
+fn no_frame_is_found_in_a_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let config = SpoolConfig {
+        segment_octets: 8 << 20,
+        inline_octets: 1 << 20,
+        ..SpoolConfig::new(root)
+    };
+    let (spool, _) = Spool::open(config.clone()).unwrap();
+    let first = accept(&spool, 10);
+    let path = segments(root).remove(0);
+    let at = frames(&fs::read(&path).unwrap())[0];
+    let frame = fs::read(&path).unwrap()[at..at + 20 + body(10).len()].to_vec();
+    // Many beginnings of frames, so that each is looked at, and a whole one behind them.
+    let mut content = b"PHFR".repeat(200_000);
+    content.extend_from_slice(&frame);
+    let mut incoming = spool.begin(common::at(11));
+    incoming.write(&content).unwrap();
+    incoming.commit(b"11").unwrap();
+    let last = accept(&spool, 12);
+    drop(spool);
+    let mut damaged = fs::read(&path).unwrap();
+    let carrier = frames(&damaged)[1];
+    damaged[carrier + 5] ^= 0x10;
+    fs::write(&path, damaged).unwrap();
+    let (spool, pending) = Spool::open(config).unwrap();
+    let ids: Vec<QueueId> = pending.iter().map(|one| one.id).collect();
+    assert_eq!(ids, [first, last]);
+    assert_eq!(spool.damage().len(), 1);
+    assert_eq!(spool.damage()[0].at, carrier as u64);
+}

@@ -5,7 +5,7 @@ use super::QueueId;
 /// First octets of a segment, with its number and its salt behind them.
 const SEGMENT_MAGIC: &[u8; 8] = b"PHSPOOL1";
 pub(super) const SEGMENT_HEADER: usize = 32;
-const FRAME_MAGIC: u32 = 0x5246_4850;
+const FRAME_MAGIC: [u8; 4] = *b"PHFR";
 pub(super) const FRAME_HEADER: usize = 20;
 /// A frame's body at most.
 pub(super) const BODY_LIMIT: usize = 16 << 20;
@@ -223,7 +223,7 @@ pub(super) fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
 pub(super) fn write_frame(key: &Key, at: u64, body: &[Vec<u8>], out: &mut Vec<u8>) {
     let len = body.iter().map(Vec::len).sum::<usize>();
     let mut header = Vec::with_capacity(FRAME_HEADER);
-    header.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
+    header.extend_from_slice(&FRAME_MAGIC);
     header.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
     let place = u32::try_from(at & 0xFFFF_FFFF).unwrap_or_default();
     header.extend_from_slice(&place.to_le_bytes());
@@ -234,6 +234,11 @@ pub(super) fn write_frame(key: &Key, at: u64, body: &[Vec<u8>], out: &mut Vec<u8
     for part in body {
         out.extend_from_slice(part);
     }
+}
+
+/// Where the first octets of a frame stand.
+pub(super) fn candidates(octets: &[u8]) -> impl Iterator<Item = usize> {
+    memchr::memmem::find_iter(octets, &FRAME_MAGIC)
 }
 
 /// A frame's header, whose checksum was right.
@@ -249,7 +254,7 @@ impl FrameHeader {
     pub(super) fn read(key: &Key, at: u64, content: &[u8]) -> Option<Self> {
         let header = content.get(..FRAME_HEADER)?;
         let mut cursor = Cursor(header);
-        let magic = u32::from_le_bytes(cursor.array()?);
+        let magic: [u8; 4] = cursor.array()?;
         let len = cursor.len()?;
         let place = u32::from_le_bytes(cursor.array()?);
         let body_checksum = u32::from_le_bytes(cursor.array()?);

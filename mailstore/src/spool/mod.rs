@@ -72,6 +72,18 @@ pub struct Pending {
     pub size: u64,
 }
 
+/// Octets of a segment of the log that could not be read when the spool was opened, with mail behind them that could.
+/// They held mail or what became of it, or what was being written when a crash came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where the first of them stands.
+    pub at: u64,
+    /// How many there are in all.
+    pub octets: u64,
+}
+
 /// The spool: accepted messages in a log of segments. Cloning shares it; the last clone to go ends its thread,
 /// after everything handed in is on the disk.
 #[derive(Clone)]
@@ -90,6 +102,7 @@ struct Inner {
     queue: Mutex<Queue>,
     wake: Condvar,
     last_micros: Mutex<u64>,
+    damage: Vec<Damage>,
 }
 
 #[derive(Default)]
@@ -171,6 +184,11 @@ impl Spool {
             .map(|id| spool.load(id))
             .collect::<Result<_, _>>()?;
         Ok((spool, pending))
+    }
+
+    /// What could not be read when the spool was opened; the rest of the log was.
+    pub fn damage(&self) -> &[Damage] {
+        &self.inner.damage
     }
 
     /// Begins a message. Dropping it leaves nothing behind.

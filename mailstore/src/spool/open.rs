@@ -9,7 +9,7 @@ use super::commit::Writer;
 use super::frame::{self, FRAME_HEADER, FrameHeader, Key, Record, SEGMENT_HEADER};
 use super::index::Index;
 use super::spare::Spares;
-use super::{Inner, Queue, QueueId, SpoolConfig};
+use super::{Damage, Inner, Queue, QueueId, SpoolConfig};
 use crate::durable::{Durable, File, read_full_at};
 use crate::error::{Error, IoContext};
 
@@ -24,7 +24,7 @@ pub(super) fn open(config: SpoolConfig, durable: Durable) -> Result<(Inner, Writ
     durable.make_dirs_in(&config.root, &["log", "big"])?;
     let lock = take_lock(&durable, &config.root.join("lock"))?;
     let mut index = Index::default();
-    let highest = replay(&durable, &log, &mut index)?;
+    let (highest, damage) = replay(&durable, &log, &mut index)?;
     remove_orphans(&durable, &big, &index)?;
     let last_micros = index.entries.keys().map(|id| id.micros).max().unwrap_or(0);
     let number = highest + 1;
@@ -47,6 +47,7 @@ pub(super) fn open(config: SpoolConfig, durable: Durable) -> Result<(Inner, Writ
         queue: Mutex::new(Queue::default()),
         wake: Condvar::new(),
         last_micros: Mutex::new(last_micros),
+        damage,
     };
     writer.ensure_segment(&inner.durable, &inner.index)?;
     Ok((inner, writer))
@@ -71,8 +72,8 @@ fn take_lock(durable: &Durable, path: &Path) -> Result<Box<dyn File>, Error> {
 }
 
 /// Applies every frame of every segment in order, but those that a later segment declares void. Gives the
-/// highest number of a segment.
-fn replay(durable: &Durable, log: &Path, index: &mut Index) -> Result<u64, Error> {
+/// highest number of a segment, and what could not be read.
+fn replay(durable: &Durable, log: &Path, index: &mut Index) -> Result<(u64, Vec<Damage>), Error> {
     let mut paths = BTreeMap::new();
     durable.readdir(log, |name, _| {
         if let Some(number) = name.to_str().and_then(|name| name.parse::<u64>().ok()) {
@@ -88,18 +89,20 @@ fn replay(durable: &Durable, log: &Path, index: &mut Index) -> Result<u64, Error
         index.add_segment(number, Arc::clone(&file), path.clone(), len);
         let mut log = Log::open(number, file).at("read", &path)?;
         // Whatever follows a refused write waits for the Void of it, which is a segment's first frame.
-        log.next_frame(|_, body| {
-            for record in frame::records(body).unwrap_or_default() {
-                if let Record::Void { segment, from } = record {
-                    let first = voids.entry(segment).or_insert(from);
-                    *first = from.min(*first);
-                }
+        let first = log.first_body().at("read", &path)?;
+        for record in first
+            .as_deref()
+            .and_then(frame::records)
+            .unwrap_or_default()
+        {
+            if let Record::Void { segment, from } = record {
+                let first = voids.entry(segment).or_insert(from);
+                *first = from.min(*first);
             }
-        })
-        .at("read", &path)?;
-        log.rewind();
+        }
         logs.push((number, log, path));
     }
+    let mut damage = Vec::new();
     for (number, mut log, path) in logs {
         let end = voids.get(&number).copied().unwrap_or(u64::MAX);
         let mut apply = |at, body: &[u8]| {
@@ -110,15 +113,17 @@ fn replay(durable: &Durable, log: &Path, index: &mut Index) -> Result<u64, Error
                 }
             }
         };
-        while log.next_frame(&mut apply).at("read", &path)? {}
+        while log.at < end && log.next_frame(&mut apply).at("read", &path)? {}
+        let lost = log.lost.filter(|lost| lost.at < end);
+        damage.extend(lost.map(|Lost { at, octets }| Damage { path, at, octets }));
     }
-    Ok(highest)
+    Ok((highest, damage))
 }
 
 /// Octets read at a time.
 const WINDOW: usize = 256 << 10;
 
-/// A segment read from its start to where no frame stands. What lies behind that is not looked at.
+/// A segment read from its start to behind its last frame.
 struct Log {
     file: Arc<dyn File>,
     /// `None`: this is not a segment, or nothing in it was ever acknowledged.
@@ -127,6 +132,27 @@ struct Log {
     /// Octets of the file from `start` on.
     window: Vec<u8>,
     start: u64,
+    /// What could not be read and has a good frame behind it.
+    lost: Option<Lost>,
+    /// What could not be read since the last good frame.
+    doubtful: Option<Lost>,
+}
+
+#[derive(Clone, Copy)]
+struct Lost {
+    /// The first place.
+    at: u64,
+    /// In all.
+    octets: u64,
+}
+
+impl Lost {
+    fn add(lost: &mut Option<Self>, more: Self) {
+        match lost {
+            Some(lost) => lost.octets += more.octets,
+            None => *lost = Some(more),
+        }
+    }
 }
 
 impl Log {
@@ -134,19 +160,30 @@ impl Log {
         let mut log = Self {
             file,
             key: None,
-            at: 0,
+            at: SEGMENT_HEADER as u64,
             window: Vec::new(),
             start: 0,
+            lost: None,
+            doubtful: None,
         };
         log.key = Key::read(number, log.octets(0, SEGMENT_HEADER)?);
-        log.rewind();
         Ok(log)
     }
 
-    /// Back to the first frame, with nothing held in memory.
-    fn rewind(&mut self) {
-        self.at = SEGMENT_HEADER as u64;
+    /// The body of a good frame at the segment's start. Nothing is held in memory afterwards.
+    fn first_body(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let at = self.at;
+        let Some(key) = self.key else {
+            return Ok(None);
+        };
+        let header = FrameHeader::read(&key, at, self.octets(at, FRAME_HEADER)?);
+        let Some(header) = header else {
+            return Ok(None);
+        };
+        let body = self.octets(at + FRAME_HEADER as u64, header.len)?;
+        let body = header.is_body(&key, body).then(|| body.to_vec());
         self.window = Vec::new();
+        Ok(body)
     }
 
     /// So many octets at a place, or fewer where the file ends.
@@ -169,22 +206,60 @@ impl Log {
         Ok(rest.get(..len).unwrap_or(rest))
     }
 
-    /// Calls `each` with the place and body of the next good frame. A frame whose body is damaged is passed over;
-    /// false where no header stands: that is the tail that a crash tore, and nothing in it was acknowledged.
+    /// Calls `each` with the place and body of the next good frame; false when there is none. What is not a frame is
+    /// passed over: with no frame behind it, it is the tail that a crash tore, in which nothing was acknowledged, or
+    /// what the file held before.
     fn next_frame(&mut self, each: impl FnOnce(u64, &[u8])) -> io::Result<bool> {
         let Some(key) = self.key else {
             return Ok(false);
         };
-        let at = self.at;
-        let Some(header) = FrameHeader::read(&key, at, self.octets(at, FRAME_HEADER)?) else {
-            return Ok(false);
-        };
-        let body = self.octets(at + FRAME_HEADER as u64, header.len)?;
-        if header.is_body(&key, body) {
-            each(at, body);
+        loop {
+            let Some((at, header)) = self.next_header(&key)? else {
+                return Ok(false);
+            };
+            let between = Lost {
+                at: self.at,
+                octets: at - self.at,
+            };
+            if between.octets > 0 {
+                Lost::add(&mut self.doubtful, between);
+            }
+            let octets = (FRAME_HEADER + header.len) as u64;
+            self.at = at + octets;
+            let body = self.octets(at + FRAME_HEADER as u64, header.len)?;
+            if header.is_body(&key, body) {
+                each(at, body);
+                if let Some(lost) = self.doubtful.take() {
+                    Lost::add(&mut self.lost, lost);
+                }
+                return Ok(true);
+            }
+            Lost::add(&mut self.doubtful, Lost { at, octets });
         }
-        self.at = at + (FRAME_HEADER + header.len) as u64;
-        Ok(true)
+    }
+
+    /// The next good header, from where the last frame ended on. Its salt keeps a message from bringing one along,
+    /// and each octet is looked at once.
+    fn next_header(&mut self, key: &Key) -> io::Result<Option<(u64, FrameHeader)>> {
+        let mut at = self.at;
+        if let Some(header) = FrameHeader::read(key, at, self.octets(at, FRAME_HEADER)?) {
+            return Ok(Some((at, header)));
+        }
+        loop {
+            let window = self.octets(at, WINDOW)?;
+            for found in frame::candidates(window) {
+                let place = at + found as u64;
+                let octets = window.get(found..).unwrap_or_default();
+                if let Some(header) = FrameHeader::read(key, place, octets) {
+                    return Ok(Some((place, header)));
+                }
+            }
+            if window.len() < WINDOW {
+                return Ok(None);
+            }
+            // A header may begin in this window and end in the next.
+            at += (window.len() - FRAME_HEADER + 1) as u64;
+        }
     }
 }
 

@@ -49,6 +49,14 @@ impl LocalQueue {
         let config = SpoolConfig::new(folder);
         let inline = config.inline_octets;
         let (spool, pending) = Spool::open(config).map_err(storage)?;
+        for damage in spool.damage() {
+            tracing::error!(
+                segment = %damage.path.display(),
+                at = damage.at,
+                octets = damage.octets,
+                "part of the queue's log cannot be read; mail that was in it is lost"
+            );
+        }
         let mut schedule = Schedule::default();
         for message in pending {
             let record = if message.state.is_empty() {
