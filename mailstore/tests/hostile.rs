@@ -12,7 +12,9 @@ mod common;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::over::{Beside, Over};
 use common::{at, configs, inbox, now, read};
 use mailstore::{
     Account, AccountConfig, AclIdentifier, AppendOptions, DeliveryId, Error, FlagChange, Flags,
@@ -208,6 +210,57 @@ fn a_file_of_enormous_length_is_not_read() {
     let index = std::fs::File::options().write(true).open(&path).unwrap();
     index.set_len(50).unwrap();
     served(&config, "a short index", 1);
+}
+
+/// How many octets were read.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicU64>);
+
+impl Beside for Counting {
+    fn has_read(&self, octets: usize) {
+        self.0.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+}
+
+/// Below the length from which on a file is not read at all, one with nothing in it is read no further than that.
+#[test]
+fn a_hole_is_not_read_into_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = AccountConfig::maildir(directory.path().join("maildir"), "host");
+    let account = Store::new().account(&config).unwrap();
+    append(&inbox(&account)).unwrap();
+    let uid_validity = inbox(&account).snapshot().uid_validity;
+    drop(account);
+    for file in ["dovecot-uidlist", "dovecot-keywords", "posthaste-index"] {
+        let path = config.root.join(file);
+        let before = std::fs::read(&path).unwrap();
+        let sparse = std::fs::File::options().append(true).open(&path).unwrap();
+        sparse.set_len((4 << 30) - 1).unwrap();
+        if file == "dovecot-uidlist" {
+            // So that no index knows what is in it.
+            drop(std::fs::remove_file(config.root.join("posthaste-index")));
+        }
+        let counting = Counting::default();
+        let store = Store::with_fs(Arc::new(Over(counting.clone())));
+        let account = store.account(&config).unwrap();
+        let snapshot = inbox(&account).snapshot();
+        assert_eq!(snapshot.messages().len(), 1, "{file}");
+        assert_eq!(snapshot.uid_validity, uid_validity, "{file}");
+        let octets = counting.0.load(Ordering::Relaxed);
+        assert!(octets < 16 << 20, "{file}: {octets} octets were read");
+        deliver(&account, file).unwrap();
+        drop((snapshot, account));
+        drop(std::fs::remove_file(&path));
+        std::fs::write(&path, before).unwrap();
+        let account = Store::new().account(&config).unwrap();
+        let mailbox = inbox(&account);
+        mailbox.refresh(now()).unwrap();
+        let uids: Vec<u32> = mailbox.snapshot().messages()[1..]
+            .iter()
+            .map(|m| m.uid)
+            .collect();
+        mailbox.expunge(&uids, now()).unwrap();
+    }
 }
 
 #[test]

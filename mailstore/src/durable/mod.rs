@@ -395,12 +395,29 @@ fn check_kind(stat: Stat, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Reads the first `len` octets of a file, or fewer when it is shorter.
+/// A file of so many octets is read in one piece, whatever it holds.
+const PIECE: usize = 64 << 20;
+/// So many zeros in a row are in none of the files that are read whole.
+const HOLE: usize = 1 << 20;
+
+/// Reads the first `len` octets of a file, or fewer when it is shorter. Of a long one, nothing is read behind a hole:
+/// whoever may write to a file may make it as long as they like at no cost, and it is not to fill the memory.
 pub(crate) fn read_all(file: &dyn File, len: u64) -> io::Result<Vec<u8>> {
     let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-    let mut content = vec![0; len];
-    let read = read_full_at(file, &mut content, 0)?;
-    content.truncate(read);
+    let step = if len > PIECE { HOLE } else { len };
+    let (mut content, mut start) = (vec![0; step], 0);
+    while start < len {
+        let end = len.min(start + step);
+        content.resize(end, 0);
+        let part = content.get_mut(start..).unwrap_or_default();
+        let read = read_full_at(file, part, start as u64)?;
+        let is_hole = len > PIECE && read == HOLE && part.iter().all(|&octet| octet == 0);
+        content.truncate(start + read);
+        if is_hole || content.len() < end {
+            break;
+        }
+        start = end;
+    }
     Ok(content)
 }
 
