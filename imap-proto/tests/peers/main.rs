@@ -30,7 +30,7 @@ fn run(program: &str, script: &str) {
     let peers = std::env::var("POSTHASTE_PEERS").unwrap();
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
     let output = Command::new("timeout")
-        .args(["120", program])
+        .args(["300", program])
         .arg(here.join(script))
         .arg(port.to_string())
         .env("PYTHONPATH", Path::new(&peers).join("imap/python"))

@@ -13,7 +13,7 @@ mod ports;
 pub(crate) use ports::free_port;
 
 /// How long a program may take for what is asked of it, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Whether the tests against other programs are to run: in CI they must.
 pub(crate) fn interop() -> bool {

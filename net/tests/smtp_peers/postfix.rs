@@ -199,7 +199,7 @@ async fn smtp_source_floods_the_server() {
         };
         let host = Host::start(offer).await;
         let mut command = Command::new("timeout");
-        command.args(["60", "smtp-source"]).args(lmtp);
+        command.args(["300", "smtp-source"]).args(lmtp);
         command.args(["-s", "10", "-m", "200", "-r", "3", "-l", "20000"]);
         command.args(["-f", "a@near.example", "-t", "b@far.example"]);
         // Connections are used again.

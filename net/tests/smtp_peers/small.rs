@@ -12,7 +12,7 @@ use crate::messages;
 
 pub(crate) fn timed(program: &str) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["60", program]);
+    command.args(["300", program]);
     command
 }
 
@@ -87,6 +87,7 @@ async fn swaks_sends() {
             let folder = tempfile::tempdir().unwrap();
             let path = file(&folder, sent.strip_suffix(b"\r\n").unwrap(), b"\n");
             let mut command = timed("swaks");
+            command.args(["--timeout", "300"]);
             command.args(["--server", "127.0.0.1", "--port", &host.port.to_string()]);
             command.args(["--helo", "swaks.example", "--from", "sender@near.example"]);
             command.args(["--to", "one@far.example,two@far.example"]);
@@ -111,6 +112,7 @@ async fn swaks_sends() {
         }
         // A refused recipient does not keep the message from the other.
         let mut command = timed("swaks");
+        command.args(["--timeout", "300"]);
         command.args(["--server", "127.0.0.1", "--port", &host.port.to_string()]);
         command.args([
             "--from",
