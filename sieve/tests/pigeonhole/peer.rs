@@ -23,6 +23,15 @@ pub(crate) const VIRUS: &[(&str, &str)] = &[
     ("text_value5", "infected"),
 ];
 
+/// The release that is installed, of which Debian makes several from one version.
+pub(crate) fn release() -> String {
+    let output = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Version}\n", "dovecot-sieve"])
+        .output()
+        .unwrap_or_else(|fault| panic!("dpkg-query: {fault}"));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// The user, with a detail where that is looked at.
 pub(crate) fn recipient(area: &Area) -> &'static str {
     if area.name == "vacation" {
