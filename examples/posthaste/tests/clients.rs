@@ -67,7 +67,7 @@ smtp.quit()
 imap = imaplib.IMAP4("127.0.0.1", port("IMAP"))
 imap.starttls(ssl_context=context)
 imap.login("bob", "correct horse")
-for _ in range(500):
+for _ in range(10000):
     typ, data = imap.select("INBOX")
     assert typ == "OK"
     if data == [b"2"]:
@@ -174,7 +174,13 @@ fn curl_sends_and_reads() {
     fs::write(&file, message("by-curl")).unwrap();
     let curl = |arguments: &[&str]| {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--insecure", "--max-time", "20"]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--insecure",
+            "--max-time",
+            "300",
+        ]);
         run(command.args(arguments))
     };
     let login = format!("alice:{PASSWORD}");
@@ -236,7 +242,7 @@ fn swaks_sends() {
     let ports = server.ports;
     let swaks = |port: u16, arguments: &[&str]| {
         let mut command = Command::new("timeout");
-        command.args(["60", "swaks"]);
+        command.args(["300", "swaks", "--timeout", "300"]);
         command.args(["--server", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--from", "alice@example.org", "--to", "bob@example.org"]);
         run(command.args(arguments))
@@ -363,7 +369,7 @@ fn mutt_sends_in_batch() {
     )
     .unwrap();
     let mut command = Command::new("timeout");
-    command.args(["60", "mutt", "-F"]).arg(&config);
+    command.args(["300", "mutt", "-F"]).arg(&config);
     command.args(["-s", "by-mutt", "bob@example.org"]);
     command
         .env("TERM", "dumb")
@@ -392,7 +398,7 @@ fn mailx_sends_by_submission() {
     .unwrap();
     let mut command = Command::new("timeout");
     command
-        .args(["60", "s-nail"])
+        .args(["300", "s-nail"])
         .args(["-:u", "-s", "by-mailx", "bob@example.org"]);
     command
         .env("MAILRC", &config)

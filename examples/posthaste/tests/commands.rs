@@ -260,7 +260,7 @@ fn a_server_starts_is_used_stops_and_starts_again() {
     let new = data.join("home/demo/Maildir/new");
     let wait_for = |count: usize| {
         let delivered = || std::fs::read_dir(&new).is_ok_and(|entries| entries.count() == count);
-        let came = (0..3000).any(|_| {
+        let came = (0..15_000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(20));
             delivered()
         });

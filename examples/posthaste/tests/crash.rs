@@ -62,7 +62,7 @@ fn sender(
             std::thread::sleep(Duration::from_millis(2));
             continue;
         };
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
+        let _ = stream.set_read_timeout(Some(common::PATIENCE));
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
         let greeted = stream.read_line(&mut line).is_ok() && line.starts_with("220");
@@ -109,8 +109,14 @@ fn survive(kills: u32, more: &str, count_messages: impl Fn(&Server) -> HashMap<S
         .and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or(0x5eed_0001);
     let mut state = seed;
-    for _ in 0..kills {
+    let mut taken = 0;
+    for kill in 0..kills {
         server.run();
+        // Now and then it gets to work, however slow the machine.
+        if kill % 4 == 0 {
+            server.wait_until("a message", || acknowledged.lock().unwrap().len() > taken);
+            taken = acknowledged.lock().unwrap().len();
+        }
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
@@ -134,7 +140,7 @@ fn survive(kills: u32, more: &str, count_messages: impl Fn(&Server) -> HashMap<S
             .filter(|token| !seen.contains_key(*token))
             .count();
         assert!(
-            start.elapsed() < Duration::from_secs(60),
+            start.elapsed() < common::PATIENCE,
             "{missing} of {} acknowledged messages are lost (seed {seed})",
             acknowledged.len()
         );
@@ -151,7 +157,7 @@ fn survive(kills: u32, more: &str, count_messages: impl Fn(&Server) -> HashMap<S
         acknowledged.len(),
         seen.len()
     );
-    assert!(acknowledged.len() > kills as usize / 4, "hardly any load");
+    assert!(acknowledged.len() >= kills as usize / 4, "hardly any load");
 }
 
 /// Counts whole messages by their tokens; fails on one that is not whole.

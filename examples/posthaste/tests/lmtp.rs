@@ -92,7 +92,15 @@ fn swaks_and_smtp_source_hand_over() {
     let port = free_port();
     let server = Server::start(&format!("listen_lmtp = [\"127.0.0.1:{port}\", \"lmtp\"]\n"));
     let mut swaks = std::process::Command::new("timeout");
-    swaks.args(["60", "swaks", "--protocol", "LMTP", "--socket"]);
+    swaks.args([
+        "300",
+        "swaks",
+        "--timeout",
+        "300",
+        "--protocol",
+        "LMTP",
+        "--socket",
+    ]);
     swaks.arg(server.path("lmtp"));
     swaks.args([
         "--from",
@@ -102,7 +110,7 @@ fn swaks_and_smtp_source_hand_over() {
     ]);
     run(&mut swaks);
     let mut source = std::process::Command::new("timeout");
-    source.args(["60", "smtp-source", "-L", "-d", "-s", "4", "-m", "40"]);
+    source.args(["300", "smtp-source", "-L", "-d", "-s", "4", "-m", "40"]);
     source.args(["-f", "a@near.example", "-t", "alice@example.org"]);
     run(source.arg(format!("127.0.0.1:{port}")));
     server.wait_until("all of them", || server.mail("alice").len() == 41);

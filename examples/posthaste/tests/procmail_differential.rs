@@ -44,10 +44,7 @@ const WORKERS: u64 = 24;
 /// So many pairs there are at least, however slow the machine.
 const FEWEST: u64 = 2_000;
 
-/// Pairs more than those, as the real program may crash or hang.
-const SPARE: u64 = 50;
-
-/// No more pairs than all these are begun after this.
+/// No more pairs are begun after this, once those were compared.
 const ENOUGH: Duration = Duration::from_secs(300);
 
 /// So often a pair differs until it does, if the machine's load can be why.
@@ -501,13 +498,14 @@ fn the_same_comes_of_any_rcfile() {
     );
     let bench = Bench::new();
     let start = Instant::now();
-    let begun = AtomicU64::new(0);
+    let (begun, compared) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = |worker: u64| {
         let place = bench.place(&format!("worker{worker}"));
         let (mut run, mut differing) = (0, Vec::new());
         loop {
             let pair = begun.fetch_add(1, Ordering::Relaxed);
-            if pair >= pairs || pair >= FEWEST + SPARE && start.elapsed() > ENOUGH {
+            let enough = compared.load(Ordering::Relaxed) >= FEWEST && start.elapsed() > ENOUGH;
+            if pair >= pairs || enough {
                 break;
             }
             let mut writer = Writer(Chance::new(seed + pair));
@@ -527,8 +525,9 @@ fn the_same_comes_of_any_rcfile() {
                     run += 1;
                     differing.push(told);
                 }
-                Compared::Not => {}
+                Compared::Not => continue,
             }
+            compared.fetch_add(1, Ordering::Relaxed);
         }
         (run, differing)
     };

@@ -225,7 +225,7 @@ fn mail_in_other_alphabets() {
 
 #[test]
 fn a_trusted_proxy_says_who_the_client_is() {
-    let more = "haproxy_trusted_networks = [\"127.0.0.1/32\"]\nhaproxy_timeout = \"1s\"\n";
+    let more = "haproxy_trusted_networks = [\"127.0.0.1/32\"]\nhaproxy_timeout = \"15s\"\n";
     let mut server = Server::prepare(more);
     server.run();
     let session = |header: &[u8]| {

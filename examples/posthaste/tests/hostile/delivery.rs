@@ -128,7 +128,7 @@ fn a_bounce_outlives_a_crash_while_others_wait() {
 #[test]
 fn programs_end_in_time() {
     let server = Server::prepare(
-        "allow_mail_to_commands = [\"alias\"]\ncommand_time_limit = \"1s\"\n\
+        "allow_mail_to_commands = [\"alias\"]\ncommand_time_limit = \"15s\"\n\
          program_allow = [\"/usr/bin/tee\", \"/bin/sleep\", \"/bin/false\", \"/bin/true\"]\n",
     );
     let out = server.path("out");

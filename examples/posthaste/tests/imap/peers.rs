@@ -16,7 +16,7 @@ fn script(server: &Server, program: &str, name: &str, text: &str) {
     let path = server.path(name);
     std::fs::write(&path, text).unwrap();
     let said = run(Command::new("timeout")
-        .args(["120", program])
+        .args(["300", program])
         .arg(path)
         .arg(server.ports.imap.to_string())
         .env("PYTHONPATH", peers().join("imap/python"))
@@ -39,7 +39,7 @@ import sys
 from imapclient import IMAPClient
 
 def connect():
-    client = IMAPClient("127.0.0.1", port=int(sys.argv[1]), ssl=False, timeout=60)
+    client = IMAPClient("127.0.0.1", port=int(sys.argv[1]), ssl=False, timeout=300)
     client.login("alice", "correct horse")
     return client
 

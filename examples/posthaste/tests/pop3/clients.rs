@@ -45,7 +45,7 @@ clear, encrypted, password, certificate = sys.argv[1:]
 context = ssl.create_default_context(cafile=certificate)
 message = [b"From: ann@example.org", b"Subject: message 1", b"", b".dot", b"body 1"]
 
-box = poplib.POP3("localhost", int(clear), timeout=30)
+box = poplib.POP3("localhost", int(clear), timeout=300)
 assert "STLS" in box.capa(), box.capa()
 box.stls(context=context)
 assert "STLS" not in box.capa()
@@ -63,7 +63,7 @@ except poplib.error_proto:
     pass
 box.quit()
 
-box = poplib.POP3_SSL("localhost", int(encrypted), context=context, timeout=30)
+box = poplib.POP3_SSL("localhost", int(encrypted), context=context, timeout=300)
 try:
     box.user("ann"); box.pass_("wrong")
     raise SystemExit("a wrong password was taken")
@@ -110,7 +110,7 @@ fn curl() {
     let certificate = fixture.folder.path().join("certificate.pem");
     let get = |url: String, more: &[&str]| {
         let output = run(Command::new("curl")
-            .args(["--silent", "--show-error", "--max-time", "60", "--cacert"])
+            .args(["--silent", "--show-error", "--max-time", "300", "--cacert"])
             .arg(&certificate)
             .args(["--user", &format!("ann:{PASSWORD}")])
             .args(more)

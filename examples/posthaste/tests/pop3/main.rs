@@ -170,9 +170,8 @@ struct Client {
 
 impl Client {
     fn new(socket: TcpStream) -> Self {
-        socket
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
+        let patience = Some(Duration::from_secs(300));
+        socket.set_read_timeout(patience).unwrap();
         Self {
             reader: BufReader::new(socket),
         }
@@ -380,9 +379,9 @@ fn a_user_has_so_many_seats() {
         if answer.starts_with("+OK") {
             break;
         }
-        if answer.is_empty() || third.is_over() {
-            third = fixture.connect();
-        }
+        // Who fails often is sent off.
+        third = fixture.connect();
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
