@@ -236,7 +236,7 @@ fn what_breaks_off_leaves_nothing() {
     talk.reader.get_mut().shutdown(Shutdown::Write).unwrap();
     assert!(!rest(&mut talk).contains("queued"));
     server.wait_until("nothing left", || !anywhere(&server, mark));
-    assert!(queue_is_empty(&server));
+    server.wait_until("an empty queue", || queue_is_empty(&server));
     assert_eq!(server.mail("bob").len(), 1);
     still_works(&server);
 }
