@@ -178,7 +178,7 @@ fn runs_are_explained() {
 
 /// What `script` (Debian's bsdutils) shows of a command at a terminal.
 fn at_a_terminal(arguments: &[&str], no_color: &str) -> String {
-    let words = [&[env!("CARGO_BIN_EXE_posthaste"), "sieve"], arguments].concat();
+    let words = [&[env!("CARGO_BIN_EXE_posthaste")], arguments].concat();
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     let shown = Command::new("script")
         .args(["-q", "-e", "-c", &quoted.join(" "), "/dev/null"])
@@ -196,8 +196,8 @@ fn colours_are_for_terminals_that_want_them() {
     let (script, mail) = (folder.path().join("x.sieve"), folder.path().join("mail"));
     fs::write(&script, "kep;\n").unwrap();
     fs::write(&mail, "Subject: x\r\n\r\n").unwrap();
-    let bad = ["check", script.to_str().unwrap()];
-    let told = posthaste(&bad);
+    let bad = ["sieve", "check", script.to_str().unwrap()];
+    let told = posthaste(&bad[1..]);
     assert!(text(&told.stderr).contains("error"), "{told:?}");
     assert!(!told.stderr.contains(&0x1b), "{told:?}");
     if !interop() {
@@ -205,8 +205,20 @@ fn colours_are_for_terminals_that_want_them() {
     }
     let good = folder.path().join("y.sieve");
     fs::write(&good, "keep;\n").unwrap();
-    let run = ["run", good.to_str().unwrap(), mail.to_str().unwrap()];
-    for (arguments, word) in [(&bad[..], "error"), (&run[..], "keep in INBOX")] {
+    let run = [
+        "sieve",
+        "run",
+        good.to_str().unwrap(),
+        mail.to_str().unwrap(),
+    ];
+    let rc = folder.path().join("rc");
+    fs::write(&rc, ":0\n{\n").unwrap();
+    let rules = ["procmail", "check", rc.to_str().unwrap()];
+    for (arguments, word) in [
+        (&bad[..], "error"),
+        (&run[..], "keep in INBOX"),
+        (&rules[..], "error"),
+    ] {
         // Present and empty is as if it were not there.
         let coloured = at_a_terminal(arguments, "");
         assert!(

@@ -15,6 +15,17 @@ pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !unwanted
 }
 
+/// A finding as a person is shown it, on the standard error output. The word that it begins with is coloured there.
+pub(crate) fn finding(drawn: &str, word: &str, is_error: bool) {
+    let code = if is_error { "1;31" } else { "1;33" };
+    match drawn.strip_prefix(word) {
+        Some(rest) if has_colours(&io::stderr()) => {
+            error(format_args!("\u{1b}[{code}m{word}\u{1b}[0m{rest}"));
+        }
+        _ => error(drawn),
+    }
+}
+
 /// Octets for the standard output, as they are.
 pub(crate) fn octets(octets: &[u8]) {
     let _ = io::stdout().lock().write_all(octets);

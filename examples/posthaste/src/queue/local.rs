@@ -54,7 +54,7 @@ impl LocalQueue {
                 segment = %damage.path.display(),
                 at = damage.at,
                 octets = damage.octets,
-                "part of the queue's log cannot be read; mail that was in it is lost"
+                "part of the queue's log cannot be read: mail in it is lost, unless a crash came while it was written"
             );
         }
         let mut schedule = Schedule::default();

@@ -1,6 +1,5 @@
 //! `posthaste procmail check`.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use procmail_rules::{Diagnostic, Script, Severity};
@@ -33,18 +32,10 @@ pub(super) fn run(files: &[PathBuf], strict: bool) -> bool {
 
 /// Draws findings on the standard error output.
 pub(super) fn tell(path: &Path, script: &Script, found: &[Diagnostic]) {
-    let colour = std::io::stderr().is_terminal();
     for diagnostic in found {
         let drawn = diagnostic.render(&path.display().to_string(), script);
         let severity = diagnostic.kind.severity();
-        let code = match severity {
-            Severity::Error => "\u{1b}[1;31m",
-            Severity::Warning => "\u{1b}[1;33m",
-        };
-        let word = severity.to_string();
-        match drawn.strip_prefix(&word).filter(|_| colour) {
-            Some(rest) => print::error(format_args!("{code}{word}\u{1b}[0m{rest}\n")),
-            None => print::error(format_args!("{drawn}\n")),
-        }
+        let is_error = severity == Severity::Error;
+        print::finding(&format!("{drawn}\n"), &severity.to_string(), is_error);
     }
 }

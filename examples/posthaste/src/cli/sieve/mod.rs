@@ -122,18 +122,10 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
 
 /// Draws diagnostics on the standard error output; true if there is an error among them.
 fn tell(path: &Path, source: &[u8], diagnostics: &[Diagnostic]) -> bool {
-    let colour = print::has_colours(&std::io::stderr());
     for diagnostic in diagnostics {
         let drawn = diagnostic.render(&path.display().to_string(), source);
-        let word = diagnostic.severity.to_string();
-        let code = match diagnostic.severity {
-            Severity::Error => "\u{1b}[1;31m",
-            Severity::Warning => "\u{1b}[1;33m",
-        };
-        match drawn.strip_prefix(&word).filter(|_| colour) {
-            Some(rest) => print::error(format_args!("{code}{word}\u{1b}[0m{rest}")),
-            None => print::error(drawn),
-        }
+        let is_error = diagnostic.severity == Severity::Error;
+        print::finding(&drawn, &diagnostic.severity.to_string(), is_error);
     }
     diagnostics
         .iter()
