@@ -47,16 +47,9 @@ const FEWEST: u64 = 2_000;
 /// No more pairs are begun after this, once those were compared.
 const ENOUGH: Duration = Duration::from_secs(300);
 
-/// So often a pair differs until it does, if the machine's load can be why.
+/// So often a pair differs until it does: the real program's own processes race with each other, and under load one of
+/// them may end before it got its input.
 const TRIES: usize = 4;
-
-/// What the real program logs when a program of its own ended before it got its input, or could
-/// not be started: under load that is by chance.
-const BY_CHANCE: [&str; 3] = [
-    "procmail: Error while writing to ",
-    "procmail: Failed forking ",
-    "procmail: Couldn't make pipe ",
-];
 
 /// Of so many pairs one has our command run as a program, the others run it in this process.
 const SPAWNED: u64 = 12;
@@ -192,25 +185,20 @@ fn observe(by: &By<'_>, place: &Path, rc: &str, message: &str, unique: &Regex) -
             *files.entry((name, plain(&octets))).or_default() += 1;
         }
     }
-    settle(&mut log);
     Some(Seen {
         exit,
         stdout: plain(&stdout),
-        log,
+        log: settle(log),
         files,
     })
 }
 
-/// What captures into a variable is told by two processes at once, in either order.
-fn settle(log: &mut [String]) {
-    for at in 1..log.len() {
-        let begun = log[at].starts_with("procmail: Assigning ") && log[at].ends_with("=\"");
-        let from = at.saturating_sub(6);
-        let executing = |line: &String| line.starts_with("procmail: Executing ");
-        if let Some(before) = log[from..at].iter().rposition(executing).filter(|_| begun) {
-            log[from + before..=at].rotate_right(1);
-        }
-    }
+/// What captures into a variable is told by two processes at once, in either order: that it begins is compared apart.
+fn settle(log: Vec<String>) -> Vec<String> {
+    let begins = |line: &String| line.starts_with("procmail: Assigning ") && line.ends_with("=\"");
+    let (begun, mut settled): (Vec<_>, Vec<_>) = log.into_iter().partition(begins);
+    settled.extend(begun);
+    settled
 }
 
 /// All files and folders below a folder, in order.
@@ -349,8 +337,8 @@ const FOUND: &[&str] = &[
 #[derive(Debug, PartialEq, Eq)]
 enum Compared {
     Same,
-    /// Told for people, and whether the real program met one of [`BY_CHANCE`].
-    Differing(String, bool),
+    /// Told for people.
+    Differing(String),
     /// The real program crashed or hung.
     Not,
 }
@@ -372,10 +360,8 @@ fn compare(
         return Compared::Same;
     }
     let mut told = format!("{name}\n{rc}\n-- message\n{message}\n");
-    let chance = |line: &String| BY_CHANCE.iter().any(|what| line.starts_with(what));
-    let chance = theirs.log.iter().any(chance);
     let Some(ours) = ours else {
-        return Compared::Differing(told + "-- crashed or hung", chance);
+        return Compared::Differing(told + "-- crashed or hung");
     };
     let _ = writeln!(told, "-- exit {:?} and {:?}", theirs.exit, ours.exit);
     if theirs.log != ours.log {
@@ -393,10 +379,10 @@ fn compare(
         let (their, our) = (&theirs.files, &ours.files);
         let _ = writeln!(told, "-- {their:#?}\n-- and\n{our:#?}");
     }
-    Compared::Differing(told, chance)
+    Compared::Differing(told)
 }
 
-/// Runs a pair, and again where a difference may be the machine's load.
+/// Runs a pair, and again where it differs.
 fn settled(
     name: &str,
     case: (&str, &str),
@@ -406,7 +392,7 @@ fn settled(
 ) -> Compared {
     let mut compared = compare(name, case, folder, ours, unique);
     for _ in 1..TRIES {
-        if !matches!(compared, Compared::Differing(_, true)) {
+        if !matches!(compared, Compared::Differing(_)) {
             break;
         }
         compared = compare(name, case, folder, ours, unique);
@@ -479,7 +465,7 @@ fn what_once_differed_is_the_same() {
         ] {
             match settled(name, (rc, message), &place, &ours, &bench.unique) {
                 Compared::Same => {}
-                Compared::Differing(told, _) => differing.push(told),
+                Compared::Differing(told) => differing.push(told),
                 Compared::Not => differing.push(format!("{name}: the real one fails")),
             }
         }
@@ -521,7 +507,7 @@ fn the_same_comes_of_any_rcfile() {
             let case = (rc.as_str(), message.as_str());
             match settled(&name, case, &place, &ours, &bench.unique) {
                 Compared::Same => run += 1,
-                Compared::Differing(told, _) => {
+                Compared::Differing(told) => {
                     run += 1;
                     differing.push(told);
                 }
