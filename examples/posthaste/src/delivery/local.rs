@@ -128,13 +128,13 @@ impl LocalAgent {
                     .run_before(job, account, scripts, message, born)
                     .await?
             };
-            let seen = std::mem::take(&mut before.seen);
+            let later = std::mem::take(&mut before.later);
             let done = if before.kept {
                 self.procmail.run(job, account, rc, before, born).await?
             } else {
                 format!("{}: sieve: {}", job.user, before.done.join(", "))
             };
-            seen.remember(job, account).await;
+            self.sieve.conclude(job, account, later, born).await;
             return Ok(done);
         }
         if !filters.scripts.is_empty() {

@@ -71,7 +71,7 @@ impl Plan<'_> {
             }
             Question::VacationAnswered { handle, recipient } => {
                 let key = vacation_key(&handle, &recipient);
-                Answer::Bool(self.account.remembers(&key).await?)
+                Answer::Bool(self.later.answers(&key) || self.account.remembers(&key).await?)
             }
             Question::Script { name, global } => self.included(&name, global).await,
             Question::ListsKnown(lists) => {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod dsn;
+mod later;
 mod mailbox;
 mod plan;
 mod program;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use sieve::{Capabilities, Compiler, Config, Scanner, Script};
 
+use self::later::Later;
 use super::Outcome;
 use super::local::Job;
 use crate::blocking::Blocking;
@@ -83,26 +85,7 @@ struct Plan<'a> {
     edited: bool,
     stored: Vec<String>,
     done: Vec<String>,
-    seen: Seen,
-}
-
-/// What duplicates of a message are known by, and for how long.
-///
-/// It is remembered once the message is where it belongs (RFC 7352 §3): before,
-/// the second try of a delivery that failed would be taken for a duplicate of
-/// the first.
-#[derive(Default)]
-pub(super) struct Seen(Vec<(Vec<u8>, Duration)>);
-
-impl Seen {
-    /// Remembers it. A failure is no reason to deliver the message again.
-    pub(super) async fn remember(&self, job: &Job<'_>, account: &dyn Account) {
-        for (key, period) in &self.0 {
-            if let Err(error) = account.remember(key, *period).await {
-                tracing::warn!(queue_id = %job.id, user = job.user, %error, "duplicates will not be known");
-            }
-        }
-    }
+    later: Later,
 }
 
 /// What scripts left to the filter behind them.
@@ -115,8 +98,8 @@ pub(super) struct Before {
     pub(super) edited: bool,
     /// What they have done.
     pub(super) done: Vec<String>,
-    /// What they want remembered.
-    pub(super) seen: Seen,
+    /// What they want once the message is where it belongs.
+    pub(super) later: Later,
 }
 
 impl Before {
@@ -127,7 +110,7 @@ impl Before {
             message,
             edited: false,
             done: Vec::new(),
-            seen: Seen::default(),
+            later: Later::default(),
         }
     }
 }
@@ -214,7 +197,8 @@ impl SieveFilter {
             let to = plan.keep(flags, None).await?;
             plan.done.push(format!("keep {to}"));
         }
-        plan.seen.remember(job, account).await;
+        let later = std::mem::take(&mut plan.later);
+        plan.conclude(later, born).await;
         Ok(format!("{}: sieve: {}", job.user, plan.done.join(", ")))
     }
 
@@ -235,8 +219,21 @@ impl SieveFilter {
             message: plan.message,
             edited: plan.edited,
             done: plan.done,
-            seen: plan.seen,
+            later: plan.later,
         })
+    }
+
+    /// Does what scripts that came before a filter of another kind left for
+    /// the end of the delivery.
+    pub(super) async fn conclude(
+        &self,
+        job: &Job<'_>,
+        account: &dyn Account,
+        later: Later,
+        born: &mut Vec<Born>,
+    ) {
+        let plan = self.plan(job, account, Bytes::new());
+        plan.conclude(later, born).await;
     }
 
     fn plan<'a>(&'a self, job: &'a Job<'a>, account: &'a dyn Account, message: Bytes) -> Plan<'a> {
@@ -248,7 +245,7 @@ impl SieveFilter {
             edited: false,
             stored: Vec::new(),
             done: Vec::new(),
-            seen: Seen::default(),
+            later: Later::default(),
         }
     }
 

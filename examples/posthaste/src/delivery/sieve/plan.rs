@@ -124,17 +124,11 @@ impl Plan<'_> {
                 Action::Vacation(vacation) => {
                     let key = vacation_key(&vacation.handle, &vacation.recipient);
                     let period = Duration::from_secs(vacation.seconds);
-                    self.account
-                        .remember(&key, period)
-                        .await
-                        .map_err(from_store)?;
                     let message =
                         vacation.to_message(&date(SystemTime::now()), &self.message_id("vacation"));
-                    if let Some(fcc) = vacation.fcc {
-                        let copy = Bytes::from(message.clone());
-                        self.store_copy(fcc, copy).await;
-                    }
-                    born.push(self.mail(&vacation.recipient, message));
+                    let copy = vacation.fcc.map(|fcc| (fcc, Bytes::from(message.clone())));
+                    let answer = self.mail(&vacation.recipient, message);
+                    self.later.answer(key, period, answer, copy);
                     vacation.recipient
                 }
                 Action::Notify(notify) => {
@@ -149,7 +143,7 @@ impl Plan<'_> {
                         born.push(self.mail(recipient, message.clone()));
                     }
                     if let Some(fcc) = notify.fcc {
-                        self.store_copy(fcc, Bytes::from(message)).await;
+                        self.later.copy(fcc, Bytes::from(message));
                     }
                     notify.recipients.join(" ")
                 }
@@ -167,7 +161,7 @@ impl Plan<'_> {
                 Action::TrackDuplicate(track) => {
                     let key = duplicate_key(&track.handle, &track.id);
                     let period = Duration::from_secs(track.seconds);
-                    self.seen.0.push((key, period));
+                    self.later.duplicate(key, period);
                     continue;
                 }
                 Action::Pipe(pipe) => {
@@ -235,7 +229,7 @@ impl Plan<'_> {
         self.store(name, mailbox.flags, edited).await
     }
 
-    async fn make(&self, name: &str) -> StoreResult<()> {
+    pub(super) async fn make(&self, name: &str) -> StoreResult<()> {
         match self.account.create(name, None).await {
             // Another delivery was faster.
             Ok(()) | Err(StoreError::Exists(_)) => {}
@@ -261,31 +255,6 @@ impl Plan<'_> {
             .await?;
         self.stored.push(mailbox.clone());
         Ok(mailbox)
-    }
-
-    /// A copy of what was sent (RFC 8580): its failure is no reason to answer
-    /// a second time.
-    async fn store_copy(&self, mailbox: sieve::Mailbox, message: Bytes) {
-        let (flags, keywords) = split_flags(mailbox.flags.clone());
-        let stored = async {
-            let name = self.target(&mailbox).await?;
-            if mailbox.create && !self.account.exists(&name).await? {
-                self.make(&name).await?;
-            }
-            let target = self.account.open(&name).await?;
-            let mut appender = target.append().await?;
-            appender.write(message).await?;
-            appender
-                .commit(crate::store::NewMessage {
-                    flags,
-                    keywords,
-                    internal_date: SystemTime::now(),
-                })
-                .await
-        };
-        if let Err(error) = stored.await {
-            tracing::warn!(queue_id = %self.job.id, user = self.job.user, %error, "no copy stored");
-        }
     }
 
     /// What takes the place of the message delivered, if it was changed now or
@@ -358,7 +327,7 @@ impl Plan<'_> {
 }
 
 /// System flags and keywords of a script's flag list (RFC 5232).
-fn split_flags(names: Vec<String>) -> (Flags, Vec<String>) {
+pub(super) fn split_flags(names: Vec<String>) -> (Flags, Vec<String>) {
     let mut flags = Flags::NONE;
     let mut keywords = Vec::new();
     for name in names {
