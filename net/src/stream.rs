@@ -91,6 +91,13 @@ impl Stream {
         matches!(self, Self::Deflated(_))
     }
 
+    /// All that was read is done with.
+    pub(crate) fn go_on(&mut self) {
+        if let Self::Deflated(deflated) = self {
+            deflated.go_on();
+        }
+    }
+
     /// The TLS version and cipher suite, as a `Received` line shows them.
     #[must_use]
     pub fn tls_info(&self) -> Option<TlsInfo> {

@@ -17,6 +17,8 @@ mod order;
 mod peers;
 #[path = "imap/resync.rs"]
 mod resync;
+#[path = "imap/unauthenticate.rs"]
+mod unauthenticate;
 
 use common::{PASSWORD, Server, Talk};
 

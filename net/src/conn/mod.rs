@@ -5,7 +5,7 @@ mod pump;
 use std::io;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use proto_core::{Misuse, Step};
 use thiserror::Error;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -17,6 +17,10 @@ use crate::stream::Stream;
 
 /// How long a TLS handshake may take.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// What may come of a flush behind the text that it flushes: the header of an
+/// empty stored block and its length, perhaps twice.
+const FLUSH_END: u8 = 10;
 
 /// One connection: a machine, its transport, its unread input.
 ///
@@ -36,6 +40,8 @@ pub struct Conn<M> {
     /// Whether `input` was given more room than a small read needs.
     grown: bool,
     read_closed: bool,
+    /// Octets at the front of `input` that may be the end of a flush.
+    flush_end: u8,
     /// The machine's deadline, if it had passed when the last octets moved.
     overdue: Option<Instant>,
 }
@@ -71,6 +77,7 @@ impl<M: Machine> Conn<M> {
             read_size: SMALL_READ,
             grown: false,
             read_closed: false,
+            flush_end: 0,
             overdue: None,
         }
     }
@@ -97,7 +104,10 @@ impl<M: Machine> Conn<M> {
         loop {
             match self.machine.poll(&mut self.input, Instant::now()) {
                 Ok(Step::Event(event)) => return Ok(Some(event)),
-                Ok(Step::NeedInput) => self.pump(false).await?,
+                Ok(Step::NeedInput) => {
+                    self.stream.go_on();
+                    self.pump(false).await?;
+                }
                 Ok(Step::NeedDrain) => self.pump(true).await?,
                 Ok(Step::NeedAnswer) => {
                     return Err(Misuse::NotExpected { call: "next" }.into());
@@ -169,6 +179,48 @@ impl<M: Machine> Conn<M> {
         let raw = self.input.split();
         self.stream = Stream::Deflated(Box::new(Deflated::new(inner, raw)));
         Ok(())
+    }
+
+    /// Either side of UNAUTHENTICATE where octets are deflated (RFC 8437 §4.1):
+    /// sends what is queued, octets go as they are from there on. For a server
+    /// that is its OK; a client calls it when it has heard that.
+    ///
+    /// A peer may send on at once, if what it deflated ends with a flush whose
+    /// last octets are `00 00 FF FF`, as those do that hold nothing back, or
+    /// with the end of its stream.
+    ///
+    /// # Errors
+    /// When the transport fails, its octets are not deflated, or something is
+    /// deflated behind the command or the OK.
+    pub async fn end_deflate(&mut self) -> Result<(), ConnError> {
+        const CALL: &str = "end_deflate";
+        self.flush().await?;
+        let Stream::Deflated(deflated) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(Misuse::NotExpected { call: CALL }.into());
+        };
+        let (stream, input) = deflated.into_inner()?;
+        if !self.input.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+        }
+        self.stream = stream;
+        self.input = input;
+        self.flush_end = FLUSH_END;
+        self.skip_flush_end();
+        Ok(())
+    }
+
+    /// No line of text begins with such octets.
+    fn skip_flush_end(&mut self) {
+        while self.flush_end > 0
+            && let Some(first) = self.input.first()
+        {
+            if !matches!(first, 0 | 0xFF) {
+                self.flush_end = 0;
+                return;
+            }
+            self.input.advance(1);
+            self.flush_end -= 1;
+        }
     }
 
     /// Asks the machine to end, sends its farewell, closes.

@@ -161,6 +161,7 @@ impl<M: Machine> Conn<M> {
             }
             Woke::Deadline => self.machine.handle_timeout(Instant::now()),
         }
+        self.skip_flush_end();
         Ok(())
     }
 
@@ -212,6 +213,7 @@ impl<M: Machine> Conn<M> {
         tokio::time::timeout_at(deadline.into(), write)
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.skip_flush_end();
         if self.read_closed && !closed_before {
             self.machine.handle_eof();
         }
@@ -236,6 +238,7 @@ impl<M: Machine> Conn<M> {
         let linger = async {
             let mut sink = [0; 4096];
             for _ in 0..64 {
+                self.stream.go_on();
                 if self.read_closed || self.stream.read(&mut sink).await? == 0 {
                     break;
                 }

@@ -246,6 +246,10 @@ keys! {
         /// How many IMAP, and how many POP3 connections one account holds from
         /// one address; 0 is no limit.
         [Dovecot] mail_max_userip_connections: usize = 10;
+        /// Whether a client may log out of IMAP and in again on the same
+        /// connection (UNAUTHENTICATE). Not behind a proxy that looks at the
+        /// first login alone.
+        [Posthaste] imap_unauthenticate: bool = true;
     }
     "Storage" {
         /// Where each account's mail lies, and in which format.

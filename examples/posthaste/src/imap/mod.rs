@@ -243,6 +243,7 @@ impl Session<'_> {
                 return self.authenticate(step, conn).await;
             }
             CommandBody::Compress => return self.compress(conn).await,
+            CommandBody::Unauthenticate => return self.unauthenticate(conn).await,
             CommandBody::Noop => Done::ok("NOOP completed"),
             CommandBody::Check => Done::ok("CHECK completed"),
             CommandBody::Id(_) => {
@@ -308,6 +309,24 @@ impl Session<'_> {
         }
         conn.machine().ok("DEFLATE active")?;
         conn.deflate().await
+    }
+
+    /// UNAUTHENTICATE (RFC 8437): nothing is left of who was here.
+    async fn unauthenticate(&mut self, conn: &mut Machine) -> Result {
+        self.selected = None;
+        self.exchange = None;
+        self.appending = None;
+        self.condstore = false;
+        if let Some(login) = self.login.take() {
+            let (service, user) = (self.service.service, login.user.as_str());
+            tracing::info!(service, client = %self.peer, user, "logout");
+        }
+        conn.machine().ok("Nobody is logged in")?;
+        if conn.stream().is_deflated() {
+            // §4.1: what comes behind this OK is as it is.
+            conn.end_deflate().await?;
+        }
+        Ok(())
     }
 
     /// The first command that makes the client one that uses CONDSTORE is

@@ -93,6 +93,9 @@ pub(super) fn imap_config(
     for extension in OFFERED {
         machine.extensions.insert(extension);
     }
+    if config.imap_unauthenticate {
+        machine.extensions.insert(Extension::Unauthenticate);
+    }
     if config.message_size_limit > 0 {
         machine.limits.message = config.message_size_limit;
     }
