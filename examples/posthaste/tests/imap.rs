@@ -6,6 +6,8 @@
     missing_docs
 )]
 
+#[path = "imap/append.rs"]
+mod append;
 mod common;
 #[path = "imap/compress.rs"]
 mod compress;

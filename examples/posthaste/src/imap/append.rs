@@ -1,4 +1,4 @@
-//! APPEND: a message streams from the client into the store.
+//! APPEND: messages stream from the client into the store.
 
 use std::num::NonZeroU32;
 use std::time::SystemTime;
@@ -9,40 +9,84 @@ use imap_proto::{Code, DateTime, NumberSet, Payload};
 use super::mailboxes::{name_of, target_failed};
 use super::selected::split;
 use super::{Done, Machine, Result, Session};
-use crate::store::{Appender, NewMessage, StoreResult};
+use crate::store::{Appended, Appender, NewMessage, StoreResult};
 
-/// A message on its way in.
+/// Messages of one command (RFC 3502): until its last one has come, each may
+/// hold a file open.
+const MESSAGES: u32 = 64;
+
+/// Messages on their way in.
 pub(super) struct Appending {
     appender: Box<dyn Appender>,
+    /// What is said of the one that comes.
     message: NewMessage,
+    /// Octets that were announced so far.
+    octets: u64,
 }
 
 impl Session<'_> {
     pub(super) async fn append_start(&mut self, payload: Payload, conn: &mut Machine) -> Result {
-        let begun: StoreResult<_> = async {
-            let mailbox = self.account()?.open(&name_of(&payload.mailbox)).await?;
-            mailbox.append().await
+        let before = self.appending.take().filter(|_| payload.index > 0);
+        let begun = match self.accepts(&payload, before.as_ref()) {
+            Ok(()) => self.begin(&payload, before).await,
+            Err(refused) => return Ok(conn.machine().reply(refused.0)?),
+        };
+        match begun {
+            Ok(appending) => {
+                self.appending = Some(appending);
+                Ok(conn.machine().accept_payload()?)
+            }
+            Err(error) => Ok(conn.machine().reply(target_failed(&error).0)?),
         }
-        .await;
-        let appender = match begun {
-            Ok(appender) => appender,
-            Err(error) => return Ok(conn.machine().reply(target_failed(&error).0)?),
+    }
+
+    fn accepts(
+        &self,
+        payload: &Payload,
+        before: Option<&Appending>,
+    ) -> std::result::Result<(), Done> {
+        // RFC 3502 §6.3.11.
+        if payload.size == 0 {
+            return Err(Done::no("An empty message is none"));
+        }
+        if payload.index > 0 && before.is_none() {
+            return Err(Done::no("A message before this one was refused"));
+        }
+        if payload.index >= MESSAGES {
+            let text = format!("A command has {MESSAGES} messages at most");
+            return Err(Done::no(text).with(Code::Limit));
+        }
+        // What is kept aside for one command is no more than for one message.
+        let octets = before.map_or(0, |before| before.octets);
+        if octets.saturating_add(payload.size) > self.service.strict.limits.message {
+            let text = "The messages of a command together are as large as one may be";
+            return Err(Done::no(text).with(Code::TooBig));
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, payload: &Payload, before: Option<Appending>) -> StoreResult<Appending> {
+        let (appender, octets) = match before {
+            Some(mut before) => {
+                before.appender.next(before.message)?;
+                (before.appender, before.octets)
+            }
+            None => {
+                let mailbox = self.account()?.open(&name_of(&payload.mailbox)).await?;
+                (mailbox.append().await?, 0)
+            }
         };
         let (flags, keywords) = split(&payload.options.flags);
-        let internal_date = payload
-            .options
-            .date
-            .and_then(DateTime::to_system_time)
-            .unwrap_or_else(SystemTime::now);
-        self.appending = Some(Appending {
+        let date = payload.options.date.and_then(DateTime::to_system_time);
+        Ok(Appending {
             appender,
             message: NewMessage {
                 flags,
                 keywords,
-                internal_date,
+                internal_date: date.unwrap_or_else(SystemTime::now),
             },
-        });
-        Ok(conn.machine().accept_payload()?)
+            octets: octets.saturating_add(payload.size),
+        })
     }
 
     pub(super) async fn append_chunk(&mut self, chunk: Bytes, conn: &mut Machine) -> Result {
@@ -57,21 +101,14 @@ impl Session<'_> {
     }
 
     pub(super) async fn append_end(&mut self, last: bool, conn: &mut Machine) -> Result {
-        let Some(appending) = self.appending.take() else {
+        // Nothing is stored before all are there (RFC 3502).
+        let Some(appending) = self.appending.take_if(|_| last) else {
             return Ok(());
         };
-        // Several messages in one command are not offered.
-        if !last {
-            return Ok(conn.machine().reply(Done::bad("One message at a time").0)?);
-        }
         let done = match appending.appender.commit(appending.message).await {
             Ok(appended) => {
                 let done = Done::ok("APPEND completed");
-                match appended.and_then(|at| {
-                    let uid_validity = NonZeroU32::new(at.uid_validity)?;
-                    let uids: NumberSet = [NonZeroU32::new(at.uid)?].into_iter().collect();
-                    Some(Code::AppendUid { uid_validity, uids })
-                }) {
+                match append_uid(&appended) {
                     Some(code) => done.with(code),
                     None => done,
                 }
@@ -84,4 +121,12 @@ impl Session<'_> {
         self.tell(conn, true)?;
         Ok(conn.machine().reply(done.0)?)
     }
+}
+
+/// Where they are, in their order.
+fn append_uid(appended: &[Appended]) -> Option<Code> {
+    let uid_validity = NonZeroU32::new(appended.first()?.uid_validity)?;
+    let uids = appended.iter().filter_map(|at| NonZeroU32::new(at.uid));
+    let uids: NumberSet = uids.collect();
+    Some(Code::AppendUid { uid_validity, uids })
 }

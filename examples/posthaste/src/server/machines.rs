@@ -47,7 +47,7 @@ pub(super) fn smtp_config(
 }
 
 /// What of IMAP is offered beside what the machine offers by itself.
-const OFFERED: [Extension; 15] = [
+const OFFERED: [Extension; 16] = [
     Extension::CondStore,
     Extension::QResync,
     Extension::Sort,
@@ -63,6 +63,7 @@ const OFFERED: [Extension; 15] = [
     Extension::CreateSpecialUse,
     Extension::CompressDeflate,
     Extension::Quota,
+    Extension::MultiAppend,
 ];
 
 pub(super) fn imap_config(

@@ -374,17 +374,25 @@ pub async fn read_whole(reader: &mut dyn MessageReader, limit: u64) -> StoreResu
     Ok(whole.freeze())
 }
 
-/// A message being appended; dropped before its commit, it never was.
+/// A message being appended, or several; dropped before their commit, they
+/// never were.
 pub trait Appender: Send + Sync {
-    /// The next octets, in wire form.
+    /// The next octets, in wire form. After an error there is nothing left to
+    /// commit.
     fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, StoreResult<()>>;
 
-    /// Makes the message durable, then visible. A delivery's UID is not known
-    /// yet.
+    /// Ends a message: the next octets are another's, which goes to the same
+    /// place (RFC 3502). How many come is bounded by who calls this: each may
+    /// take 64 KiB and an open file. A delivery is of one message.
+    fn next(&mut self, message: NewMessage) -> StoreResult<()>;
+
+    /// Ends the last message and makes all of them durable, then visible; or
+    /// none. Their places are in their order; those of deliveries are not
+    /// known yet.
     fn commit<'a>(
         self: Box<Self>,
         message: NewMessage,
-    ) -> BoxFuture<'a, StoreResult<Option<Appended>>>
+    ) -> BoxFuture<'a, StoreResult<Vec<Appended>>>
     where
         Self: 'a;
 }

@@ -1,18 +1,22 @@
-//! A message on its way into a mailbox.
+//! Messages on their way into a mailbox.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use mailstore::{AppendOptions, Error};
+use mailstore::{Append, AppendOptions, Error};
 
 use super::{from_mailstore, stopping};
 use crate::blocking::Blocking;
-use crate::store::{Appended, Appender, BoxFuture, NewMessage, StoreResult};
+use crate::store::{Appended, Appender, BoxFuture, NewMessage, StoreError, StoreResult};
 
-/// Octets of a message that are held before a thread writes them: most
-/// messages then need one hop off the reactor, at their commit.
+/// Octets that are held before a thread writes them: most messages then need
+/// one hop off the reactor, at their commit.
 const HOLD: usize = 256 * 1024;
+
+/// What a chunk takes beside its octets: a sender of single ones would
+/// otherwise have many times as much held.
+const PER_CHUNK: usize = 64;
 
 pub(super) enum Target {
     Append(Arc<mailstore::Mailbox>),
@@ -20,7 +24,7 @@ pub(super) enum Target {
 }
 
 enum Open {
-    Append(mailstore::Append),
+    Append(Append),
     Delivery(mailstore::Delivery),
 }
 
@@ -36,101 +40,132 @@ impl Target {
     }
 }
 
-impl Open {
-    fn write(&mut self, chunks: &[Bytes]) -> Result<(), Error> {
-        for chunk in chunks {
-            match self {
-                Self::Append(append) => append.write(chunk)?,
-                Self::Delivery(delivery) => delivery.write(chunk)?,
+/// One message: what is held of it, behind what is written.
+#[derive(Default)]
+struct Part {
+    held: Vec<Bytes>,
+    open: Option<Open>,
+}
+
+impl Part {
+    fn write(&mut self, target: &Target) -> Result<(), Error> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(target.open()?),
+        };
+        for chunk in std::mem::take(&mut self.held) {
+            match open {
+                Open::Append(append) => append.write(&chunk)?,
+                Open::Delivery(delivery) => delivery.write(&chunk)?,
             }
         }
         Ok(())
     }
-
-    fn commit(self, options: AppendOptions) -> Result<Option<Appended>, Error> {
-        let now = SystemTime::now();
-        match self {
-            Self::Append(append) => append.commit(options, now).map(|appended| {
-                Some(Appended {
-                    uid_validity: appended.uid_validity,
-                    uid: appended.uid,
-                })
-            }),
-            Self::Delivery(delivery) => delivery.commit(options, now).map(|_| None),
-        }
-    }
 }
 
 pub(super) struct LocalAppender {
-    target: Target,
-    held: Vec<Bytes>,
-    held_octets: usize,
-    open: Option<Open>,
+    target: Arc<Target>,
+    /// The messages that are whole.
+    whole: Vec<(Part, AppendOptions)>,
+    part: Part,
+    held: usize,
     blocking: Blocking,
 }
 
 impl LocalAppender {
     pub(super) fn new(target: Target, blocking: Blocking) -> Self {
         Self {
-            target,
-            held: Vec::new(),
-            held_octets: 0,
-            open: None,
+            target: Arc::new(target),
+            whole: Vec::new(),
+            part: Part::default(),
+            held: 0,
             blocking,
         }
     }
+
+    fn end(&mut self, message: NewMessage) {
+        let options = AppendOptions {
+            flags: message.flags,
+            keywords: message.keywords,
+            internal_date: message.internal_date,
+        };
+        let part = std::mem::take(&mut self.part);
+        self.whole.push((part, options));
+    }
+}
+
+/// Puts them where they go, all or none.
+fn commit(target: &Target, whole: Vec<(Part, AppendOptions)>) -> Result<Vec<Appended>, Error> {
+    let now = SystemTime::now();
+    let mut appends = Vec::with_capacity(whole.len());
+    for (mut part, options) in whole {
+        part.write(target)?;
+        match part.open {
+            Some(Open::Append(append)) => appends.push((append, options)),
+            Some(Open::Delivery(delivery)) => drop(delivery.commit(options, now)?),
+            None => {}
+        }
+    }
+    let appended = Append::commit_all(appends, now)?.into_iter();
+    Ok(appended
+        .map(|appended| Appended {
+            uid_validity: appended.uid_validity,
+            uid: appended.uid,
+        })
+        .collect())
 }
 
 impl Appender for LocalAppender {
     fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, StoreResult<()>> {
         Box::pin(async move {
-            self.held_octets += chunk.len();
-            self.held.push(chunk);
-            if self.held_octets <= HOLD {
+            self.held += chunk.len() + PER_CHUNK;
+            self.part.held.push(chunk);
+            if self.held <= HOLD {
                 return Ok(());
             }
-            let held = std::mem::take(&mut self.held);
-            self.held_octets = 0;
-            let mut open = match self.open.take() {
-                Some(open) => open,
-                None => self.target.open().map_err(from_mailstore)?,
+            self.held = 0;
+            let target = Arc::clone(&self.target);
+            let mut whole = std::mem::take(&mut self.whole);
+            let mut part = std::mem::take(&mut self.part);
+            let work = move || {
+                let parts = whole.iter_mut().map(|(part, _)| part);
+                for part in parts.chain([&mut part]) {
+                    part.write(&target)?;
+                }
+                Ok((whole, part))
             };
-            let work = move || open.write(&held).map(|()| open);
             let written = self.blocking.run(work).await.ok_or_else(stopping)?;
-            self.open = Some(written.map_err(from_mailstore)?);
+            (self.whole, self.part) = written.map_err(from_mailstore)?;
             Ok(())
         })
     }
 
+    fn next(&mut self, message: NewMessage) -> StoreResult<()> {
+        match &*self.target {
+            Target::Append(_) => {
+                self.end(message);
+                Ok(())
+            }
+            Target::Delivery(..) => Err(StoreError::Limit("One message at a time")),
+        }
+    }
+
     fn commit<'a>(
-        self: Box<Self>,
+        mut self: Box<Self>,
         message: NewMessage,
-    ) -> BoxFuture<'a, StoreResult<Option<Appended>>>
+    ) -> BoxFuture<'a, StoreResult<Vec<Appended>>>
     where
         Self: 'a,
     {
+        self.end(message);
         Box::pin(async move {
             let Self {
                 target,
-                held,
-                open,
+                whole,
                 blocking,
                 ..
             } = *self;
-            let options = AppendOptions {
-                flags: message.flags,
-                keywords: message.keywords,
-                internal_date: message.internal_date,
-            };
-            let work = move || {
-                let mut open = match open {
-                    Some(open) => open,
-                    None => target.open()?,
-                };
-                open.write(&held)?;
-                open.commit(options)
-            };
-            let committed = blocking.run(work).await;
+            let committed = blocking.run(move || commit(&target, whole)).await;
             committed.ok_or_else(stopping)?.map_err(from_mailstore)
         })
     }
