@@ -9,6 +9,11 @@
 
 mod common;
 
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use common::{PASSWORD, Server, Talk};
 
 /// Logs in without TLS, which this server allows for the test's sake.
@@ -94,6 +99,72 @@ fn a_host_that_is_down_gets_it_later() {
     let flush = near.command_with_input(&["queue", "flush"], "");
     assert!(flush.status.success(), "{flush:?}");
     far.wait_until("the message", || !far.mail("bob").is_empty());
+}
+
+/// A server that sends all on to a relay host, with the least of everything.
+fn behind(host: &TcpListener) -> Server {
+    Server::start(&format!(
+        "relayhost = \"[127.0.0.1]:{}\"\nsmtpd_tls_auth_only = false\nminimal_backoff_time = \"1h\"\n\
+         default_process_limit = 1\ndefault_destination_concurrency_limit = 1\n",
+        host.local_addr().unwrap().port()
+    ))
+}
+
+/// The host answers nothing for as long as the test takes.
+#[test]
+fn mail_for_a_slow_host_is_in_nobodys_way() {
+    let slow = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = behind(&slow);
+    for n in 0..12 {
+        let to = format!("bob{n}@far.example");
+        submit(&server, &[&to], "Subject: there\r\n\r\nx");
+    }
+    submit(
+        &server,
+        &["alice@far.example", "bob@example.org"],
+        "Subject: both\r\n\r\nx",
+    );
+    submit(&server, &["alice@example.org"], "Subject: here\r\n\r\nx");
+    server.wait_until("the mail for this host", || {
+        server.mail("alice").len() == 1 && server.mail("bob").len() == 1
+    });
+}
+
+#[test]
+fn a_host_that_is_down_is_asked_once() {
+    let host = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = behind(&host);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut socket in host.incoming().map_while(Result::ok) {
+            count.fetch_add(1, Ordering::SeqCst);
+            let _ = socket.write_all(b"421 4.3.2 not now\r\n");
+        }
+    });
+    for n in 0..5 {
+        let to = format!("bob{n}@far.example");
+        submit(&server, &[&to], "Subject: there\r\n\r\nx");
+    }
+    let waiting = |attempts: usize| {
+        let list = server.command_with_input(&["queue", "list", "--json"], "");
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        let tried = format!("\"attempts\":{attempts},");
+        let waits = |line: &&str| line.contains(&tried) && line.contains("\"active\":false");
+        list.lines().filter(waits).count() == 5 && list.contains("not now")
+    };
+    server.wait_until("five deferred messages", || waiting(1));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert!(
+        server.log().contains("delivery temporarily suspended: "),
+        "{}",
+        server.log()
+    );
+    // Whoever wants it tried has it tried.
+    let flush = server.command_with_input(&["queue", "flush"], "");
+    assert!(flush.status.success(), "{flush:?}");
+    server.wait_until("five messages deferred again", || waiting(2));
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 #[test]

@@ -354,11 +354,16 @@ keys! {
         /// After so long in the queue, the sender is told that a message is
         /// late. 0 is never.
         [Postfix] delay_warning_time: Duration = seconds(0);
-        /// The shortest wait between two attempts.
+        /// The shortest wait between two attempts. A destination none of whose
+        /// hosts can be talked to is left alone for as long, but for `queue flush`.
         [Postfix] minimal_backoff_time: Duration = seconds(300);
         /// The longest wait between two attempts.
         [Postfix] maximal_backoff_time: Duration = seconds(4000);
-        /// How many deliveries go on at once.
+        /// How many messages are worked on at once, most of them waiting for
+        /// their destination.
+        [Postfix] qmgr_message_active_limit: usize = 20_000;
+        /// How many deliveries into mailboxes and to programs go on at once;
+        /// to other hosts ten times as many, since most of those wait.
         [Postfix] default_process_limit: usize = 100;
         /// How many deliveries go to one destination at once.
         [Postfix] default_destination_concurrency_limit: usize = 20;

@@ -134,6 +134,7 @@ impl Config {
         }
         for (key, number) in [
             ("client_limit", self.client_limit),
+            ("qmgr_message_active_limit", self.qmgr_message_active_limit),
             ("default_process_limit", self.default_process_limit),
             (
                 "default_destination_concurrency_limit",

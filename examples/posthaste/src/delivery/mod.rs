@@ -30,6 +30,7 @@ use local::Job;
 pub use local::{LocalAgent, LocalConfig};
 pub use logins::{Logins, LoginsError};
 pub use procmail::ProcmailConfig;
+use remote::Parcel;
 pub use remote::{RemoteAgent, RemoteConfig};
 pub use sieve::SieveConfig;
 
@@ -188,6 +189,7 @@ impl DeliveryAgent {
     }
 
     async fn attempt(&self, claimed: Claimed) {
+        let flushed = claimed.flushed;
         let mut attempt = Attempt {
             id: claimed.id,
             envelope: claimed.envelope,
@@ -205,7 +207,8 @@ impl DeliveryAgent {
         let (local, remote) = self.sort(&mut attempt).await;
         let had_local = !local.is_empty();
         for (index, place) in local {
-            let outcome = self.deliver_here(&mut attempt, index, &place).await;
+            // Boxed, so that those that wait for a place elsewhere are small.
+            let outcome = Box::pin(self.deliver_here(&mut attempt, index, &place)).await;
             attempt.settle(index, outcome);
             if attempt.born_octets() > BORN_LIMIT {
                 self.write_down(&mut attempt).await;
@@ -223,12 +226,15 @@ impl DeliveryAgent {
                     Some((*index, recipient.clone()))
                 })
                 .collect();
-            let (id, envelope, size) = (&attempt.id, &attempt.envelope, attempt.size);
+            let parcel = Parcel {
+                queue: &*self.queue,
+                id: &attempt.id,
+                envelope: &attempt.envelope,
+                size: attempt.size,
+            };
             async move {
-                let queue = &*self.queue;
-                self.remote
-                    .send(queue, id, envelope, size, &destination, recipients)
-                    .await
+                let sent = self.remote.send(&parcel, &destination, recipients, flushed);
+                sent.await
             }
         });
         let outcomes = join_all(sent).await;

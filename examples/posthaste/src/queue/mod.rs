@@ -292,6 +292,8 @@ pub struct Claimed {
     pub envelope: Envelope,
     /// Octets of its content.
     pub size: u64,
+    /// When somebody wanted it to be tried at once, if that is why it is due.
+    pub flushed: Option<SystemTime>,
 }
 
 /// A message that is born of another one's delivery.

@@ -31,6 +31,7 @@ struct Entry {
     size: u64,
     due: SystemTime,
     leased: bool,
+    flushed: Option<SystemTime>,
 }
 
 /// What [`Schedule::claim`] found.
@@ -55,6 +56,7 @@ impl Schedule {
                 size,
                 due,
                 leased: false,
+                flushed: None,
             },
         );
     }
@@ -76,6 +78,7 @@ impl Schedule {
                     id,
                     envelope: entry.envelope.clone(),
                     size: entry.size,
+                    flushed: entry.flushed.take(),
                 }))
             }
             None => Next::At(now),
@@ -132,7 +135,11 @@ impl Schedule {
         }
         let mut flushed = 0;
         for (id, entry) in &mut self.entries {
-            if entry.leased || entry.due <= now || only.is_some_and(|only| only != id) {
+            if entry.leased || only.is_some_and(|only| only != id) {
+                continue;
+            }
+            entry.flushed = Some(now);
+            if entry.due <= now {
                 continue;
             }
             self.waiting.remove(&(entry.due, id.clone()));
@@ -195,7 +202,10 @@ mod tests {
         schedule.remove(&id("2"));
         assert_eq!(schedule.claim(at(100)), Next::At(at(300)));
         assert_eq!(schedule.flush(None, at(100)).unwrap(), 1);
-        assert!(matches!(schedule.claim(at(100)), Next::Due(_)));
+        let Next::Due(claimed) = schedule.claim(at(100)) else {
+            panic!("it is due");
+        };
+        assert_eq!(claimed.flushed, Some(at(100)));
         assert_eq!(schedule.claim(at(100)), Next::Empty);
         assert!(matches!(schedule.lease(&id("1")), Err(QueueError::Busy(_))));
         assert!(matches!(

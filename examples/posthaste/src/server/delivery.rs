@@ -37,6 +37,8 @@ pub(super) fn delivery(
             connect_timeout: Duration::from_secs(30),
             address_limit: 5,
             destination_concurrency: config.default_destination_concurrency_limit,
+            concurrency: config.default_process_limit.saturating_mul(10),
+            pause: config.minimal_backoff_time,
             logins: Logins::read(config.smtp_sasl_password_maps.iter().map(|file| &*file.0))?,
         },
         resolver,
@@ -54,7 +56,7 @@ pub(super) fn delivery(
     Ok(Arc::new(DeliveryAgent::new(
         DeliveryConfig {
             hostname: config.myhostname.clone(),
-            active_messages: config.default_process_limit * 10,
+            active_messages: config.qmgr_message_active_limit,
             local_concurrency: config.default_process_limit,
             command_time_limit: config.command_time_limit,
             minimal_backoff: config.minimal_backoff_time,

@@ -122,6 +122,8 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             address_limit: 5,
             destination_concurrency: 1,
+            concurrency: 1,
+            pause: Duration::from_secs(1),
             logins: Logins::default(),
         };
         RemoteAgent::new(config, Resolver::system().unwrap()).unwrap()

@@ -1,12 +1,12 @@
 //! To other hosts, by SMTP.
 
+mod destinations;
 mod hosts;
 mod talk;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use net::Resolver;
 use net::tls::{TlsConnector, TlsError};
@@ -14,6 +14,7 @@ use proto_core::sasl::Credentials;
 use smtp_proto::ClientConfig;
 use tokio::sync::Semaphore;
 
+use self::destinations::Destinations;
 use super::logins::Logins;
 use super::{Failure, Outcome};
 use crate::config::ClientTlsLevel;
@@ -35,6 +36,10 @@ pub struct RemoteConfig {
     pub address_limit: usize,
     /// Connections to one destination at once.
     pub destination_concurrency: usize,
+    /// Connections at once.
+    pub concurrency: usize,
+    /// How long a destination is left alone of which no host can be talked to.
+    pub pause: Duration,
     /// Who to log in as, and where.
     pub logins: Logins,
 }
@@ -45,15 +50,16 @@ pub struct RemoteAgent {
     resolver: Resolver,
     any_certificate: TlsConnector,
     verified: TlsConnector,
-    destinations: Mutex<HashMap<NextHop, Arc<Semaphore>>>,
+    destinations: Destinations,
+    places: Semaphore,
 }
 
 /// What is sent in one attempt.
-struct Parcel<'a> {
-    queue: &'a dyn Queue,
-    id: &'a QueueId,
-    envelope: &'a Envelope,
-    size: u64,
+pub(super) struct Parcel<'a> {
+    pub(super) queue: &'a dyn Queue,
+    pub(super) id: &'a QueueId,
+    pub(super) envelope: &'a Envelope,
+    pub(super) size: u64,
 }
 
 /// Recipients still to be reached, by their place in the envelope.
@@ -63,8 +69,16 @@ type Recipients = Vec<(usize, Recipient)>;
 enum Trouble {
     /// TLS could not be begun; in the clear it may work.
     Tls(String),
+    /// It takes nothing from here now, whatever it is.
+    Host(Failure),
     /// Another host, or a later time, may do better.
     Other(Failure),
+}
+
+/// Why a host took nothing in the end, and whether it would take anything.
+struct Refusal {
+    failure: Failure,
+    is_down: bool,
 }
 
 impl RemoteAgent {
@@ -74,94 +88,82 @@ impl RemoteAgent {
     /// When TLS cannot be set up.
     pub fn new(config: RemoteConfig, resolver: Resolver) -> Result<Self, TlsError> {
         Ok(Self {
-            config,
             resolver,
             any_certificate: net::tls::opportunistic_connector()?,
             verified: net::tls::verifying_connector()?,
-            destinations: Mutex::default(),
+            destinations: Destinations::new(config.destination_concurrency, config.pause),
+            places: Semaphore::new(config.concurrency.max(1)),
+            config,
         })
     }
 
+    /// Sends to one destination when there is a place: little memory is taken
+    /// until then. One that is down is left alone, unless somebody wants it
+    /// tried since, at `wanted`.
     pub(super) async fn send(
         &self,
-        queue: &dyn Queue,
-        id: &QueueId,
-        envelope: &Envelope,
-        size: u64,
+        parcel: &Parcel<'_>,
+        destination: &NextHop,
+        recipients: Recipients,
+        wanted: Option<SystemTime>,
+    ) -> Vec<(usize, Outcome)> {
+        let places = self.destinations.places(destination);
+        let own_place = places.acquire().await.ok();
+        let place = self.places.acquire().await.ok();
+        let now = SystemTime::now();
+        let outcomes = match self.destinations.down(destination, wanted, now) {
+            Some(failure) => all(recipients, &Outcome::Deferred(failure)),
+            None => Box::pin(self.reach(parcel, destination, recipients)).await,
+        };
+        drop((place, own_place));
+        self.destinations.leave(destination, &places);
+        outcomes
+    }
+
+    async fn reach(
+        &self,
+        parcel: &Parcel<'_>,
         destination: &NextHop,
         recipients: Recipients,
     ) -> Vec<(usize, Outcome)> {
-        let places = self.places(destination);
-        let place = places.acquire().await.ok();
-        let parcel = Parcel {
-            queue,
-            id,
-            envelope,
-            size,
-        };
-        let mut outcomes = Vec::new();
-        let mut left = recipients;
-        let mut last = Failure::new("4.4.1", format!("{destination}: no host could be reached"));
         if parcel.needs_tls() && !destination.is_named_here() {
             // RFC 8689 §4.2.1: the exchangers' names must have come by a way
             // that nobody can meddle with, and plain DNS is none.
             let reason = format!("{destination}: REQUIRETLS: its hosts cannot be told for sure");
-            let failure = Failure::new("5.7.10", reason);
-            let all = left.into_iter();
-            return all
-                .map(|(index, _)| (index, Outcome::Failed(failure.clone())))
-                .collect();
+            return all(recipients, &Outcome::Failed(Failure::new("5.7.10", reason)));
         }
         let hosts = match self.hosts(destination).await {
             Ok(hosts) => hosts,
             Err(outcome) => {
-                let all = left.into_iter();
-                return all.map(|(index, _)| (index, outcome.clone())).collect();
+                if let Outcome::Deferred(failure) = &outcome {
+                    let now = SystemTime::now();
+                    self.destinations
+                        .went_down(destination, failure.clone(), now);
+                }
+                return all(recipients, &outcome);
             }
         };
+        let mut last = Failure::new("4.4.1", format!("{destination}: no host could be reached"));
+        let mut are_down = true;
         for (host, address) in hosts {
             let login = self.config.logins.of(destination);
-            match self.try_host(&parcel, &host, address, &left, login).await {
+            let tried = self.try_host(parcel, &host, address, &recipients, login);
+            match tried.await {
                 Ok(answered) => {
-                    outcomes.extend(answered);
-                    left.clear();
-                    break;
+                    self.destinations.is_up(destination);
+                    return answered;
                 }
-                Err(failure) => last = failure,
+                Err(Refusal { failure, is_down }) => {
+                    last = failure;
+                    are_down &= is_down;
+                }
             }
         }
-        outcomes.extend(
-            left.into_iter()
-                .map(|(index, _)| (index, Outcome::Deferred(last.clone()))),
-        );
-        drop(place);
-        self.forget(destination, &places);
-        outcomes
-    }
-
-    /// The places of one destination; made when first used.
-    fn places(&self, destination: &NextHop) -> Arc<Semaphore> {
-        let mut destinations = self
-            .destinations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let limit = self.config.destination_concurrency.max(1);
-        let places = destinations
-            .entry(destination.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(limit)));
-        Arc::clone(places)
-    }
-
-    /// Drops a destination that nobody uses: the table holds only what is
-    /// being sent.
-    fn forget(&self, destination: &NextHop, places: &Arc<Semaphore>) {
-        let mut destinations = self
-            .destinations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if Arc::strong_count(places) <= 2 {
-            destinations.remove(destination);
+        if are_down {
+            let now = SystemTime::now();
+            self.destinations.went_down(destination, last.clone(), now);
         }
+        all(recipients, &Outcome::Deferred(last))
     }
 
     async fn try_host(
@@ -171,26 +173,40 @@ impl RemoteAgent {
         address: SocketAddr,
         recipients: &Recipients,
         login: Option<&Credentials>,
-    ) -> Result<Vec<(usize, Outcome)>, Failure> {
+    ) -> Result<Vec<(usize, Outcome)>, Refusal> {
         let level = match parcel.needs_tls() {
             true => ClientTlsLevel::Verify,
             false => self.config.tls,
         };
         let talk = |level| self.talk(parcel, host, address, recipients, level, login);
-        match talk(level).await {
-            Ok(answered) => Ok(answered),
-            Err(Trouble::Other(failure)) => Err(failure),
-            Err(Trouble::Tls(reason)) if level == ClientTlsLevel::May => {
-                tracing::info!(queue_id = %parcel.id, host, reason, "TLS failed, going on in the clear");
-                match talk(ClientTlsLevel::None).await {
-                    Ok(answered) => Ok(answered),
-                    Err(Trouble::Other(failure)) => Err(failure),
-                    Err(Trouble::Tls(reason)) => Err(Failure::new("4.7.5", reason)),
-                }
-            }
-            Err(Trouble::Tls(reason)) => Err(Failure::new("4.7.5", reason)),
+        let mut talked = talk(level).await;
+        if let (Err(Trouble::Tls(reason)), ClientTlsLevel::May) = (&talked, level) {
+            tracing::info!(queue_id = %parcel.id, host, reason, "TLS failed, going on in the clear");
+            talked = talk(ClientTlsLevel::None).await;
         }
+        talked.map_err(|trouble| match trouble {
+            Trouble::Tls(reason) => Refusal {
+                failure: Failure::new("4.7.5", reason),
+                is_down: level == self.config.tls,
+            },
+            Trouble::Host(failure) => Refusal {
+                failure,
+                is_down: true,
+            },
+            Trouble::Other(failure) => Refusal {
+                failure,
+                is_down: false,
+            },
+        })
     }
+}
+
+/// The same for every recipient.
+fn all(recipients: Recipients, outcome: &Outcome) -> Vec<(usize, Outcome)> {
+    let recipients = recipients.into_iter();
+    recipients
+        .map(|(index, _)| (index, outcome.clone()))
+        .collect()
 }
 
 impl Parcel<'_> {

@@ -33,7 +33,7 @@ impl RemoteAgent {
     ) -> Result<Vec<(usize, Outcome)>, Trouble> {
         let unreachable = |error: &dyn std::fmt::Display| {
             let reason = format!("connect to {host}[{}]: {error}", address.ip());
-            Trouble::Other(Failure::new("4.4.1", reason))
+            Trouble::Host(Failure::new("4.4.1", reason))
         };
         let connecting = Stream::connect(address, self.config.connect_timeout);
         let stream = connecting.await.map_err(|error| unreachable(&error))?;
@@ -120,9 +120,13 @@ impl Talk<'_> {
                 ClientEvent::AuthFailed(reply) => {
                     let mut failure = self.failure(&reply, false);
                     failure.code = "4.7.8".into();
-                    return Err(Trouble::Other(failure));
+                    return Err(Trouble::Host(failure));
                 }
-                ClientEvent::Refused(reply) => return Err(Trouble::Other(self.refused(&reply))),
+                ClientEvent::Refused(reply) => return Err(Trouble::Host(self.refused(&reply))),
+                // In a transaction each recipient is told so.
+                ClientEvent::ServiceClosing(reply) if !self.begun => {
+                    return Err(Trouble::Host(self.refused(&reply)));
+                }
                 ClientEvent::PayloadWanted => self.payload(&mut conn).await?,
                 ClientEvent::Recipient(recipient) => self.settle(recipient),
                 ClientEvent::TransactionEnd => {
@@ -148,7 +152,12 @@ impl Talk<'_> {
             self.host,
             self.address.ip()
         );
-        Err(Trouble::Other(Failure::new("4.4.2", reason)))
+        let failure = Failure::new("4.4.2", reason);
+        // In a transaction it may be this message that it cannot take.
+        Err(match self.begun {
+            true => Trouble::Other(failure),
+            false => Trouble::Host(failure),
+        })
     }
 
     /// Logs in where that is wanted, and begins.
@@ -158,7 +167,7 @@ impl Talk<'_> {
         };
         let refuse = |reason: &str| {
             let reason = format!("{}: {reason}", self.host);
-            Trouble::Other(Failure::new("4.7.0", reason))
+            Trouble::Host(Failure::new("4.7.0", reason))
         };
         if !conn.stream().is_tls() {
             // A password in the clear is everybody's.
