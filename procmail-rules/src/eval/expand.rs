@@ -65,6 +65,10 @@ struct Brace {
     active: bool,
     /// Where it begins: the word, and the octet in it.
     at: (usize, usize),
+    /// Had the word begun there?
+    begun: bool,
+    /// Was it no more than a folder line's name there?
+    named: bool,
     /// What stands there instead.
     value: Option<Vec<u8>>,
 }
@@ -127,25 +131,34 @@ impl Expansion {
         self.braces.push(Brace {
             active,
             at: (self.words.words.len(), self.word.len()),
+            begun: self.begun,
+            named: self.named,
             value,
         });
     }
 
     fn close(&mut self) {
-        let Some(Brace { active, at, value }) = self.braces.pop() else {
+        let Some(brace) = self.braces.pop() else {
             return;
         };
-        if active {
+        // Where there is one word alone it has begun, even with nothing.
+        let single = self.mode == Mode::Single;
+        self.begun |= single;
+        if brace.active {
             return;
         }
-        let (word, octet) = at;
+        let (word, octet) = brace.at;
+        // Elsewhere no word begins with what is not used.
+        if !single {
+            (self.begun, self.named) = (brace.begun, brace.named);
+        }
         // Blanks in it have divided nothing.
         if word < self.words.words.len() {
             self.words.words.truncate(word + 1);
             self.word = self.words.words.pop().unwrap_or_default();
         }
         self.word.truncate(octet);
-        if let Some(value) = value.filter(|_| self.is_active()) {
+        if let Some(value) = brace.value.filter(|_| self.is_active()) {
             self.substitute(&value);
         }
     }
@@ -291,6 +304,7 @@ impl Machine {
                     }
                     break;
                 }
+                b' ' | b'\t' if mode == Mode::Single && !state.begun && !state.inert => {}
                 b' ' | b'\t' if mode == Mode::Single => {
                     source.rewind(source.position() - 1);
                     break;

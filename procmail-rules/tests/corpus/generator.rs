@@ -74,6 +74,9 @@ impl Writer {
                     "`sed -n 's/^Subject: *//p'`",
                     "`echo \\$A`",
                     "`echo a#b #c`",
+                    "${NOPE:+p q}",
+                    "${NOPE-p q}",
+                    "${HOME+ p  q}",
                 ])
                 .into(),
             3 => format!("${{{name}}}"),
