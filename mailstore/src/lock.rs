@@ -199,13 +199,21 @@ fn break_stale(
     if !stale {
         return Ok(false);
     }
-    // Somebody else may have broken it meanwhile and hold it anew.
+    // Somebody else may have broken it meanwhile and hold it anew. Of those who would break it here, one does at a time,
+    // so that none removes the next one's.
+    let broken = match durable.open_own(path) {
+        Ok(file) if !file.try_claim().unwrap_or(true) => return Ok(false),
+        Ok(file) => Some(file),
+        // No file, or gone.
+        Err(_) => None,
+    };
     match durable.stat_maybe(path)? {
         Some(again) if again.inode == stat.inode && again.modified == stat.modified => {
             durable.remove(path)?;
         }
         _ => {}
     }
+    drop(broken);
     Ok(true)
 }
 
@@ -293,5 +301,77 @@ mod tests {
         std::fs::write(&path, "1:other.example.org").unwrap();
         assert!(broken("mx.example.org", true));
         assert!(!path.exists());
+    }
+
+    /// Lets somebody else come when the stale lock is about to be removed.
+    struct Meanwhile<F: Fn() + Send + Sync>(RealFs, F, std::sync::atomic::AtomicBool);
+
+    impl<F: Fn() + Send + Sync> crate::durable::Fs for Meanwhile<F> {
+        fn unlink(&self, path: &Path) -> std::io::Result<()> {
+            if path.ends_with("inbox.lock") && !self.2.swap(true, Ordering::Relaxed) {
+                (self.1)();
+            }
+            self.0.unlink(path)
+        }
+        fn create_excl(&self, path: &Path) -> std::io::Result<Box<dyn crate::durable::File>> {
+            self.0.create_excl(path)
+        }
+        fn open(&self, path: &Path) -> std::io::Result<Box<dyn crate::durable::File>> {
+            self.0.open(path)
+        }
+        fn open_write(&self, path: &Path) -> std::io::Result<Box<dyn crate::durable::File>> {
+            self.0.open_write(path)
+        }
+        fn link(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+            self.0.link(from, to)
+        }
+        fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+            self.0.rename(from, to)
+        }
+        fn mkdir(&self, path: &Path) -> std::io::Result<()> {
+            self.0.mkdir(path)
+        }
+        fn rmdir(&self, path: &Path) -> std::io::Result<()> {
+            self.0.rmdir(path)
+        }
+        fn fsync_dir(&self, path: &Path) -> std::io::Result<()> {
+            self.0.fsync_dir(path)
+        }
+        fn readdir(
+            &self,
+            path: &Path,
+            each: &mut dyn FnMut(&std::ffi::OsStr, crate::durable::Kind),
+        ) -> std::io::Result<()> {
+            self.0.readdir(path, each)
+        }
+        fn stat(&self, path: &Path) -> std::io::Result<crate::durable::Stat> {
+            self.0.stat(path)
+        }
+        fn process_alive(&self, pid: u32) -> bool {
+            self.0.process_alive(pid)
+        }
+    }
+
+    #[test]
+    fn a_stale_lock_is_broken_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inbox.lock");
+        std::fs::write(&path, "4194305:mx.example.org").unwrap();
+        let now = SystemTime::UNIX_EPOCH;
+        let other = Arc::new(Mutex::new(None));
+        let meanwhile = {
+            let (path, other) = (path.clone(), Arc::clone(&other));
+            move || {
+                let durable = Durable::new(Arc::new(RealFs));
+                let tried = DotLock::acquire_in(&durable, path.clone(), "mx.example.org", now, 3);
+                *other.lock().unwrap() = Some(tried);
+            }
+        };
+        let fs = Meanwhile(RealFs, meanwhile, std::sync::atomic::AtomicBool::new(false));
+        let durable = Durable::new(Arc::new(fs));
+        let lock = DotLock::acquire_soon(&durable, path.clone(), "mx.example.org", now);
+        let other = other.lock().unwrap().take().unwrap();
+        assert!(lock.is_ok());
+        assert!(matches!(other, Err(Error::Locked { .. })));
     }
 }
