@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::header::{HEADER_LIMIT, LINE_LIMIT};
 use super::meta;
 use crate::durable::{Durable, File, read_full_at};
 use crate::error::{Error, IoContext};
@@ -10,8 +11,6 @@ use crate::wire::{LineStart, ToDisk, ToWire};
 /// A message of more octets waits in a file.
 const IN_MEMORY: usize = 128 << 10;
 const PART: usize = 64 << 10;
-/// A header line is held back until it ends, or until it is as long as this.
-const LINE_LIMIT: usize = 64 << 10;
 
 pub(crate) struct Incoming {
     durable: Durable,
@@ -28,12 +27,11 @@ pub(crate) struct Incoming {
 #[derive(Default)]
 struct Filter {
     body: Option<LineStart>,
+    /// A header line, held back until it ends or is too long to be one.
     line: Vec<u8>,
-    /// The held line's beginning was passed on or left out.
-    within: bool,
     hiding: bool,
     /// Octets of the header, the empty line not counted.
-    header: u64,
+    header: usize,
     size: u64,
     to_wire: ToWire,
     ends_with_line: bool,
@@ -108,7 +106,7 @@ impl Incoming {
         meta: &str,
         mut each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut header = usize::try_from(self.filter.header).unwrap_or(usize::MAX);
+        let mut header = self.filter.header;
         let mut poured = false;
         let mut part_of = |part: &[u8]| -> Result<(), Error> {
             match part.split_at_checked(header) {
@@ -170,7 +168,7 @@ impl Filter {
             let (line, rest) = disk.split_at_checked(end).unwrap_or((disk, &[]));
             disk = rest;
             self.line.extend_from_slice(line);
-            if line.ends_with(b"\n") || self.line.len() >= LINE_LIMIT {
+            if line.ends_with(b"\n") || self.line.len() > LINE_LIMIT {
                 self.header_line(out);
             }
         }
@@ -182,22 +180,27 @@ impl Filter {
 
     fn header_line(&mut self, out: &mut Vec<u8>) {
         let line = std::mem::take(&mut self.line);
-        let ended = line.ends_with(b"\n");
-        if line == b"\n" && !self.within {
+        if line == b"\n" {
             self.size += self.to_wire.count(&line);
             out.extend_from_slice(&line);
             self.body = Some(LineStart::Fresh);
             return;
         }
-        if !self.within && !line.starts_with(b" ") && !line.starts_with(b"\t") {
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
             self.hiding = meta::field(&line).is_some_and(|field| meta::is_hidden(&field));
         }
-        if !self.hiding {
-            self.size += self.to_wire.count(&line);
-            self.header += line.len() as u64;
-            out.extend_from_slice(&line);
+        let is_long = line.len() > LINE_LIMIT;
+        if !is_long && self.hiding {
+            return;
         }
-        self.within = !ended;
+        self.size += self.to_wire.count(&line);
+        if is_long || self.header + line.len() > HEADER_LIMIT {
+            // To whoever reads the file, as to the scan, the header ends before it.
+            self.body = Some(LineStart::Fresh);
+            return self.quote(&line, out);
+        }
+        self.header += line.len();
+        out.extend_from_slice(&line);
     }
 
     fn quote(&mut self, mut disk: &[u8], out: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 mod change;
 mod draft;
 mod from;
+mod header;
 mod incoming;
 mod lent;
 mod locks;

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use memchr::{memchr, memmem, memrchr};
 
 use super::from;
-use super::meta::{self, Meta, STATUS_OCTETS, UID_OCTETS};
+use super::header::{self, HEADER_LIMIT, HIDDEN_ROOM};
+use super::meta::Meta;
 use crate::durable::{File, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::wire::{Extent, Form};
@@ -16,8 +17,6 @@ use crate::wire::{Extent, Form};
 const WINDOW: usize = 256 << 10;
 /// As many at least are looked through in one go. What is left of a window that has fewer is read again.
 const STEP: usize = 16 << 10;
-/// A header is looked for in this many octets; what is behind them is taken for body.
-const HEADER_LIMIT: usize = 1 << 20;
 const HEADER_USUAL: usize = 16 << 10;
 /// A `From ` line at most.
 const FROM_LIMIT: usize = 1024;
@@ -262,15 +261,21 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
         return Ok(None);
     };
     // Most headers are short, and asking for little reads the file in large steps.
-    let mut octets = window.at(from, line + HEADER_USUAL)?;
-    let usual = octets.get(line - 1..).unwrap_or_default();
-    if memmem::find(usual, b"\n\n").is_none() && memmem::find(usual, b"\n\r\n").is_none() {
-        octets = window.at(from, line + HEADER_LIMIT)?;
-    }
+    let (len, mut want) = (window.len, HEADER_USUAL);
+    let octets = loop {
+        let octets = window.at(from, line + want)?;
+        let header = octets.get(line - 1..).unwrap_or_default();
+        let is_whole =
+            memmem::find(header, b"\n\n").is_some() || memmem::find(header, b"\n\r\n").is_some();
+        if is_whole || want >= HEADER_LIMIT + HIDDEN_ROOM || header.len() <= want {
+            break window.at(from, line + want)?;
+        }
+        want = (want * 4).min(HEADER_LIMIT + HIDDEN_ROOM);
+    };
+    let is_last = from + octets.len() as u64 >= len;
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(octets.get(..line).unwrap_or_default());
     let header = octets.get(line..).unwrap_or_default();
-    let header = header.get(..HEADER_LIMIT).unwrap_or(header);
     let mut found = Found {
         from,
         header: from + line as u64,
@@ -285,7 +290,7 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
         counted: false,
         blank: 0,
     };
-    let counted = parse_header(header, &mut found, &mut hasher);
+    let counted = header::read(header, is_last, &mut found, &mut hasher);
     found.hash = hasher.finalize();
     found.claimed = counted.is_some();
     if let Some(counted) = counted
@@ -331,80 +336,6 @@ fn message(window: &mut Window<'_>, from: u64) -> Result<Option<(Found, u64)>, E
     found.body = found.body.min(found.end);
     found.blank = found.blank.min(found.end);
     Ok(Some((found, next)))
-}
-
-/// Reads a header's lines; gives the Content-Length.
-fn parse_header(header: &[u8], found: &mut Found, hasher: &mut crc32fast::Hasher) -> Option<u64> {
-    let (mut at, mut counted, mut hiding) = (0, None, false);
-    let (mut uid_line, mut status_line) = (None, None);
-    while let Some(rest) = header.get(at..).filter(|rest| !rest.is_empty()) {
-        let line = rest
-            .get(..memchr(b'\n', rest).map_or(rest.len(), |end| end + 1))
-            .unwrap_or(rest);
-        let place = found.header + at as u64;
-        // The last may be half of a line end.
-        if matches!(line, b"\n" | b"\r\n" | b"\r") {
-            found.blank = place;
-            found.body = place + line.len() as u64;
-            return finish_header(found, uid_line, status_line, header, counted);
-        }
-        at += line.len();
-        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
-            let field = meta::field(line);
-            hiding = field.as_deref().is_some_and(meta::is_hidden);
-            if let (true, Some(field)) = (hiding, &field) {
-                let value =
-                    String::from_utf8_lossy(line.get(field.len() + 1..).unwrap_or_default())
-                        .into_owned();
-                if field == b"content-length" {
-                    counted = value.trim().parse().ok();
-                }
-                if field == b"x-uid" && line.len() == UID_OCTETS {
-                    uid_line = Some(place);
-                }
-                if field == b"status" {
-                    status_line = Some(place);
-                }
-                found.meta.read(field, &value);
-            }
-        }
-        if hiding {
-            match found.hidden.last_mut() {
-                Some((_, end)) if *end == place => *end = place + line.len() as u64,
-                _ => found.hidden.push((place, place + line.len() as u64)),
-            }
-        } else {
-            hasher.update(line);
-        }
-    }
-    found.blank = found.header + at as u64;
-    found.body = found.blank;
-    finish_header(found, uid_line, status_line, header, counted)
-}
-
-/// Sees whether UID and flags stand one behind the other as they are written here.
-fn finish_header(
-    found: &mut Found,
-    uid_line: Option<u64>,
-    status_line: Option<u64>,
-    header: &[u8],
-    counted: Option<u64>,
-) -> Option<u64> {
-    if let (Some(uid), Some(status)) = (uid_line, status_line)
-        && uid + UID_OCTETS as u64 == status
-    {
-        let at = usize::try_from(status - found.header).unwrap_or(usize::MAX);
-        let lines = header.get(at..).unwrap_or_default();
-        let keywords = lines.get(STATUS_OCTETS..).unwrap_or_default();
-        if memmem::find(lines, b"\nX-Status: ") == Some(10)
-            && lines.get(STATUS_OCTETS - 1) == Some(&b'\n')
-            && keywords.starts_with(b"X-Keywords: ")
-            && let Some(width) = memchr(b'\n', keywords)
-        {
-            found.slot = Some((uid, width));
-        }
-    }
-    counted
 }
 
 /// The length of a line end that stands here.
