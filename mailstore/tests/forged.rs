@@ -175,3 +175,97 @@ fn numbers_that_nobody_counted_to_do_no_harm() {
         }
     }
 }
+
+/// A journal of a change in this form, with sums that are right.
+fn journal(numbers: [u64; 6], rescue: u32, data: &[u8]) -> Vec<u8> {
+    let mut out = b"PHREWRT1".to_vec();
+    for number in numbers {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&rescue.to_le_bytes());
+    out.extend_from_slice(&crc(&[data]).to_le_bytes());
+    out.extend_from_slice(&crc(&[&out]).to_le_bytes());
+    out.resize(80, 0);
+    out.extend_from_slice(data);
+    out
+}
+
+#[test]
+fn a_journal_that_somebody_made_up_does_no_harm() {
+    let directory = tempfile::tempdir().unwrap();
+    let [_, _, _, config] = configs(directory.path());
+    let path = config.root.join(".posthaste/INBOX.rewrite");
+    let account = Store::new().account(&config).unwrap();
+    for nth in 0..3 {
+        append(&inbox(&account), nth);
+    }
+    drop(account);
+    let mbox = fs::read(&config.inbox).unwrap();
+    let metadata = fs::metadata(&config.inbox).unwrap();
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    let len = mbox.len() as u64;
+    let text = b"From a Thu Nov 12 13:14:15 2026\nSubject: x\n\ny\n\n";
+    let tables = [
+        vec![(len, text.len() as u64)],
+        vec![(0, u64::MAX), (u64::MAX, u64::MAX)],
+        vec![(u64::MAX, 1), (1, u64::MAX - 1)],
+        vec![(1 << 62, 8), (0, 0)],
+        vec![],
+    ];
+    let strange = [
+        0,
+        1,
+        79,
+        80,
+        len,
+        len + 50,
+        1 << 40,
+        1 << 62,
+        1 << 63,
+        u64::MAX,
+    ];
+    let mut random = Random(7);
+    for round in 0..600 {
+        let table = &tables[random.below(tables.len() as u64) as usize];
+        let mut data = text.to_vec();
+        for (place, len) in table {
+            data.extend_from_slice(&place.to_le_bytes());
+            data.extend_from_slice(&len.to_le_bytes());
+        }
+        let mut numbers = [
+            inode,
+            len,
+            len + text.len() as u64,
+            len,
+            80 + text.len() as u64,
+            table.len() as u64,
+        ];
+        // The first is a journal as it is written.
+        for _ in 0..if round == 0 { 0 } else { 1 + random.below(3) } {
+            let which = 1 + random.below(5) as usize;
+            numbers[which] = strange[random.below(strange.len() as u64) as usize];
+        }
+        let what = format!("{numbers:?} {table:?}");
+        fs::write(&config.inbox, &mbox).unwrap();
+        fs::write(&path, journal(numbers, random.below(2) as u32, &data)).unwrap();
+        let account = Store::new().account(&config).unwrap();
+        // Whoever can write a journal can make no mbox of the file, too.
+        let opened = account
+            .mailbox("INBOX", now())
+            .map(|mailbox| drop(mailbox.refresh(now()).unwrap()));
+        drop(account);
+        let now = fs::read(&config.inbox).unwrap();
+        assert!(now.len() < 2 * mbox.len(), "{what}");
+        if round == 0 {
+            opened.unwrap();
+            assert!(now.starts_with(&mbox) && !path.exists(), "{what}");
+        }
+        // What is put aside is of this test alone.
+        for entry in fs::read_dir(config.root.join(".posthaste")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().contains("rewrite") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+}

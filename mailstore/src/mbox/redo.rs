@@ -11,6 +11,8 @@ use crate::error::{Error, IoContext};
 
 /// Octets of a run in the table.
 const ENTRY: usize = 16;
+/// No mbox comes so far.
+const GREATEST: u64 = 1 << 62;
 
 /// Octets of the mbox that are to be written over. None crosses the old end of the file.
 #[derive(Clone, Copy, Debug)]
@@ -96,9 +98,23 @@ impl Redo {
         if hasher.finalize() != word(60) {
             return Ok(None);
         }
-        let (old_len, table, count) = (number(16), number(40), number(48));
-        // The sum was right, so the numbers are what was written.
-        let mut octets = vec![0; usize::try_from(count * ENTRY as u64).unwrap_or(0)];
+        let (old_len, new_len, start) = (number(16), number(24), number(32));
+        let (table, count) = (number(40), number(48));
+        // The sums keep out what a crash tore, and not what somebody made up: the table must be in the file, and the
+        // mbox cannot become longer than by what is there.
+        let room = table.checked_sub(HEADER as u64);
+        let longest = room.and_then(|room| old_len.checked_add(room));
+        let Some(room) = room.filter(|_| longest.is_some_and(|longest| new_len <= longest)) else {
+            return Ok(None);
+        };
+        let behind = at.saturating_sub(table) / ENTRY as u64;
+        let Ok(octets) = usize::try_from(count.min(behind + 1) * ENTRY as u64) else {
+            return Ok(None);
+        };
+        if count > behind || start > old_len {
+            return Ok(None);
+        }
+        let mut octets = vec![0; octets];
         read_full_at(&*file, &mut octets, table)?;
         let (mut data, mut sums) = (HEADER as u64, table + octets.len() as u64);
         let mut runs = Vec::new();
@@ -110,6 +126,10 @@ impl Redo {
             };
             let (place, len) = entry.split_at(8);
             let (place, len) = (number(place), number(len));
+            let in_file = data - HEADER as u64 + len.min(room + 1) <= room;
+            if !in_file || place.checked_add(len).is_none_or(|end| end > GREATEST) {
+                return Ok(None);
+            }
             runs.push(Run {
                 place,
                 len,
@@ -126,8 +146,8 @@ impl Redo {
             file,
             inode: number(8),
             old_len,
-            new_len: number(24),
-            start: number(32),
+            new_len,
+            start,
             rescue: word(56) != 0,
             runs,
         }))
