@@ -23,7 +23,8 @@ impl Sequences {
             for word in numbers.split_ascii_whitespace() {
                 let (first, last) = word.split_once('-').unwrap_or((word, word));
                 if let (Ok(first), Ok(last)) = (first.parse::<u64>(), last.parse::<u64>())
-                    && let Some(left) = room.checked_sub(last.saturating_sub(first))
+                    && first <= last
+                    && let Some(left) = room.checked_sub((last - first).saturating_add(1))
                 {
                     room = left;
                     set.extend(first..=last);
@@ -96,5 +97,16 @@ mod tests {
         assert_eq!(sequences.write(), "cur: 4\nunseen: 1-3 7-8\n");
         sequences.forget_from(4);
         assert_eq!(sequences.write(), "unseen: 1-3\n");
+    }
+
+    #[test]
+    fn no_more_numbers_are_kept_than_a_folder_has() {
+        let mut text = String::from("whole: 0-18446744073709551615\nsingle:");
+        for number in 0..LIMIT + 1000 {
+            let _ = write!(text, " {number}");
+        }
+        let sequences = Sequences::parse(&text);
+        assert!(!sequences.has("whole", 7));
+        assert!(sequences.has("single", LIMIT - 1) && !sequences.has("single", LIMIT));
     }
 }
