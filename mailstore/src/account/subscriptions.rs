@@ -1,11 +1,11 @@
 //! The `subscriptions` file, in both of Dovecot's forms.
 //!
-//! Version 1 has a name to a line, dots between levels; version 2 begins with `V<TAB>2` and has a tab between
-//! levels. Names are modified UTF-7. Version 2 is written.
+//! Version 1 has a name to a line, between levels what the layout has there: dots in Maildir++, else slashes. Version 2
+//! begins with `V<TAB>2` and has a tab between levels. Names are modified UTF-7. Version 2 is written.
 
 use std::time::SystemTime;
 
-use super::Shared;
+use super::{Format, Shared};
 use crate::error::Error;
 use crate::name;
 
@@ -16,7 +16,7 @@ const LIMIT: u64 = 16 << 20;
 pub(super) fn read(shared: &Shared) -> Result<Vec<String>, Error> {
     let content = shared.read_own(NAME, LIMIT)?;
     Ok(content.map_or_else(Vec::new, |content| {
-        parse(&String::from_utf8_lossy(&content))
+        parse(&String::from_utf8_lossy(&content), old_separator(shared))
     }))
 }
 
@@ -53,10 +53,18 @@ pub(super) fn change(
     Ok(true)
 }
 
-fn parse(content: &str) -> Vec<String> {
+/// What stands between levels in version 1: what stands there in the names of the mailboxes' directories.
+fn old_separator(shared: &Shared) -> char {
+    match shared.format {
+        Format::Maildir => '.',
+        Format::MaildirFs | Format::Mbox | Format::Memory => '/',
+    }
+}
+
+fn parse(content: &str, old_separator: char) -> Vec<String> {
     let (separator, lines) = match content.strip_prefix("V\t2\n") {
         Some(lines) => ('\t', lines),
-        None => ('.', content),
+        None => (old_separator, content),
     };
     let level = |level: &str| name::from_utf7(level).unwrap_or_else(|| level.to_owned());
     lines
@@ -76,9 +84,13 @@ mod tests {
     #[test]
     fn both_forms() {
         assert_eq!(
-            super::parse("INBOX\nA.B\n&AOk-t&AOk-\n"),
+            super::parse("INBOX\nA.B\n&AOk-t&AOk-\n", '.'),
             ["INBOX", "A/B", "été"]
         );
-        assert_eq!(super::parse("V\t2\n\nINBOX\nA\tB.c\n"), ["INBOX", "A/B.c"]);
+        assert_eq!(super::parse("A/B.c\nd\n", '/'), ["A/B.c", "d"]);
+        for separator in ['.', '/'] {
+            let names = super::parse("V\t2\n\nINBOX\nA\tB.c\n", separator);
+            assert_eq!(names, ["INBOX", "A/B.c"]);
+        }
     }
 }
