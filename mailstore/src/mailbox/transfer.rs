@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::quota::QuotaUsed;
 use crate::table::{Message, Snapshot};
 
+/// So often are messages copied or moved that another program renames at the same time.
+const TRIES: usize = 4;
+
 /// Where copied messages are (RFC 4315 §3, COPYUID).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -27,7 +30,7 @@ impl Mailbox {
     /// # Errors
     /// The disk fails, or the target has no room for a keyword.
     pub fn copy(&self, uids: &[u32], target: &Self, now: SystemTime) -> Result<Copied, Error> {
-        self.copy_into(uids, target, None, now)
+        again_where_renamed(|| self.copy_into(uids, target, None, now))
     }
 
     fn copy_into(
@@ -107,10 +110,10 @@ impl Mailbox {
     /// # Errors
     /// As [`copy`](Self::copy) and [`expunge`](Self::expunge).
     pub fn move_to(&self, uids: &[u32], target: &Self, now: SystemTime) -> Result<Copied, Error> {
-        if let Some(moved) = self.move_files(uids, target, now)? {
+        if let Some(moved) = again_where_renamed(|| self.move_files(uids, target, now))? {
             return Ok(moved);
         }
-        let copied = self.copy_into(uids, target, Some(self), now)?;
+        let copied = again_where_renamed(|| self.copy_into(uids, target, Some(self), now))?;
         let sources: Vec<u32> = copied.uids.iter().map(|&(source, _)| source).collect();
         self.expunge(&sources, now)?;
         Ok(copied)
@@ -199,6 +202,18 @@ impl Mailbox {
             uids: sources.into_iter().zip(placed).collect(),
         })
     }
+}
+
+/// Messages come in all or none, so when another program gave one another name meanwhile, it is looked for and all are
+/// tried again.
+fn again_where_renamed<T>(mut act: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..TRIES {
+        match act() {
+            Err(error) if error.is_not_found() => {}
+            other => return other,
+        }
+    }
+    act()
 }
 
 /// A message as it goes into another mailbox.
