@@ -263,6 +263,72 @@ fn a_hole_is_not_read_into_memory() {
     }
 }
 
+/// An index whose header is whole and says that the log ends there.
+fn promising(index: &[u8], end: u64) -> Vec<u8> {
+    let crc = |parts: &[&[u8]]| {
+        let mut hasher = crc32fast::Hasher::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finalize().to_le_bytes()
+    };
+    let (salt, end, last) = (&index[8..16], end.to_le_bytes(), &index[32..36]);
+    let check = crc(&[last, salt, &end, b"posthaste"]);
+    [&index[..24], &end, last, &check, &index[40..]].concat()
+}
+
+/// A header can be made by anybody who may write to the file, and a hole costs them nothing.
+#[test]
+fn an_index_that_promises_a_hole_is_not_read_into_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = AccountConfig::maildir(directory.path().join("maildir"), "host");
+    let account = Store::new().account(&config).unwrap();
+    for _ in 0..2 {
+        append(&inbox(&account)).unwrap();
+    }
+    let shown = |account: &Account| {
+        let view = inbox(account).snapshot();
+        let uids: Vec<u32> = view.messages().iter().map(|message| message.uid).collect();
+        (view.uid_validity, view.uid_next, uids)
+    };
+    let told = shown(&account);
+    drop(account);
+    let path = config.root.join("posthaste-index");
+    let index = std::fs::read(&path).unwrap();
+    let opened = || {
+        let counting = Counting::default();
+        let store = Store::with_fs(Arc::new(Over(counting.clone())));
+        let account = store.account(&config).unwrap();
+        assert_eq!(shown(&account), told);
+        counting.0.load(Ordering::Relaxed)
+    };
+    // What is made here is an index to whoever reads it: its own end is believed.
+    let own = u64::from_le_bytes(index[24..32].try_into().unwrap());
+    assert_eq!(promising(&index, own), index);
+    let usual = opened();
+    // One frame that is all hole, and a hole behind the frames.
+    let mut frame = index[..48].to_vec();
+    let longest = (4u64 << 30) - 1;
+    frame[40..44].copy_from_slice(&u32::try_from(longest - 48).unwrap().to_le_bytes());
+    for start in [&frame, &index] {
+        for (end, limit) in [
+            (longest, 4 << 20),
+            (u64::MAX, 0),
+            (1 << 40, 0),
+            // The most that is read in one piece.
+            (64 << 20, 64 << 20),
+            ((64 << 20) + 1, 4 << 20),
+        ] {
+            std::fs::write(&path, promising(start, end)).unwrap();
+            let sparse = std::fs::File::options().append(true).open(&path).unwrap();
+            sparse.set_len(end.min(1 << 40)).unwrap();
+            let octets = opened();
+            assert!(
+                octets < usual + limit + (1 << 20),
+                "{end}: {octets} octets were read"
+            );
+        }
+    }
+}
+
 #[test]
 fn links_in_place_of_files_are_not_followed() {
     let directory = tempfile::tempdir().unwrap();
