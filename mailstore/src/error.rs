@@ -130,6 +130,15 @@ impl Error {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Whether the place is not ours to write to.
+    pub(crate) fn is_not_allowed(&self) -> bool {
+        let kinds = [
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+        ];
+        matches!(self, Self::Io { source, .. } if kinds.contains(&source.kind()))
+    }
+
     /// Whether a file of the store's own is none that can be read: too long, broken, a symbolic link, a directory, a
     /// pipe or a socket.
     pub(crate) fn is_no_file_of_ours(&self) -> bool {

@@ -45,8 +45,8 @@ pub(super) fn existing(durable: &Durable, root: &Path) -> Result<Vec<String>, Er
         };
         let name = name.replace('.', "/");
         if name::canonical(&name).is_ok_and(|canonical| canonical == name && name != "INBOX")
-            && durable
-                .stat_maybe(&root.join(&file_name).join("cur"))?
+            && super::reached(durable.stat_maybe(&root.join(&file_name).join("cur")))?
+                .flatten()
                 .is_some()
         {
             names.push(name);

@@ -1,6 +1,7 @@
 //! One Maildir folder.
 
 mod change;
+mod doubles;
 mod incoming;
 mod keywords;
 pub(crate) mod name;
@@ -24,7 +25,7 @@ pub(crate) use reading::{Lying, open_message, read_only};
 pub(crate) use verify::check;
 
 use crate::account::Shared;
-use crate::durable::{Durable, File, Stat, read_full_at};
+use crate::durable::{Durable, File, Kind, Stat, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::index::Index;
 use crate::lock::DotLock;
@@ -49,6 +50,7 @@ pub(crate) fn path_of(directory: &Path, name: &[u8]) -> PathBuf {
 }
 
 /// Where a present message is.
+#[derive(PartialEq, Eq)]
 struct Entry {
     name: Box<[u8]>,
     in_new: bool,
@@ -351,15 +353,15 @@ impl Folder {
     fn sweep(&self, now: SystemTime) -> Result<(), Error> {
         let tmp = self.path.join("tmp");
         let mut names = Vec::new();
-        self.durable()
-            .readdir(&tmp, |name, _| names.push(tmp.join(name)))?;
+        self.durable().readdir(&tmp, |name, kind| {
+            if kind == Kind::File {
+                names.push(tmp.join(name));
+            }
+        })?;
         for path in names {
-            let old = self.durable().stat_maybe(&path)?.is_some_and(|stat| {
-                now.duration_since(stat.modified)
-                    .is_ok_and(|age| age > ABANDONED)
-            });
-            if old {
-                self.durable().remove(&path)?;
+            if is_abandoned(self.durable(), &path, now)? {
+                // What cannot be removed keeps nobody from the mail.
+                let _ = self.durable().remove(&path);
             }
         }
         Ok(())
@@ -443,6 +445,18 @@ impl Folder {
             size,
         ))
     }
+}
+
+/// Whether a file in `tmp` was left by a crash. A message that is still on its way in may have the time of its
+/// INTERNALDATE already; its name tells when it was begun.
+fn is_abandoned(durable: &Durable, path: &Path, now: SystemTime) -> Result<bool, Error> {
+    let is_old = |time| now.duration_since(time).is_ok_and(|age| age > ABANDONED);
+    let begun = name::save_date(path.file_name().unwrap_or_default().as_bytes());
+    if !begun.is_none_or(is_old) {
+        return Ok(false);
+    }
+    let stat = durable.stat_maybe(path)?;
+    Ok(stat.is_some_and(|stat| is_old(stat.modified)))
 }
 
 /// What is written beside a folder and can be made again from it.

@@ -40,16 +40,20 @@ pub(crate) fn size(name: &[u8], field: u8) -> Option<u64> {
         })
 }
 
-fn info(name: &[u8]) -> &[u8] {
+/// The letters of a name's flags, and what follows them: from the next `,` on it is of another kind, which nobody
+/// defined so far (Dovecot passes over it as well).
+fn info(name: &[u8]) -> (&[u8], &[u8]) {
     let at = base(name).len();
     let info = name.get(at..).unwrap_or_default();
-    info.strip_prefix(b":2,").unwrap_or_default()
+    let info = info.strip_prefix(b":2,").unwrap_or_default();
+    let end = memchr::memchr(b',', info).unwrap_or(info.len());
+    info.split_at_checked(end).unwrap_or((info, &[]))
 }
 
 /// The flags and keywords that a name tells.
 pub(crate) fn flags(name: &[u8]) -> (Flags, Keywords) {
     let (mut flags, mut keywords) = (Flags::NONE, Keywords::default());
-    for &letter in info(name) {
+    for &letter in info(name).0 {
         match LETTERS.iter().find(|(known, _)| *known == letter) {
             Some((_, flag)) => flags |= *flag,
             None if letter.is_ascii_lowercase() => keywords.set(usize::from(letter - b'a')),
@@ -64,7 +68,8 @@ pub(crate) fn with_flags(name: &[u8], flags: Flags, keywords: Keywords) -> Vec<u
     let known = |letter: u8| {
         letter.is_ascii_lowercase() || LETTERS.iter().any(|(known, _)| *known == letter)
     };
-    let mut letters: Vec<u8> = info(name)
+    let (letters, rest) = info(name);
+    let mut letters: Vec<u8> = letters
         .iter()
         .copied()
         .filter(|&letter| !known(letter))
@@ -86,6 +91,7 @@ pub(crate) fn with_flags(name: &[u8], flags: Flags, keywords: Keywords) -> Vec<u
     let mut out = base(name).to_vec();
     out.extend_from_slice(b":2,");
     out.extend_from_slice(&letters);
+    out.extend_from_slice(rest);
     out
 }
 
@@ -185,6 +191,22 @@ mod tests {
         );
         assert_eq!(with_flags(b"a", Flags::NONE, Keywords::default()), b"a:2,");
         assert_eq!(size(b"a:2,S=5", b'S'), None);
+    }
+
+    #[test]
+    fn what_follows_the_flags_stays_and_is_none() {
+        let name = b"a:2,Fb,RSa";
+        let (got, keywords) = flags(name);
+        assert_eq!(got, Flags::FLAGGED);
+        assert_eq!(keywords.indices().collect::<Vec<_>>(), [1]);
+        assert_eq!(
+            with_flags(name, got | Flags::SEEN, keywords),
+            b"a:2,FSb,RSa"
+        );
+        assert_eq!(
+            with_flags(b"a:2,,x", Flags::SEEN, Keywords::default()),
+            b"a:2,S,x"
+        );
     }
 
     #[test]

@@ -164,9 +164,11 @@ impl Folder {
         self.new_stamp = Some(site.new);
         self.cur_stamp = Some(site.cur);
         if !dropped.is_empty() {
-            // Another program gave their files other UIDs, or removed them.
-            self.cur_stamp = None;
-            self.new_stamp = None;
+            // Another program gave their files other UIDs, or removed them. Both directories are read again; without
+            // any time it would be a first look, which takes over UIDs below those that were told.
+            for stamp in [&mut self.cur_stamp, &mut self.new_stamp] {
+                *stamp = stamp.map(Stamp::doubted);
+            }
             self.reserve_modseq()?;
             self.index.remove(&dropped);
             self.table.remove(&dropped);

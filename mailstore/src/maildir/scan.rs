@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::{Entry, Folder, name, name_of, path_of};
-use crate::durable::Kind;
+use crate::durable::{Durable, Kind, Stat};
 use crate::error::Error;
 use crate::index::Slots;
 use crate::table::Message;
@@ -45,6 +45,14 @@ impl Stamp {
         }
     }
 
+    /// Of a directory that is to be read again, whatever time it has.
+    pub(super) fn doubted(self) -> Self {
+        Self {
+            age: Age::Recent,
+            ..self
+        }
+    }
+
     fn unchanged(self, modified: SystemTime, now: SystemTime) -> bool {
         self.modified == modified
             && match self.age {
@@ -79,7 +87,15 @@ pub(super) fn is_listable(name: &[u8]) -> bool {
 }
 
 /// Files by their base.
-type Found = HashMap<Box<[u8]>, Entry>;
+pub(super) type Found = HashMap<Box<[u8]>, Entry>;
+
+/// `None` where no file is, as behind a link that leads nowhere or to itself.
+pub(super) fn stat_message(durable: &Durable, path: &Path) -> Result<Option<Stat>, Error> {
+    match durable.stat_maybe(path) {
+        Err(error) if error.is_no_file_of_ours() => Ok(None),
+        other => other,
+    }
+}
 
 impl Folder {
     /// Brings the table up to what is on the disk; `force` reads the directories whatever their times say.
@@ -127,13 +143,16 @@ impl Folder {
         let scan_new = scan_new || changed(self.new_stamp, new_modified);
         let scan_cur = scan_cur || changed(self.cur_stamp, cur_modified);
         self.begin_look()?;
-        let mut found = Found::new();
+        let (mut found, mut doubles) = (Found::new(), Vec::new());
         if scan_new {
-            self.scan(&self.new, true, &mut found)?;
+            doubles.extend(self.scan(&self.new, true, &mut found)?);
         }
         if scan_cur {
-            self.scan(&self.cur, false, &mut found)?;
+            doubles.extend(self.scan(&self.cur, false, &mut found)?);
+        } else {
+            doubles.extend(self.known_elsewhere(&found));
         }
+        self.part(&mut found, doubles, now)?;
         if scan_cur {
             self.remove_missing(&mut found, force)?;
         }
@@ -169,20 +188,34 @@ impl Folder {
         })
     }
 
-    fn scan(&self, directory: &Path, in_new: bool, found: &mut Found) -> Result<(), Error> {
+    /// Finds what is in a directory; gives what was found before of the same bases.
+    pub(super) fn scan(
+        &self,
+        directory: &Path,
+        in_new: bool,
+        found: &mut Found,
+    ) -> Result<Vec<Entry>, Error> {
+        let (mut doubles, mut no_files) = (Vec::new(), Vec::new());
+        let mut find = |name: Box<[u8]>| {
+            // A name in both is mostly one that moved while this looked; the later place, `cur`, counts.
+            let base = name::base(&name).into();
+            doubles.extend(found.insert(base, Entry { name, in_new }));
+        };
         self.durable().readdir(directory, |file_name, kind| {
             let name = file_name.as_bytes();
-            if is_message(name, kind) {
-                // A name in both is one that moved while this looked; the later place, `cur`, counts.
-                found.insert(
-                    name::base(name).into(),
-                    Entry {
-                        name: name.into(),
-                        in_new,
-                    },
-                );
+            match is_message(name, kind) {
+                true if kind == Kind::File => find(name.into()),
+                true => no_files.push(Box::from(name)),
+                false => {}
             }
-        })
+        })?;
+        for name in no_files {
+            // A link that leads nowhere would get a UID each time, and never be told of.
+            if stat_message(self.durable(), &path_of(directory, &name))?.is_some() {
+                find(name);
+            }
+        }
+        Ok(doubles)
     }
 
     /// Expunges messages that are gone. A file that is renamed while a directory is read may be in neither
@@ -205,9 +238,17 @@ impl Folder {
         if !passed_over && missing(&self.index.slots, found).is_empty() {
             return Ok(());
         }
-        self.scan(&self.new, true, found)?;
-        self.scan(&self.cur, false, found)?;
-        let gone = missing(&self.index.slots, found);
+        let mut gone = Vec::new();
+        for _ in 0..SEARCHES {
+            let before = self.durable().stat(&self.cur)?.modified;
+            self.scan(&self.new, true, found)?;
+            self.scan(&self.cur, false, found)?;
+            gone = missing(&self.index.slots, found);
+            // While names change, one that is there may be passed over more than once.
+            if gone.is_empty() || self.durable().stat(&self.cur)?.modified == before {
+                break;
+            }
+        }
         if !gone.is_empty() {
             self.forget(&gone)?;
         }
@@ -319,7 +360,7 @@ impl Folder {
                 if entry.in_new {
                     moved |= self.move_to_cur(&mut entry)?;
                 }
-                let Some(stat) = self.durable().stat_maybe(&self.entry_path(&entry))? else {
+                let Some(stat) = stat_message(self.durable(), &self.entry_path(&entry))? else {
                     renamed.push(base);
                     continue;
                 };
@@ -366,16 +407,7 @@ impl Folder {
                 };
                 Ok(true)
             }
-            Err(Error::Io { source, .. })
-                if matches!(
-                    source.kind(),
-                    std::io::ErrorKind::NotFound
-                        | std::io::ErrorKind::PermissionDenied
-                        | std::io::ErrorKind::ReadOnlyFilesystem
-                ) =>
-            {
-                Ok(false)
-            }
+            Err(error) if error.is_not_found() || error.is_not_allowed() => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -9,7 +9,7 @@ use super::keywords::KeywordFile;
 use super::order::{MODSEQ, above_all, parse_modseq};
 use super::scan::{is_listable, is_message};
 use super::uidlist::UidList;
-use super::{ABANDONED, LIST_LIMIT, count_wire, name, path_of};
+use super::{LIST_LIMIT, count_wire, is_abandoned, name, path_of};
 use crate::account::Shared;
 use crate::durable::{Durable, Kind};
 use crate::error::{Error, IoContext};
@@ -65,19 +65,16 @@ impl Look<'_> {
     fn leftovers(&mut self) -> Result<(), Error> {
         let tmp = self.folder.join("tmp");
         let mut names = Vec::new();
-        match self
-            .durable()
-            .readdir(&tmp, |name, _| names.push(tmp.join(name)))
-        {
+        match self.durable().readdir(&tmp, |name, kind| {
+            if kind == Kind::File {
+                names.push(tmp.join(name));
+            }
+        }) {
             Err(error) if error.is_not_found() => {}
             other => other?,
         }
         for path in names {
-            let old = self.durable().stat_maybe(&path)?.is_some_and(|stat| {
-                let age = self.now.duration_since(stat.modified);
-                age.is_ok_and(|age| age > ABANDONED)
-            });
-            if old {
+            if is_abandoned(self.durable(), &path, self.now)? {
                 if self.mend {
                     self.durable().remove(&path)?;
                 }
