@@ -190,7 +190,7 @@ impl Append {
         mailbox.commit_all(appends, None, now)
     }
 
-    fn seal(self, options: AppendOptions) -> Result<Item, Error> {
+    pub(crate) fn seal(self, options: AppendOptions) -> Result<Item, Error> {
         let (source, size) = self.incoming.seal(options.internal_date)?;
         let AppendOptions {
             flags,

@@ -1,5 +1,6 @@
 //! A mailbox: one handle for all sessions of the process.
 
+mod replace;
 mod transfer;
 mod watch;
 
@@ -353,26 +354,32 @@ impl Mailbox {
         }
     }
 
-    /// Whether messages may come in. `freed`: the mailbox that they leave at the same time.
+    /// Whether messages may come in. `freed`: the mailbox that so much leaves at the same time.
     pub(crate) fn admit(
         &self,
         items: &[Item],
-        freed: Option<&Self>,
+        freed: Option<(&Self, QuotaUsed)>,
         now: SystemTime,
     ) -> Result<Admission, Error> {
         let shared = &self.shared;
-        let mut more = QuotaUsed::default();
+        let more = self.need(items)?;
+        let freed = freed.filter(|(freed, _)| Arc::ptr_eq(&freed.shared, shared));
+        let freed = freed.map(|(mailbox, less)| (mailbox.name.as_str(), less));
+        shared.quota.admit(shared, &self.name, more, freed, now)
+    }
+
+    /// What messages take of the quota, if that is of interest.
+    fn need(&self, items: &[Item]) -> Result<QuotaUsed, Error> {
+        let shared = &self.shared;
+        let mut need = QuotaUsed::default();
         if shared.quota.is_kept(shared)? {
             for item in items {
-                more.storage = more
-                    .storage
-                    .saturating_add(item.source.octets(&shared.durable)?);
-                more.messages += 1;
+                let octets = item.source.octets(&shared.durable)?;
+                need.storage = need.storage.saturating_add(octets);
+                need.messages += 1;
             }
         }
-        let freed = freed.filter(|freed| Arc::ptr_eq(&freed.shared, shared));
-        let freed = freed.map(|mailbox| mailbox.name.as_str());
-        shared.quota.admit(shared, &self.name, more, freed, now)
+        Ok(need)
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {

@@ -59,6 +59,10 @@ impl Mailbox {
                 Err(error) => return Err(error),
             }
         }
+        let freed = match freed {
+            Some(mailbox) => Some((mailbox, target.need(&items)?)),
+            None => None,
+        };
         let admission = target.admit(&items, freed, now)?;
         let copied = target.changing(now, |folder| {
             let uids = folder.place(items, now)?;
@@ -185,7 +189,8 @@ impl Mailbox {
         for item in &items {
             octets = octets.saturating_add(item.source.octets(&self.shared.durable)?);
         }
-        let admission = target.admit(&items, Some(self), now)?;
+        let freed = (self, target.need(&items)?);
+        let admission = target.admit(&items, Some(freed), now)?;
         let placed = folder.place(items, now)?;
         let less = QuotaUsed {
             storage: octets,

@@ -82,8 +82,7 @@ impl Ledger {
         Ok(shared.format.has_maildirs() && shared.durable.stat_maybe(&file)?.is_some())
     }
 
-    /// Whether so much may go into a mailbox. `freed` names the mailbox that as much is taken out of at the same
-    /// time.
+    /// Whether so much may go into a mailbox. `freed`: the mailbox that so much is taken out of at the same time.
     ///
     /// # Errors
     /// [`Error::OverQuota`].
@@ -92,7 +91,7 @@ impl Ledger {
         shared: &Shared,
         mailbox: &str,
         more: QuotaUsed,
-        freed: Option<&str>,
+        freed: Option<(&str, QuotaUsed)>,
         now: SystemTime,
     ) -> Result<Admission, Error> {
         if !self.is_kept(shared)? || !self.counts(mailbox) {
@@ -104,10 +103,13 @@ impl Ledger {
             kept: shared.format.has_maildirs(),
         };
         let (limits, mut used, sure) = self.look(shared, now)?;
-        if freed.is_some_and(|mailbox| self.counts(mailbox)) {
-            // It is there already, and taken out of the sums when it goes.
-            return Ok(admission);
-        }
+        // That is there already, and taken out of the sums when it goes.
+        let freed = freed.filter(|(mailbox, _)| self.counts(mailbox));
+        let less = freed.map_or(QuotaUsed::default(), |(_, less)| less);
+        let more = QuotaUsed {
+            storage: more.storage.saturating_sub(less.storage),
+            messages: more.messages.saturating_sub(less.messages),
+        };
         let limits = mailbox_limits(&self.rules, mailbox, limits).unwrap_or_default();
         if above(limits, used, more).is_some() && !sure {
             used = self.count_anew(shared, true, now)?.1;
@@ -328,7 +330,7 @@ fn above(
     ]
     .into_iter()
     .find_map(|(resource, used, wanted, limit)| {
-        let limit = limit?;
+        let limit = limit.filter(|_| wanted > 0)?;
         (used.saturating_add(wanted) > limit).then_some((resource, used, wanted, limit))
     })
 }
