@@ -17,6 +17,8 @@ mod object_ids;
 mod order;
 #[path = "imap/peers.rs"]
 mod peers;
+#[path = "imap/replace.rs"]
+mod replace;
 #[path = "imap/resync.rs"]
 mod resync;
 #[path = "imap/unauthenticate.rs"]

@@ -1,15 +1,15 @@
-//! APPEND: messages stream from the client into the store.
+//! APPEND and REPLACE: messages stream from the client into the store.
 
 use std::num::NonZeroU32;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use imap_proto::{Code, DateTime, NumberSet, Payload};
+use imap_proto::{Code, DateTime, NumberSet, Payload, StatusResponse, Untagged};
 
 use super::mailboxes::{name_of, target_failed};
 use super::selected::split;
 use super::{Done, Machine, Result, Session};
-use crate::store::{Appended, Appender, NewMessage, StoreResult};
+use crate::store::{Appended, Appender, NewMessage, StoreError, StoreResult};
 
 /// Messages of one command (RFC 3502): until its last one has come, each may
 /// hold a file open.
@@ -22,6 +22,8 @@ pub(super) struct Appending {
     message: NewMessage,
     /// Octets that were announced so far.
     octets: u64,
+    /// REPLACE: another message goes.
+    replaces: bool,
 }
 
 impl Session<'_> {
@@ -56,6 +58,18 @@ impl Session<'_> {
             let text = format!("A command has {MESSAGES} messages at most");
             return Err(Done::no(text).with(Code::Limit));
         }
+        if let (Some(replaced), Some(selected)) = (payload.replaces, &self.selected) {
+            if selected.read_only {
+                return Err(Done::no("The mailbox is read-only"));
+            }
+            if selected.uid_of(replaced).is_none() {
+                let none = "There is no such message";
+                return Err(match replaced.uid {
+                    true => Done::no(none).with(Code::NonExistent),
+                    false => Done::bad(none),
+                });
+            }
+        }
         // What is kept aside for one command is no more than for one message.
         let octets = before.map_or(0, |before| before.octets);
         if octets.saturating_add(payload.size) > self.service.strict.limits.message {
@@ -71,10 +85,7 @@ impl Session<'_> {
                 before.appender.next(before.message)?;
                 (before.appender, before.octets)
             }
-            None => {
-                let mailbox = self.account()?.open(&name_of(&payload.mailbox)).await?;
-                (mailbox.append().await?, 0)
-            }
+            None => (self.appender(payload).await?, 0),
         };
         let (flags, keywords) = split(&payload.options.flags);
         let date = payload.options.date.and_then(DateTime::to_system_time);
@@ -86,7 +97,20 @@ impl Session<'_> {
                 internal_date: date.unwrap_or_else(SystemTime::now),
             },
             octets: octets.saturating_add(payload.size),
+            replaces: payload.replaces.is_some(),
         })
+    }
+
+    async fn appender(&self, payload: &Payload) -> StoreResult<Box<dyn Appender>> {
+        let name = name_of(&payload.mailbox);
+        match (payload.replaces, &self.selected) {
+            (None, _) => self.account()?.open(&name).await?.append().await,
+            (Some(replaced), Some(selected)) => {
+                let uid = selected.uid_of(replaced).unwrap_or_default();
+                selected.mailbox.replace(uid, &name).await
+            }
+            (Some(_), None) => Err(StoreError::Limit("No mailbox is selected")),
+        }
     }
 
     pub(super) async fn append_chunk(&mut self, chunk: Bytes, conn: &mut Machine) -> Result {
@@ -105,7 +129,16 @@ impl Session<'_> {
         let Some(appending) = self.appending.take_if(|_| last) else {
             return Ok(());
         };
+        let replaces = appending.replaces;
         let done = match appending.appender.commit(appending.message).await {
+            Ok(appended) if replaces => {
+                // RFC 8508 §4.3: before the EXPUNGE.
+                if let Some(code) = append_uid(&appended) {
+                    let status = StatusResponse::ok("Replacement is stored").with(code);
+                    conn.machine().untagged(&Untagged::Status(status))?;
+                }
+                Done::ok("REPLACE completed")
+            }
             Ok(appended) => {
                 let done = Done::ok("APPEND completed");
                 match append_uid(&appended) {
@@ -119,6 +152,7 @@ impl Session<'_> {
         // the command ends (RFC 9051 §6.3.12).
         self.sync().await;
         self.tell(conn, true)?;
+        let done = self.with_progress(done, conn);
         Ok(conn.machine().reply(done.0)?)
     }
 }

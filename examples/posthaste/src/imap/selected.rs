@@ -5,8 +5,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use imap_proto::{
-    Change, Code, Extension, Flag, NumberSet, SequenceSet, Server, Store, StoreAction, Untagged,
-    View, ViewOptions,
+    Change, Code, Extension, Flag, NumberSet, Replaced, SequenceNumber, SequenceSet, Server, Store,
+    StoreAction, Untagged, View, ViewOptions,
 };
 
 use super::shared::MailboxUids;
@@ -51,6 +51,16 @@ impl Selected {
         let told = std::mem::take(&mut self.owes_modseq);
         let value = self.held.or_else(|| told.then_some(self.modseq));
         value.map(Code::HighestModSeq)
+    }
+
+    /// The message that REPLACE names, if the client can know of one.
+    pub(super) fn uid_of(&self, replaced: Replaced) -> Option<u32> {
+        let uid = match (replaced.uid, replaced.message) {
+            (true, SequenceNumber::Number(uid)) => self.view.sequence(uid).map(|_| uid),
+            (false, SequenceNumber::Number(number)) => self.view.uid(number),
+            (_, SequenceNumber::Largest) => self.view.uids().last(),
+        };
+        uid.map(NonZeroU32::get)
     }
 
     /// A message's flags as FETCH shows them.

@@ -47,7 +47,7 @@ pub(super) fn smtp_config(
 }
 
 /// What of IMAP is offered beside what the machine offers by itself.
-const OFFERED: [Extension; 16] = [
+const OFFERED: [Extension; 17] = [
     Extension::CondStore,
     Extension::QResync,
     Extension::Sort,
@@ -64,6 +64,7 @@ const OFFERED: [Extension; 16] = [
     Extension::CompressDeflate,
     Extension::Quota,
     Extension::MultiAppend,
+    Extension::Replace,
 ];
 
 pub(super) fn imap_config(

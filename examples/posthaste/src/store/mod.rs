@@ -284,6 +284,15 @@ pub trait Mailbox: Send + Sync + 'static {
     /// Begins a message; nothing is seen of it before its commit.
     fn append(&self) -> BoxFuture<'_, StoreResult<Box<dyn Appender>>>;
 
+    /// Begins a message that goes into another mailbox of the same account, or
+    /// this one, in the place of message `uid`: at its commit both happens or
+    /// neither (RFC 8508).
+    fn replace<'a>(
+        &'a self,
+        uid: u32,
+        to: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Box<dyn Appender>>>;
+
     /// Changes flags; answers the UIDs that were changed by others after
     /// `unchanged_since` and were therefore left alone (RFC 7162 §3.1.3).
     fn set_flags(
@@ -383,7 +392,8 @@ pub trait Appender: Send + Sync {
 
     /// Ends a message: the next octets are another's, which goes to the same
     /// place (RFC 3502). How many come is bounded by who calls this: each may
-    /// take 64 KiB and an open file. A delivery is of one message.
+    /// take 64 KiB and an open file. A delivery is of one message,
+    /// and so is what replaces one.
     fn next(&mut self, message: NewMessage) -> StoreResult<()>;
 
     /// Ends the last message and makes all of them durable, then visible; or

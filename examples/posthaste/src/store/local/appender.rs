@@ -21,6 +21,12 @@ const PER_CHUNK: usize = 64;
 pub(super) enum Target {
     Append(Arc<mailstore::Mailbox>),
     Delivery(Arc<mailstore::Account>, String, mailstore::DeliveryId),
+    /// In the place of a message of another mailbox, or the same.
+    Replace {
+        mailbox: Arc<mailstore::Mailbox>,
+        other: Arc<mailstore::Mailbox>,
+        uid: u32,
+    },
 }
 
 enum Open {
@@ -32,7 +38,9 @@ impl Target {
     fn open(&self) -> Result<Open, Error> {
         let now = SystemTime::now();
         match self {
-            Self::Append(mailbox) => mailbox.append(now).map(Open::Append),
+            Self::Append(mailbox) | Self::Replace { mailbox, .. } => {
+                mailbox.append(now).map(Open::Append)
+            }
             Self::Delivery(account, name, id) => {
                 account.deliver(name, id.clone(), now).map(Open::Delivery)
             }
@@ -98,16 +106,21 @@ impl LocalAppender {
 fn commit(target: &Target, whole: Vec<(Part, AppendOptions)>) -> Result<Vec<Appended>, Error> {
     let now = SystemTime::now();
     let mut appends = Vec::with_capacity(whole.len());
+    let mut appended = Vec::with_capacity(whole.len());
     for (mut part, options) in whole {
         part.write(target)?;
-        match part.open {
-            Some(Open::Append(append)) => appends.push((append, options)),
-            Some(Open::Delivery(delivery)) => drop(delivery.commit(options, now)?),
-            None => {}
+        match (part.open, target) {
+            (Some(Open::Append(append)), Target::Replace { other, uid, .. }) => {
+                appended.push(append.replace(options, other, *uid, now)?);
+            }
+            (Some(Open::Append(append)), _) => appends.push((append, options)),
+            (Some(Open::Delivery(delivery)), _) => drop(delivery.commit(options, now)?),
+            (None, _) => {}
         }
     }
-    let appended = Append::commit_all(appends, now)?.into_iter();
+    appended.extend(Append::commit_all(appends, now)?);
     Ok(appended
+        .into_iter()
         .map(|appended| Appended {
             uid_validity: appended.uid_validity,
             uid: appended.uid,
@@ -146,7 +159,9 @@ impl Appender for LocalAppender {
                 self.end(message);
                 Ok(())
             }
-            Target::Delivery(..) => Err(StoreError::Limit("One message at a time")),
+            Target::Delivery(..) | Target::Replace { .. } => {
+                Err(StoreError::Limit("One message at a time"))
+            }
         }
     }
 

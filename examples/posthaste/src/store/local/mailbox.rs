@@ -152,6 +152,24 @@ impl Mailbox for LocalMailbox {
         })
     }
 
+    fn replace<'a>(
+        &'a self,
+        uid: u32,
+        to: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Box<dyn Appender>>> {
+        Box::pin(async move {
+            let (account, to) = (Arc::clone(&self.account), to.to_owned());
+            let open = move |_: &Arc<_>| account.mailbox(&to, SystemTime::now());
+            let target = Target::Replace {
+                mailbox: self.run(open).await?,
+                other: Arc::clone(&self.mailbox),
+                uid,
+            };
+            let appender = LocalAppender::new(target, self.blocking.clone());
+            Ok(Box::new(appender) as Box<dyn Appender>)
+        })
+    }
+
     fn set_flags(
         &self,
         uids: Vec<u32>,
