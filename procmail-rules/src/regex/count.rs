@@ -1,71 +1,53 @@
 //! Successive matches for weighted conditions.
 
-use regex_automata::hybrid::dfa::{Cache, DFA};
-use regex_automata::util::prefilter::Prefilter;
-use regex_automata::{Anchored, Input, Span};
+use std::sync::OnceLock;
 
-use super::ast::{ByteSet, Node};
-use super::{Found, Haystack, Regex, walk};
+use regex_automata::dfa::{Automaton, dense};
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::{Anchored, Input};
+
+use super::ast::Node;
+use super::word::Word;
+use super::{Found, Haystack, Regex, translate, walk};
 
 /// Finds the first position where a match ends.
 #[derive(Debug)]
 pub(super) struct Counter {
-    dfa: DFA,
+    lazy: DFA,
+    /// The whole automaton, worked out before a text is long enough to be worth it. What takes more room than it may
+    /// have none.
+    dense: OnceLock<Option<dense::DFA<Vec<u32>>>>,
+    /// The expression, where it is octets alone: no automaton need run between its matches.
     word: Option<Word>,
 }
 
-/// An expression of octets alone: all that it matches is of one length, so that the first match
-/// to begin is the first to end, and no automaton need run between matches that are close.
-#[derive(Debug)]
-struct Word {
-    sets: Vec<ByteSet>,
-    prefilter: Prefilter,
-}
-
-impl Word {
-    fn new(tree: &Node, prefilter: Option<Prefilter>) -> Option<Self> {
-        let Node::Sequence(nodes) = tree else {
-            return None;
-        };
-        let set = |node: &Node| match node {
-            Node::Set(set) => Some(*set),
-            _ => None,
-        };
-        let sets: Vec<ByteSet> = nodes.iter().map(set).collect::<Option<_>>()?;
-        Some(Self {
-            sets,
-            prefilter: prefilter?,
-        })
-    }
-
-    fn end(&self, text: &[u8], mut begin: usize) -> Option<usize> {
-        loop {
-            let span = Span {
-                start: begin,
-                end: text.len(),
-            };
-            let start = self.prefilter.find(text, span)?.start;
-            let end = start + self.sets.len();
-            let found = text.get(start..end)?;
-            if found
-                .iter()
-                .zip(&self.sets)
-                .all(|(byte, set)| set.contains(*byte))
-            {
-                return Some(end);
-            }
-            begin = start + 1;
-        }
-    }
-}
+/// Octets of a text for which all states of an automaton are worked out.
+const LONG: usize = 64 << 10;
 
 impl Counter {
-    pub(super) fn new(dfa: DFA, tree: &Node, prefilter: Option<Prefilter>) -> Self {
-        let word = Word::new(tree, prefilter);
-        Self { dfa, word }
+    pub(super) fn new(lazy: DFA, tree: &Node) -> Self {
+        Self {
+            lazy,
+            dense: OnceLock::new(),
+            word: Word::whole(tree),
+        }
     }
 
-    fn end(&self, cache: &mut Cache, text: &[u8], begin: usize) -> Result<Option<usize>, ()> {
+    /// The automaton with all its states, where the text is long.
+    fn dense(&self, tree: &Node, text: &[u8]) -> Option<&dense::DFA<Vec<u32>>> {
+        if text.len() < LONG {
+            return None;
+        }
+        self.dense.get_or_init(|| translate::dense(tree)).as_ref()
+    }
+
+    fn end(
+        &self,
+        tree: &Node,
+        cache: &mut Cache,
+        text: &[u8],
+        begin: usize,
+    ) -> Result<Option<usize>, ()> {
         if let Some(word) = &self.word {
             return Ok(word.end(text, begin));
         }
@@ -73,7 +55,11 @@ impl Counter {
             .span(begin..text.len())
             .anchored(Anchored::No)
             .earliest(true);
-        match self.dfa.try_search_fwd(cache, &input) {
+        let found = match self.dense(tree, text) {
+            Some(dense) => dense.try_search_fwd(&input),
+            None => self.lazy.try_search_fwd(cache, &input),
+        };
+        match found {
             Ok(found) => Ok(found.map(|half| half.offset())),
             Err(_) => Err(()),
         }
@@ -94,7 +80,7 @@ pub(crate) struct Cursor<'r> {
 
 impl<'r> Cursor<'r> {
     pub(super) fn new(regex: &'r Regex, haystack: Haystack<'r>) -> Self {
-        let cache = regex.counter().map(|counter| counter.dfa.create_cache());
+        let cache = regex.counter().map(|counter| counter.lazy.create_cache());
         Self {
             regex,
             haystack,
@@ -125,7 +111,7 @@ impl<'r> Cursor<'r> {
         // The walk alone knows what is at the end of a text.
         if begin + 1 < text.len()
             && let (Some(counter), Some(cache)) = (self.regex.counter(), self.cache.as_mut())
-            && let Ok(end) = counter.end(cache, text, begin)
+            && let Ok(end) = counter.end(&self.regex.tree, cache, text, begin)
         {
             return end.map(|end| Found { end, matched: None });
         }

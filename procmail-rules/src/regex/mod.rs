@@ -12,6 +12,7 @@ pub(crate) mod macros;
 mod nfa;
 mod translate;
 mod walk;
+mod word;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -186,6 +187,7 @@ pub(crate) struct Regex {
     tree: ast::Node,
     nfa: nfa::Nfa,
     name: Option<Name>,
+    lines: Option<word::Lines>,
     presence: OnceLock<Option<meta::Regex>>,
     counter: OnceLock<Option<count::Counter>>,
 }
@@ -203,6 +205,7 @@ impl Regex {
         Ok(Self {
             unbalanced,
             name: Name::of(&tree),
+            lines: word::Lines::of(&tree),
             tree,
             nfa,
             presence: OnceLock::new(),
@@ -258,9 +261,21 @@ impl Regex {
                     regex.is_match(input.earliest(true))
                 });
         }
-        match self.presence() {
-            Some(regex) => regex.is_match(Input::new(haystack.bytes()).earliest(true)),
-            None => walk::search(&self.nfa, haystack.bytes(), 0).is_some(),
+        let bytes = haystack.bytes();
+        match (self.presence(), &self.lines) {
+            (Some(regex), Some(lines)) => {
+                let mut from = 0;
+                while let Some(line) = lines.next(bytes, from) {
+                    // The newline at its end may begin the next one.
+                    from = line.end - 1;
+                    if regex.is_match(Input::new(bytes).span(line).earliest(true)) {
+                        return true;
+                    }
+                }
+                false
+            }
+            (Some(regex), None) => regex.is_match(Input::new(bytes).earliest(true)),
+            (None, _) => walk::search(&self.nfa, bytes, 0).is_some(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use regex_automata::dfa::{StartKind, dense};
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson;
 use regex_automata::util::prefilter::Prefilter;
@@ -49,12 +50,34 @@ pub(super) fn counter(tree: &Node) -> Option<Counter> {
             DFA::config()
                 .match_kind(MatchKind::All)
                 .specialize_start_states(prefilter.is_some())
-                .prefilter(prefilter.clone())
+                .prefilter(prefilter)
                 .skip_cache_capacity_check(true),
         )
         .build(&pattern)
         .ok()?;
-    Some(Counter::new(dfa, tree, prefilter))
+    Some(Counter::new(dfa, tree))
+}
+
+/// The same with all states; those that few octets leave skip to these. None if they take much room: an expression may
+/// have as many states as a text has octets, and what is compiled is kept.
+pub(super) fn dense(tree: &Node) -> Option<dense::DFA<Vec<u32>>> {
+    dense::Builder::new()
+        .syntax(octets())
+        .thompson(
+            thompson::Config::new()
+                .utf8(false)
+                .nfa_size_limit(Some(1 << 20)),
+        )
+        .configure(
+            dense::Config::new()
+                .match_kind(MatchKind::All)
+                .start_kind(StartKind::Unanchored)
+                .accelerate(true)
+                .dfa_size_limit(Some(64 << 10))
+                .determinize_size_limit(Some(256 << 10)),
+        )
+        .build(&pattern(tree))
+        .ok()
 }
 
 fn pattern(tree: &Node) -> String {
