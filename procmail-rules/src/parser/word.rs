@@ -213,6 +213,10 @@ impl Words<'_, '_> {
                     }
                     return;
                 }
+                b' ' | b'\t' if self.mode == Mode::Single && !self.begun => {
+                    // The word begins behind it, unless nothing is substituted.
+                    self.parser.doubt(at..at + 1);
+                }
                 b' ' | b'\t' if self.mode == Mode::Single => {
                     self.parser.at = at;
                     break;
