@@ -26,7 +26,8 @@ pub struct Limits {
     pub regex_depth: usize,
     /// States of one compiled expression.
     pub regex_states: usize,
-    /// States times octets searched in one run: a message can be made to match slowly.
+    /// States times octets searched in one run: a message can be made to match slowly, most of all by an expression with
+    /// `\/` that is counted, each of whose matches may look at all the rest of the text.
     pub regex_work: u64,
     /// Effects asked of the host in one run.
     pub effects: usize,

@@ -121,6 +121,14 @@ fn expressions() {
     exceeds(Limit::RegexWork, &rc("1^1 a"), |limits| {
         limits.regex_work = 100
     });
+    // Each match looks at the rest in vain, from one place on.
+    let counted = |expression: &str| {
+        let text = "a".repeat(1_000);
+        format!("A={text}\n:0\n* 1^1 A ?? {expression}\nx\n")
+    };
+    let some = |limits: &mut Limits| limits.regex_work = 100_000;
+    exceeds(Limit::RegexWork, &counted("a\\/([^x]*x)?"), some);
+    run(&counted("a\\/"), some).1.unwrap();
 }
 
 #[test]

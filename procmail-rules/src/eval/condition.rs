@@ -274,6 +274,8 @@ impl Machine {
             let Some((found, empty)) = matches.advance() else {
                 break;
             };
+            // Octets that a search looks at in vain are looked at again by the next.
+            self.port.count_regex(regex.states(), found.ahead)?;
             self.set_match(
                 found.matched.and_then(|range| haystack.bytes().get(range)),
                 test,

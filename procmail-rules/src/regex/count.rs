@@ -113,7 +113,10 @@ impl<'r> Cursor<'r> {
             && let (Some(counter), Some(cache)) = (self.regex.counter(), self.cache.as_mut())
             && let Ok(end) = counter.end(&self.regex.tree, cache, text, begin)
         {
-            return end.map(|end| Found { end, matched: None });
+            return end.map(|end| Found {
+                end,
+                ..Found::default()
+            });
         }
         walk::search(&self.regex.nfa, text, begin)
     }

@@ -173,6 +173,8 @@ pub(crate) fn frame(text: &[u8]) -> Vec<u8> {
 pub(crate) struct Found {
     /// Where the match ends, in octets of the framed text.
     pub(crate) end: usize,
+    /// Octets looked at behind its end: whether a longer one has a smaller mark.
+    pub(crate) ahead: usize,
     /// What `\/` selects, without the imaginary newlines; none if no `\/` was passed.
     pub(crate) matched: Option<std::ops::Range<usize>>,
 }

@@ -153,6 +153,7 @@ pub(super) fn search(nfa: &Nfa, text: &[u8], begin: usize) -> Option<Found> {
         if threads.is_decided() || threads.best.is_some_and(behind) {
             return Some(Found {
                 end: at,
+                ahead: 0,
                 matched: None,
             });
         }
@@ -184,6 +185,7 @@ pub(super) fn search(nfa: &Nfa, text: &[u8], begin: usize) -> Option<Found> {
     let start = mark.clamp(1, last.max(1));
     Some(Found {
         end,
+        ahead: at.saturating_sub(end),
         matched: Some(start..end.clamp(start, last.max(start))),
     })
 }
