@@ -195,6 +195,27 @@ fn tools() {
     }
 }
 
+/// What is longer than an rcfile may be is never run as far as it was read: the mail stays with the caller.
+#[test]
+fn an_rcfile_that_is_too_long() {
+    let longest = procmail_rules::Limits::default().rc_size;
+    for (size, exit, delivered) in [(longest, 0, true), (longest + 1, 75, false)] {
+        let place = tempfile::tempdir().unwrap();
+        let mut rc = b":0 c\nbox\n#".to_vec();
+        rc.resize(size, b'x');
+        fs::write(place.path().join("rc"), rc).unwrap();
+        let mut command = program("procmail", "/usr/bin:/bin");
+        command
+            .current_dir(place.path())
+            .args(["DEFAULT=default", "ORGMAIL=orgmail", "./rc"]);
+        let (_, output) = feed(command, b"Subject: x\n\nbody\n");
+        assert_eq!(output.status.code(), Some(exit), "{output:?}");
+        for folder in ["box", "default"] {
+            assert_eq!(place.path().join(folder).exists(), delivered, "{folder}");
+        }
+    }
+}
+
 #[test]
 fn explain() {
     let directory = tempfile::tempdir().unwrap();

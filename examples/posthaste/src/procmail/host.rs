@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use procmail_rules::{
-    CutShort, Delivery, Effect, Error, Evaluator, FolderKind, LockTry, Log, Outcome, Ran, Reply,
-    Step, WriteFault, format,
+    CutShort, Delivery, Effect, Error, Evaluator, FolderKind, Limits, LockTry, Log, Outcome, Ran,
+    Reply, Step, WriteFault, format,
 };
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
 
@@ -499,10 +499,7 @@ fn cut_short(file: Vec<u8>, error: &io::Error, restored: bool) -> Reply {
     })
 }
 
-/// Octets of a file that are read as an rcfile: more than any limit on them allows.
-const RC: u64 = 64 << 20;
-
-/// Reads a regular file; anything else is refused.
+/// Reads a regular file; anything else is refused. Of what is longer than any rcfile may be, one octet more is read.
 pub(super) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new()
         .read(true)
@@ -513,6 +510,7 @@ pub(super) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
     let mut text = Vec::new();
-    file.take(RC).read_to_end(&mut text)?;
+    let most = u64::try_from(Limits::default().rc_size).unwrap_or(u64::MAX);
+    file.take(most.saturating_add(1)).read_to_end(&mut text)?;
     Ok(text)
 }
