@@ -8,7 +8,7 @@
     missing_docs
 )]
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -302,6 +302,12 @@ proptest! {
                 view.apply(change.clone());
                 if let Some(uid) = evaluated {
                     evaluate(view, &store, uid);
+                } else if let Change::Expunged(uid) = change {
+                    // What the host found out just before.
+                    view.matches_search(&tag("search"), uid, true);
+                    view.matches_sort(&tag("sort"), uid, Some(|_| Ordering::Less));
+                    // And what a store that is late says again.
+                    view.apply(Change::Arrived { uid, recent: true });
                 }
             }
         }
@@ -360,6 +366,15 @@ proptest! {
         let told: Vec<u32> = answer.changed.iter().map(NonZeroU32::get).collect();
         if query.known_uids.is_none() {
             prop_assert_eq!(&told, &now);
+        }
+        // A client that says that it knows more than there ever was.
+        let mut all = NumberSet::default();
+        all.insert_range(nz(1), NonZeroU32::MAX);
+        query.known_uids = Some(all);
+        let answer = view.resync(&query, nz(7), since.clone());
+        if let Some(Untagged::Vanished { uids, .. }) = &answer.vanished {
+            prop_assert!(uids.ranges().iter().all(|(_, last)| *last < since.uid_next));
+            prop_assert!(now.iter().all(|uid| !uids.contains(nz(*uid))));
         }
         query.uid_validity = nz(8);
         prop_assert_eq!(view.resync(&query, nz(7), since), imap_proto::Resynced::default());

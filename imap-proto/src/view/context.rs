@@ -147,8 +147,9 @@ impl View {
 
     /// Whether a message matches the SEARCH of this tag now: to be called for
     /// each message that came or changed. An expunged one is taken out by
-    /// itself.
+    /// itself, and does not come back by what was found out of it before.
     pub fn matches_search(&mut self, tag: &Tag, uid: NonZeroU32, matches: bool) {
+        let matches = matches && !self.is_gone(uid);
         let of_tag = |context: &&mut Context| context.tag == *tag;
         if let Some(context) = self.contexts.iter_mut().find(of_tag)
             && let Kept::Found(found) = &mut context.result
@@ -166,6 +167,7 @@ impl View {
         uid: NonZeroU32,
         place: Option<F>,
     ) {
+        let place = place.filter(|_| !self.is_gone(uid));
         let of_tag = |context: &&mut Context| context.tag == *tag;
         if let Some(context) = self.contexts.iter_mut().find(of_tag)
             && let Kept::Sorted(sorted) = &mut context.result
@@ -173,6 +175,13 @@ impl View {
             let is_known = self.uids.last().is_some_and(|last| uid <= last);
             context.changed |= sorted.set(uid, place, is_known);
         }
+    }
+
+    /// Whether the message was there and is not any more.
+    fn is_gone(&self, uid: NonZeroU32) -> bool {
+        let came = self.highest >= Some(uid);
+        let is_there = self.uids.contains(uid) || self.arrived.contains(&uid);
+        self.is_expunged(uid) || came && !is_there
     }
 
     pub(super) fn expunge_from_contexts(&mut self, uid: NonZeroU32) {

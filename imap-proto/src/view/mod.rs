@@ -58,7 +58,7 @@ pub struct View {
     expunged: BTreeSet<NonZeroU32>,
     /// In the store, but the client was not told.
     arrived: BTreeSet<NonZeroU32>,
-    /// The last UID that came, whether or not it is still there.
+    /// The last UID that there was, whether or not it is still there.
     highest: Option<NonZeroU32>,
     /// Messages that are `\Recent` in this session.
     recent: BTreeSet<NonZeroU32>,
@@ -158,6 +158,7 @@ impl View {
     pub fn select(uids: Uids, options: ViewOptions) -> Self {
         Self {
             options,
+            highest: uids.last(),
             uids,
             ..Self::default()
         }
@@ -235,8 +236,8 @@ impl View {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Arrived { uid, recent } => {
-                // One that went before the client heard of it is not new again.
-                if self.highest.max(self.uids.last()) >= Some(uid) {
+                // One that went, heard of or not, is not new again.
+                if self.highest >= Some(uid) {
                     return;
                 }
                 self.highest = Some(uid);

@@ -42,7 +42,9 @@ impl View {
             Some(vanished) => self.gone(&vanished, wanted),
             None => {
                 let from = self.agreed(known).and_then(|uid| uid.checked_add(1));
-                let all = wanted.cloned().unwrap_or_else(|| all_below(since.uid_next));
+                // What never was is not gone, whatever the client says it knows.
+                let below = all_below(since.uid_next);
+                let all = wanted.map_or(below.clone(), |wanted| intersection(wanted, &below));
                 let first = from.unwrap_or(NonZeroU32::MIN);
                 self.gone(&beyond(&all, first), None)
             }
