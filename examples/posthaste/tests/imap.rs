@@ -11,6 +11,8 @@ mod append;
 mod common;
 #[path = "imap/compress.rs"]
 mod compress;
+#[path = "imap/metadata.rs"]
+mod metadata;
 #[path = "imap/object_ids.rs"]
 mod object_ids;
 #[path = "imap/order.rs"]

@@ -78,11 +78,18 @@ impl GetMetadata {
     pub(super) fn parse(c: &mut Cursor<'_>) -> Parsed<Self> {
         c.space()?;
         let mut get = Self {
-            mailbox: Mailbox::parse(c)?,
+            mailbox: Mailbox::inbox(),
             max_size: None,
             depth: MetadataDepth::Zero,
             entries: Vec::new(),
         };
+        // The ABNF has the options here (Roundcube, too), its examples behind
+        // the name.
+        if c.peek() == Some(b'(') {
+            c.list1(|c| get.parse_option(c))?;
+            c.space()?;
+        }
+        get.mailbox = Mailbox::parse(c)?;
         c.space()?;
         if c.peek() == Some(b'(') && !matches!(c.peek_at(1), Some(b'/' | b'"' | b'{')) {
             c.list1(|c| get.parse_option(c))?;

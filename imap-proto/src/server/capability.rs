@@ -57,6 +57,10 @@ impl Server {
                     | Extension::MetadataServer
                     | Extension::UidOnly
             );
+            let news = self.config.metadata_news;
+            if matches!(extension, Extension::Metadata | Extension::MetadataServer) && !news {
+                continue;
+            }
             let offered = match extension {
                 Extension::CondStore => self.config.extensions.has(extension),
                 other => self.config.extensions.holds(other),

@@ -23,6 +23,9 @@ pub struct Config {
     pub mechanisms_without_tls: Vec<Box<str>>,
     /// Whether LOGIN is allowed without TLS; otherwise LOGINDISABLED.
     pub login_without_tls: bool,
+    /// Whether the host tells of annotations that others change; only then
+    /// are METADATA and METADATA-SERVER enabled (RFC 5464 §4.1).
+    pub metadata_news: bool,
     /// How much is borne.
     pub limits: Limits,
 }
@@ -128,6 +131,7 @@ impl Default for Config {
             mechanisms: Vec::new(),
             mechanisms_without_tls: Vec::new(),
             login_without_tls: false,
+            metadata_news: true,
             limits: Limits::default(),
         }
     }

@@ -28,6 +28,20 @@ pub(super) fn name_of(mailbox: &Mailbox) -> String {
     name.strip_suffix(DELIMITER).unwrap_or(name).to_owned()
 }
 
+/// Whether it is a use that a mailbox can be given (RFC 6154 §2).
+pub(super) fn is_special_use(name: &str) -> bool {
+    let known = [
+        "\\All",
+        "\\Archive",
+        "\\Drafts",
+        "\\Flagged",
+        "\\Junk",
+        "\\Sent",
+        "\\Trash",
+    ];
+    known.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// One line of LIST before its attributes are chosen.
 struct Entry {
     name: String,
@@ -40,14 +54,7 @@ struct Entry {
 impl Session<'_> {
     pub(super) async fn create(&mut self, mailbox: &Mailbox, special_use: &[Atom]) -> Done {
         // RFC 6154 §3: what cannot be had is refused.
-        let known = [
-            "All", "Archive", "Drafts", "Flagged", "Junk", "Sent", "Trash",
-        ];
-        let is_known = |use_: &Atom| {
-            known
-                .iter()
-                .any(|one| one.eq_ignore_ascii_case(use_.as_str()))
-        };
+        let is_known = |use_: &Atom| is_special_use(&format!("\\{}", use_.as_str()));
         if special_use.len() > 1 || !special_use.iter().all(is_known) {
             return Done::no("A mailbox has one of the uses of RFC 6154").with(Code::UseAttr);
         }

@@ -7,6 +7,7 @@ mod fetch;
 mod indexed;
 mod loaded;
 mod mailboxes;
+mod metadata;
 mod order;
 mod quota;
 mod search;
@@ -272,6 +273,8 @@ impl Session<'_> {
             }
             CommandBody::GetQuota(root) => self.quota_of(&root, conn).await?,
             CommandBody::GetQuotaRoot(mailbox) => self.quota_root(&mailbox, conn).await?,
+            CommandBody::GetMetadata(get) => self.get_metadata(&get, conn).await?,
+            CommandBody::SetMetadata(set) => self.set_metadata(&set).await,
             CommandBody::Namespace => self.namespace(conn)?,
             CommandBody::Status(status) => self.status(&status, conn).await?,
             CommandBody::Expunge => self.expunge(None, conn).await?,
@@ -437,6 +440,7 @@ impl Done {
             StoreError::Exists(_) => Code::AlreadyExists,
             StoreError::Name { .. } => Code::Cannot,
             StoreError::Gone(_) => Code::ExpungeIssued,
+            StoreError::Annotations => Code::MetadataTooMany,
             StoreError::Quota => Code::OverQuota,
             StoreError::Limit(_) => Code::Limit,
             StoreError::Encoding => Code::UnknownCte,

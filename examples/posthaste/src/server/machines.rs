@@ -47,7 +47,7 @@ pub(super) fn smtp_config(
 }
 
 /// What of IMAP is offered beside what the machine offers by itself.
-const OFFERED: [Extension; 17] = [
+const OFFERED: [Extension; 18] = [
     Extension::CondStore,
     Extension::QResync,
     Extension::Sort,
@@ -65,6 +65,7 @@ const OFFERED: [Extension; 17] = [
     Extension::Quota,
     Extension::MultiAppend,
     Extension::Replace,
+    Extension::Metadata,
 ];
 
 pub(super) fn imap_config(
@@ -86,6 +87,8 @@ pub(super) fn imap_config(
         },
         mechanisms,
         login_without_tls: in_clear,
+        // Nobody is told of what other sessions annotate.
+        metadata_news: false,
         capabilities: ["STORAGE", "MESSAGE"]
             .into_iter()
             .filter_map(|name| Capability::with_value(Extension::QuotaResource, name).ok())

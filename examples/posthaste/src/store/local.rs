@@ -19,8 +19,8 @@ use self::mailbox::LocalMailbox;
 use super::memory::Memory;
 use super::scripts::{LocalScripts, ScriptPlace};
 use super::{
-    Account, Appender, BoxFuture, DeliveryId, Filter, MailStore, Mailbox, MailboxInfo, QuotaLimits,
-    QuotaUsed, Scripts, StoreError, StoreResult,
+    Account, Annotations, Appender, BoxFuture, DeliveryId, Filter, MailStore, Mailbox, MailboxInfo,
+    QuotaLimits, QuotaUsed, SPECIAL_USE, Scripts, StoreError, StoreResult,
 };
 use crate::blocking::Blocking;
 
@@ -294,6 +294,52 @@ impl Account for LocalAccount {
         }))
     }
 
+    fn annotations<'a>(
+        &'a self,
+        mailbox: Option<&'a str>,
+    ) -> BoxFuture<'a, StoreResult<Annotations>> {
+        let configured = mailbox.and_then(|name| self.special_use(name));
+        let mailbox = mailbox.map(str::to_owned);
+        Box::pin(async move {
+            let read = move |account: &mailstore::Account| account.metadata(mailbox.as_deref());
+            let mut entries = self.run(read).await?;
+            // What the configuration says counts where nothing else does.
+            if let Some(special_use) = configured
+                && !entries.iter().any(|(entry, _)| entry == SPECIAL_USE)
+            {
+                entries.push((SPECIAL_USE.to_owned(), special_use.into_bytes()));
+            }
+            Ok(entries)
+        })
+    }
+
+    fn annotate<'a>(
+        &'a self,
+        mailbox: Option<&'a str>,
+        changes: Vec<(String, Option<Vec<u8>>)>,
+    ) -> BoxFuture<'a, StoreResult<()>> {
+        let configured = mailbox.and_then(|name| self.special_use(name)).is_some();
+        let mailbox = mailbox.map(str::to_owned);
+        Box::pin(async move {
+            let taken = (SPECIAL_USE.to_owned(), None);
+            if configured && changes.contains(&taken) {
+                return Err(StoreError::Name {
+                    name: mailbox.unwrap_or_default(),
+                    reason: "the configuration says what it is for".into(),
+                });
+            }
+            self.run(move |account| {
+                match account.set_metadata(mailbox.as_deref(), &changes, SystemTime::now()) {
+                    Err(Error::TooLarge { .. } | Error::TooManyEntries(_)) => Ok(false),
+                    other => other.map(|()| true),
+                }
+            })
+            .await?
+            .then_some(())
+            .ok_or(StoreError::Annotations)
+        })
+    }
+
     fn deliver<'a>(
         &'a self,
         name: &'a str,
@@ -358,6 +404,10 @@ fn from_mailstore(error: Error) -> StoreError {
         Error::MailboxExists(name) => StoreError::Exists(name),
         Error::InvalidName { name, reason } => StoreError::Name {
             name,
+            reason: reason.into(),
+        },
+        Error::InvalidEntry { entry, reason } => StoreError::Name {
+            name: entry,
             reason: reason.into(),
         },
         Error::Inbox => StoreError::Name {

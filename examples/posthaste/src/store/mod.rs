@@ -27,8 +27,14 @@ pub use mailstore::{
 pub(crate) use reader::LocalReader;
 pub use scripts::ScriptPlace;
 
+/// The entry that tells what a mailbox is for (RFC 6154 §4).
+pub(crate) const SPECIAL_USE: &str = "/private/specialuse";
+
 /// A future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The values of annotations, by the names of their entries.
+pub type Annotations = Vec<(String, Vec<u8>)>;
 
 /// The answer of every call of this seam.
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -54,6 +60,9 @@ pub enum StoreError {
     /// The message was expunged meanwhile.
     #[error("message {0} is gone")]
     Gone(u32),
+    /// There are as many annotations as there may be.
+    #[error("too many annotations")]
+    Annotations,
     /// The account's room is used up.
     #[error("quota exceeded")]
     Quota,
@@ -120,6 +129,21 @@ pub trait Account: Send + Sync + 'static {
         mailbox: Option<&'a str>,
         entry: &'a str,
     ) -> BoxFuture<'a, StoreResult<Option<Vec<u8>>>>;
+
+    /// All annotations of a mailbox, or of the account itself, by the names of
+    /// their entries, in small letters.
+    fn annotations<'a>(
+        &'a self,
+        mailbox: Option<&'a str>,
+    ) -> BoxFuture<'a, StoreResult<Annotations>>;
+
+    /// Sets annotations, or takes them away where there is no value: all of
+    /// them or none. The values were looked at for their size.
+    fn annotate<'a>(
+        &'a self,
+        mailbox: Option<&'a str>,
+        changes: Vec<(String, Option<Vec<u8>>)>,
+    ) -> BoxFuture<'a, StoreResult<()>>;
 
     /// Begins a delivery into a mailbox: a message that arrives once, however
     /// often it is delivered under the same id.
