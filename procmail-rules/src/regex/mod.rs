@@ -66,6 +66,8 @@ struct Name {
     text: Vec<u8>,
     key: u64,
     mask: u64,
+    /// What else must be in the line.
+    word: Option<word::Lines>,
 }
 
 impl Name {
@@ -96,6 +98,7 @@ impl Name {
         Some(Self {
             key: key(&text),
             mask,
+            word: word::Lines::of(tree, text.len()),
             text,
         })
     }
@@ -207,7 +210,7 @@ impl Regex {
         Ok(Self {
             unbalanced,
             name: Name::of(&tree),
-            lines: word::Lines::of(&tree),
+            lines: word::Lines::of(&tree, 0),
             tree,
             nfa,
             presence: OnceLock::new(),
@@ -255,8 +258,14 @@ impl Regex {
             let bytes = haystack.bytes();
             return lines
                 .iter()
-                .filter(|line| name.fits(**line, bytes))
-                .any(|line| {
+                .enumerate()
+                .filter(|(_, line)| name.fits(**line, bytes))
+                .filter(|(index, line)| {
+                    let end = lines.get(index + 1).map_or(bytes.len(), |next| next.at);
+                    let line = bytes.get(line.at..end).unwrap_or(&[]);
+                    name.word.as_ref().is_none_or(|word| word.fits(line))
+                })
+                .any(|(_, line)| {
                     let input = Input::new(bytes)
                         .span(line.at..bytes.len())
                         .anchored(Anchored::Yes);

@@ -112,27 +112,29 @@ pub(super) struct Lines(Word);
 
 impl Lines {
     /// None for an expression that matches no word alone, that may match more than a line, or that is nothing but a
-    /// word: a search for it needs no help.
-    pub(super) fn of(tree: &Node) -> Option<Self> {
+    /// word: a search for it needs no help. So many octets at its beginning are no word to look for.
+    pub(super) fn of(tree: &Node, known: usize) -> Option<Self> {
         let Node::Sequence(nodes) = tree else {
             return None;
         };
-        let newline = Node::Set(ByteSet::single(b'\n'));
-        let inner = nodes
-            .strip_prefix(std::slice::from_ref(&newline))
-            .unwrap_or(nodes);
-        let inner = inner
-            .strip_suffix(std::slice::from_ref(&newline))
-            .unwrap_or(inner);
+        let newline = [Node::Set(ByteSet::single(b'\n'))];
+        let inner = nodes.strip_prefix(&newline).unwrap_or(nodes);
+        let inner = inner.strip_suffix(&newline).unwrap_or(inner);
         if inner.iter().all(|node| octet(node).is_some()) || !inner.iter().all(stays) {
             return None;
         }
         inner
+            .get(known..)?
             .split(|node| octet(node).is_none())
             .filter(|run| run.len() > 1)
             .filter_map(|run| Word::of(run.iter().filter_map(octet).collect()))
             .min_by_key(|word| word.rare.rank())
             .map(Self)
+    }
+
+    /// May the expression match a line that is known to begin as it does?
+    pub(super) fn fits(&self, line: &[u8]) -> bool {
+        self.0.end(line, 0).is_some()
     }
 
     /// The next of these lines behind `from`, with the newlines before and behind it.
@@ -157,8 +159,47 @@ fn stays(node: &Node) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Haystack, Regex, frame, walk};
+    use super::super::{Haystack, Regex, frame, lines, walk};
     use crate::limits::Limits;
+
+    /// What is found in the lines that begin with a field's name is what the walk finds.
+    #[test]
+    fn names_hide_nothing() {
+        let expressions = [
+            "^Subject:.*report 4$",
+            "^Subject:.*report 4",
+            "^Subject: *re",
+            "^subject:.*\\/t 49",
+            "^To:.*(a|b)",
+            "^Subject:.*4$To: b",
+            "^To:[^x]*ab",
+            "^Subject:.*49\\>",
+            "^Subject:.*^^",
+            "^To:(ab)?.*ab",
+            "^To:.*b$^",
+        ];
+        let texts = [
+            "Subject: report 49\nTo: ab\n\n",
+            "Subject: report 4\nTo: b\n\n",
+            "subject: Report 4",
+            "To: x\nTo: abab",
+            "Subject:\n",
+            "To:",
+            "To: ab\n\n",
+            "Subject: 4\nTo: b",
+            "X-Subject: report 4\nsubject: xre 49",
+        ];
+        for expression in expressions {
+            let regex = Regex::new(expression.as_bytes(), true, &Limits::default()).unwrap();
+            for text in texts {
+                let framed = frame(text.as_bytes());
+                let begins = lines(&framed);
+                let found = walk::search(&regex.nfa, &framed, 0).is_some();
+                let seen = regex.is_match(Haystack::with_lines(&framed, &begins));
+                assert_eq!(seen, found, "{expression} {text:?}");
+            }
+        }
+    }
 
     /// What is found by lines, or by words, is what the walk over all ways finds.
     #[test]
