@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::frame::{self, FRAME_HEADER, Key, Record, SEGMENT_HEADER};
 use super::incoming::{Body, Sealed};
@@ -29,6 +30,8 @@ pub(super) struct Writer {
     voids: Vec<(u64, u64)>,
     /// Refused batches that the log may still name until the voids are in it; their files go after that.
     doubtful: Vec<Sealed>,
+    /// What the last group took to write and sync.
+    last_sync: Duration,
 }
 
 struct Current {
@@ -62,6 +65,7 @@ impl Writer {
             buffer: Vec::new(),
             voids: Vec::new(),
             doubtful: Vec::new(),
+            last_sync: Duration::ZERO,
         }
     }
 
@@ -145,6 +149,11 @@ impl Writer {
         !self.voids.is_empty()
     }
 
+    /// What the last group took to write and sync.
+    pub(super) fn last_sync(&self) -> Duration {
+        self.last_sync
+    }
+
     /// Keeps the files of a refused batch until the log says that it was refused.
     pub(super) fn keep_in_doubt(&mut self, sealed: Sealed) {
         self.doubtful.push(sealed);
@@ -179,6 +188,7 @@ impl Writer {
                 body: start..out.len(),
             });
         }
+        let begun = now();
         if let Err(error) = current
             .file
             .write_all_at(out, current.end)
@@ -199,9 +209,16 @@ impl Writer {
             self.end_in_doubt();
             return Err(error);
         }
+        self.last_sync = begun.elapsed();
         self.voids.clear();
         self.doubtful.clear();
         current.end += out.len() as u64;
         Ok((current.number, framed))
     }
+}
+
+// How long the disk takes is nothing that a caller could tell.
+#[allow(clippy::disallowed_methods)]
+fn now() -> Instant {
+    Instant::now()
 }

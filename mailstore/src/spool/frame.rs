@@ -175,22 +175,18 @@ impl<'a> Cursor<'a> {
             epoch: u32::from_le_bytes(self.array()?),
         })
     }
-}
 
-/// The records of a body whose checksum was right; `None` when they do not fill it exactly.
-pub(super) fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
-    let mut cursor = Cursor(body);
-    let mut records = Vec::new();
-    while !cursor.0.is_empty() {
-        let [kind] = cursor.array()?;
-        records.push(match kind {
+    /// The next record; `None` behind the last one, too.
+    fn record(&mut self) -> Option<Record<'a>> {
+        let [kind] = self.array()?;
+        Some(match kind {
             ACCEPT => {
-                let id = cursor.id()?;
-                let size = u64::from_le_bytes(cursor.array()?);
-                let [inline] = cursor.array()?;
-                let (envelope, state, content) = (cursor.len()?, cursor.len()?, cursor.len()?);
-                let (envelope, state) = (cursor.bytes(envelope)?, cursor.bytes(state)?);
-                let content = cursor.bytes(content)?;
+                let id = self.id()?;
+                let size = u64::from_le_bytes(self.array()?);
+                let [inline] = self.array()?;
+                let (envelope, state, content) = (self.len()?, self.len()?, self.len()?);
+                let (envelope, state) = (self.bytes(envelope)?, self.bytes(state)?);
+                let content = self.bytes(content)?;
                 Record::Accept {
                     id,
                     size,
@@ -200,37 +196,46 @@ pub(super) fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
                 }
             }
             STATE => {
-                let id = cursor.id()?;
-                let len = cursor.len()?;
+                let id = self.id()?;
+                let len = self.len()?;
                 Record::State {
                     id,
-                    state: cursor.bytes(len)?,
+                    state: self.bytes(len)?,
                 }
             }
-            REMOVE => Record::Remove { id: cursor.id()? },
+            REMOVE => Record::Remove { id: self.id()? },
             VOID => Record::Void {
-                segment: u64::from_le_bytes(cursor.array()?),
-                from: u64::from_le_bytes(cursor.array()?),
+                segment: u64::from_le_bytes(self.array()?),
+                from: u64::from_le_bytes(self.array()?),
             },
             _ => return None,
-        });
+        })
     }
-    Some(records)
+}
+
+/// The records of a body whose checksum was right; `None` when they do not fill it exactly.
+pub(super) fn records(body: &[u8]) -> Option<impl Iterator<Item = Record<'_>>> {
+    let mut cursor = Cursor(body);
+    while !cursor.0.is_empty() {
+        cursor.record()?;
+    }
+    let mut cursor = Cursor(body);
+    Some(std::iter::from_fn(move || cursor.record()))
 }
 
 /// Adds a frame to a write: magic, length of the body, place of the frame in its segment, checksum of the body,
 /// checksum of the header.
 pub(super) fn write_frame(key: &Key, at: u64, body: &[Vec<u8>], out: &mut Vec<u8>) {
     let len = body.iter().map(Vec::len).sum::<usize>();
-    let mut header = Vec::with_capacity(FRAME_HEADER);
-    header.extend_from_slice(&FRAME_MAGIC);
-    header.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+    let start = out.len();
+    out.reserve(FRAME_HEADER + len);
+    out.extend_from_slice(&FRAME_MAGIC);
+    out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
     let place = u32::try_from(at & 0xFFFF_FFFF).unwrap_or_default();
-    header.extend_from_slice(&place.to_le_bytes());
-    header.extend_from_slice(&key.of_body(body).to_le_bytes());
-    let checksum = key.of_header(&header);
-    header.extend_from_slice(&checksum.to_le_bytes());
-    out.extend_from_slice(&header);
+    out.extend_from_slice(&place.to_le_bytes());
+    out.extend_from_slice(&key.of_body(body).to_le_bytes());
+    let checksum = key.of_header(out.get(start..).unwrap_or_default());
+    out.extend_from_slice(&checksum.to_le_bytes());
     for part in body {
         out.extend_from_slice(part);
     }
@@ -311,7 +316,7 @@ mod tests {
         for record in &all {
             record.write(&mut body);
         }
-        assert_eq!(records(&body).unwrap(), all);
+        assert!(records(&body).unwrap().eq(all));
         assert!(records(&body[..body.len() - 1]).is_none());
         let key = Key::new(3).unwrap();
         assert_eq!(Key::read(3, &key.header()), Some(key));

@@ -5,11 +5,13 @@ use std::sync::PoisonError;
 
 use super::commit::{Framed, Writer};
 use super::frame::{self, FRAME_HEADER};
+use super::id::IdState;
 use super::incoming::{Body, Job};
 use super::index::Index;
-use super::tell::{Teller, Verdict};
+use super::patience::{Patience, Wait};
+use super::tell::{Group, Spent, Teller, Verdict};
 use super::tidy::tidy;
-use super::{Inner, QueueId, lock};
+use super::{Inner, Queue, QueueId, lock};
 use crate::error::Error;
 
 /// Octets of jobs written by one sync at most, so that a flood does not grow the buffer.
@@ -19,11 +21,13 @@ const ROUND: usize = 8 << 20;
 pub(super) fn run(inner: &Inner, mut writer: Writer, teller: &Teller) {
     // Each opening begins a segment; a process that starts again and again must not fill the disk with them.
     while let Ok(true) = tidy(inner, &mut writer) {}
-    while let Some(jobs) = next_group(inner) {
-        let (verdicts, done) = round(inner, &mut writer, jobs);
+    let (mut patience, mut wait) = (Patience::default(), None);
+    while let Some(jobs) = next_group(inner, &mut patience, wait.take()) {
+        let (group, done) = round(inner, &mut writer, jobs);
+        let waiting = lock(&inner.queue).jobs.len();
+        wait = Some(patience.next(writer.last_sync(), group.verdicts.len(), waiting));
         // With nothing to write meanwhile, no other thread need be woken to tell.
-        let is_last = lock(&inner.queue).jobs.is_empty();
-        teller.tell(verdicts, is_last);
+        teller.tell(inner, group, waiting == 0);
         for id in done {
             // What stays is removed when the spool is opened again.
             let _ = inner.durable.remove(&inner.big_path(id));
@@ -34,16 +38,25 @@ pub(super) fn run(inner: &Inner, mut writer: Writer, teller: &Teller) {
 }
 
 /// Waits for jobs; `None` when there will be none.
-fn next_group(inner: &Inner) -> Option<Vec<Job>> {
+fn next_group(inner: &Inner, patience: &mut Patience, wait: Option<Wait>) -> Option<Vec<Job>> {
     let mut queue = lock(&inner.queue);
+    if let Some(wait) = wait.filter(|wait| queue.jobs.len() < wait.wanted) {
+        queue.wanted = wait.wanted;
+        let is_short = |queue: &mut Queue| queue.jobs.len() < wait.wanted && !queue.closed;
+        let waited = inner.wake.wait_timeout_while(queue, wait.longest, is_short);
+        (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        patience.learn(wait, queue.jobs.len());
+    } else if let Some(wait) = wait {
+        patience.learn(wait, wait.wanted);
+    }
     while queue.jobs.is_empty() && !queue.closed {
-        queue.idle = true;
+        queue.wanted = 1;
         queue = inner
             .wake
             .wait(queue)
             .unwrap_or_else(PoisonError::into_inner);
     }
-    queue.idle = false;
+    queue.wanted = 0;
     if queue.jobs.is_empty() {
         return None;
     }
@@ -58,14 +71,14 @@ fn next_group(inner: &Inner) -> Option<Vec<Job>> {
     Some(std::mem::replace(&mut queue.jobs, rest))
 }
 
-/// Writes one group of batches. Gives what each caller is to be told, and the ids of messages whose own file is to
+/// Writes one group of batches. Gives what its callers are to be told, and the ids of messages whose own file is to
 /// go.
-fn round(inner: &Inner, writer: &mut Writer, mut jobs: Vec<Job>) -> (Vec<Verdict>, Vec<QueueId>) {
+fn round(inner: &Inner, writer: &mut Writer, mut jobs: Vec<Job>) -> (Group, Vec<QueueId>) {
     let (mut bodies, mut refusals) = (Vec::with_capacity(jobs.len()), Vec::new());
     {
         let index = lock(&inner.index);
         // Messages that an earlier batch of this group ends.
-        let mut ended = HashSet::new();
+        let mut ended = HashSet::<_, IdState>::default();
         for job in &mut jobs {
             let refusal = allowed(&index, &ended, job).err();
             if refusal.is_none() {
@@ -77,26 +90,30 @@ fn round(inner: &Inner, writer: &mut Writer, mut jobs: Vec<Job>) -> (Vec<Verdict
     }
     let written = commit(inner, writer, &bodies);
     let in_doubt = written.is_err() && writer.is_in_doubt();
-    let judged = jobs.into_iter().zip(refusals);
-    let verdicts = judged
-        .map(|(Job { mut sealed, done }, refusal)| {
-            let result = match (refusal, &written) {
-                (Some(refusal), _) => Err(refusal),
-                (None, Ok(_)) => {
-                    sealed.keep();
-                    Ok(())
+    let mut verdicts = Vec::with_capacity(jobs.len());
+    let mut spent = Vec::with_capacity(bodies.len());
+    for (Job { mut sealed, done }, refusal) in jobs.into_iter().zip(refusals) {
+        let result = match (refusal, &written) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Ok(_)) => {
+                sealed.keep();
+                spent.push(sealed);
+                Ok(())
+            }
+            (None, Err(error)) => {
+                if in_doubt {
+                    writer.keep_in_doubt(sealed);
                 }
-                (None, Err(error)) => {
-                    if in_doubt {
-                        writer.keep_in_doubt(std::mem::take(&mut sealed));
-                    }
-                    Err(error.duplicate())
-                }
-            };
-            Verdict { done, result }
-        })
-        .collect();
-    (verdicts, written.unwrap_or_default())
+                Err(error.duplicate())
+            }
+        };
+        verdicts.push(Verdict { done, result });
+    }
+    let spent = Spent {
+        bodies,
+        sealed: spent,
+    };
+    (Group { verdicts, spent }, written.unwrap_or_default())
 }
 
 /// Puts bodies on the disk, and what they say into the index.
@@ -121,7 +138,7 @@ pub(super) fn apply(
     let mut done = Vec::new();
     for framed in framed {
         let body = writer.body(framed);
-        for record in frame::records(body).unwrap_or_default() {
+        for record in frame::records(body).into_iter().flatten() {
             done.extend(index.apply(segment, framed.body_at, body, record));
         }
     }
@@ -131,7 +148,7 @@ pub(super) fn apply(
     done
 }
 
-fn allowed(index: &Index, ended: &HashSet<QueueId>, job: &Job) -> Result<(), Error> {
+fn allowed(index: &Index, ended: &HashSet<QueueId, IdState>, job: &Job) -> Result<(), Error> {
     let sealed = &job.sealed;
     for &id in sealed.updated.iter().chain(&sealed.removed) {
         if sealed.added.contains(&id) {

@@ -1,6 +1,7 @@
 //! Queue ids.
 
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,35 @@ impl QueueId {
     /// When the message began to arrive, to the microsecond; later than the clock said where that stood still.
     pub fn arrived(self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_micros(self.micros)
+    }
+}
+
+/// Hashes ids. Nobody else chooses them, so that a multiplication serves, where an attack on the table would need more.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+/// What [`IdHasher`] is named by in a table's type.
+pub(super) type IdState = BuildHasherDefault<IdHasher>;
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &octet in bytes {
+            self.write_u64(octet.into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio's digits. The table takes its highest and its lowest bits.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -39,11 +39,11 @@ impl Drop for Big {
 }
 
 impl Incoming {
-    pub(super) fn new(inner: Arc<Inner>, id: QueueId) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, id: QueueId, buffer: Vec<u8>) -> Self {
         Self {
             inner,
             id,
-            buffer: Vec::new(),
+            buffer,
             big: None,
         }
     }
@@ -257,6 +257,10 @@ impl From<Vec<u8>> for Body {
 }
 
 impl Body {
+    pub(super) fn into_parts(self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.into_iter()
+    }
+
     pub(super) fn parts(&self) -> &[Vec<u8>] {
         &self.0
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::QueueId;
 use super::frame::Record;
+use super::id::IdState;
 use crate::durable::File;
 
 /// Octets of a segment.
@@ -38,7 +39,7 @@ pub(super) struct Segment {
 
 #[derive(Default)]
 pub(super) struct Index {
-    pub(super) entries: HashMap<QueueId, Entry>,
+    pub(super) entries: HashMap<QueueId, Entry, IdState>,
     pub(super) segments: BTreeMap<u64, Segment>,
     /// Octets of records that are still needed.
     pub(super) live_octets: u64,
@@ -124,16 +125,19 @@ impl Index {
                 state,
                 content,
             } => {
-                let claimed = self.entries.get(&id).is_some_and(|entry| entry.claimed);
-                let entry = Entry {
+                let mut entry = Entry {
                     size,
                     envelope: place(envelope),
                     state: place(state),
                     content: content.map(place),
-                    claimed,
+                    claimed: false,
                 };
                 if let Some(old) = self.entries.insert(id, entry) {
                     self.account(&old, false);
+                    if old.claimed {
+                        entry.claimed = true;
+                        self.entries.insert(id, entry);
+                    }
                 }
                 self.account(&entry, true);
                 None

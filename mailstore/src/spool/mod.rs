@@ -17,6 +17,7 @@ mod id;
 mod incoming;
 mod index;
 mod open;
+mod patience;
 mod spare;
 mod tell;
 mod tidy;
@@ -32,7 +33,7 @@ pub use incoming::{Batch, Incoming};
 use crate::durable::{Durable, File, Fs, RealFs, read_full_at};
 use crate::error::{Error, IoContext};
 use crate::wire::{Extent, Form, Reader};
-use incoming::{Done, Job};
+use incoming::{Body, Done, Job};
 use index::{Index, Place};
 
 /// Where a spool is and how it is kept.
@@ -101,16 +102,27 @@ struct Inner {
     index: Mutex<Index>,
     queue: Mutex<Queue>,
     wake: Condvar,
-    last_micros: Mutex<u64>,
+    begun: Mutex<Begun>,
     damage: Vec<Damage>,
 }
+
+/// What beginning a message takes.
+struct Begun {
+    last_micros: u64,
+    /// Room for messages, of messages that are in the log now.
+    buffers: Vec<Vec<u8>>,
+}
+
+/// So many buffers are kept for messages to come, of so many octets each at most: 2 MiB in all.
+const KEPT_BUFFERS: usize = 128;
+const KEPT_OCTETS: usize = 16 << 10;
 
 #[derive(Default)]
 struct Queue {
     jobs: Vec<Job>,
     closed: bool,
-    /// The thread that writes waits for jobs.
-    idle: bool,
+    /// The thread that writes sleeps until there are so many jobs; 0: it does not sleep.
+    wanted: usize,
 }
 
 struct Committer {
@@ -165,7 +177,10 @@ impl Spool {
             thread.at("start a thread of", &inner.config.root)
         };
         // When the second cannot be started, the first ends with `teller`.
-        let telling = start("spool-tell", Box::new(move || groups.run()))?;
+        let telling = start("spool-tell", {
+            let inner = Arc::clone(&inner);
+            Box::new(move || groups.run(&inner))
+        })?;
         let writing = start("spool", {
             let inner = Arc::clone(&inner);
             Box::new(move || group::run(&inner, writer, &teller))
@@ -197,18 +212,18 @@ impl Spool {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or(Duration::ZERO)
             .as_micros();
-        let micros = {
-            let mut last = lock(&self.inner.last_micros);
-            *last = u64::try_from(micros).unwrap_or(0).max(*last + 1);
-            *last
+        let (micros, buffer) = {
+            let mut begun = lock(&self.inner.begun);
+            begun.last_micros = u64::try_from(micros)
+                .unwrap_or(0)
+                .max(begun.last_micros + 1);
+            (begun.last_micros, begun.buffers.pop())
         };
-        Incoming::new(
-            Arc::clone(&self.inner),
-            QueueId {
-                micros,
-                epoch: self.inner.epoch,
-            },
-        )
+        let id = QueueId {
+            micros,
+            epoch: self.inner.epoch,
+        };
+        Incoming::new(Arc::clone(&self.inner), id, buffer.unwrap_or_default())
     }
 
     /// Does all of a batch or nothing, and calls `done` once that is on the disk: for one caller after the other, in
@@ -307,6 +322,18 @@ impl Inner {
         self.config.root.join("big").join(id.to_string())
     }
 
+    /// Keeps room for messages to come.
+    fn keep_buffers(&self, bodies: Vec<Body>) {
+        let mut begun = lock(&self.begun);
+        for mut buffer in bodies.into_iter().flat_map(Body::into_parts) {
+            let is_of_use = (1024..=KEPT_OCTETS).contains(&buffer.capacity());
+            if is_of_use && begun.buffers.len() < KEPT_BUFFERS {
+                buffer.clear();
+                begun.buffers.push(buffer);
+            }
+        }
+    }
+
     fn submit(&self, batch: Batch, done: Done) {
         let job = match batch.seal(&self.durable) {
             Ok(sealed) => Job { sealed, done },
@@ -318,7 +345,10 @@ impl Inner {
             return (job.done)(Err(Error::Closed));
         }
         queue.jobs.push(job);
-        let is_awaited = std::mem::take(&mut queue.idle);
+        let is_awaited = queue.wanted > 0 && queue.jobs.len() >= queue.wanted;
+        if is_awaited {
+            queue.wanted = 0;
+        }
         drop(queue);
         if is_awaited {
             self.wake.notify_one();

@@ -9,7 +9,7 @@ use super::commit::Writer;
 use super::frame::{self, FRAME_HEADER, FrameHeader, Key, Record, SEGMENT_HEADER};
 use super::index::Index;
 use super::spare::Spares;
-use super::{Damage, Inner, Queue, QueueId, SpoolConfig};
+use super::{Begun, Damage, Inner, Queue, QueueId, SpoolConfig};
 use crate::durable::{Durable, File, read_full_at};
 use crate::error::{Error, IoContext};
 
@@ -46,7 +46,10 @@ pub(super) fn open(config: SpoolConfig, durable: Durable) -> Result<(Inner, Writ
         index: Mutex::new(index),
         queue: Mutex::new(Queue::default()),
         wake: Condvar::new(),
-        last_micros: Mutex::new(last_micros),
+        begun: Mutex::new(Begun {
+            last_micros,
+            buffers: Vec::new(),
+        }),
         damage,
     };
     writer.ensure_segment(&inner.durable, &inner.index)?;
@@ -93,7 +96,8 @@ fn replay(durable: &Durable, log: &Path, index: &mut Index) -> Result<(u64, Vec<
         for record in first
             .as_deref()
             .and_then(frame::records)
-            .unwrap_or_default()
+            .into_iter()
+            .flatten()
         {
             if let Record::Void { segment, from } = record {
                 let first = voids.entry(segment).or_insert(from);
@@ -108,7 +112,7 @@ fn replay(durable: &Durable, log: &Path, index: &mut Index) -> Result<(u64, Vec<
         let mut apply = |at, body: &[u8]| {
             if at < end {
                 let body_at = at + FRAME_HEADER as u64;
-                for record in frame::records(body).unwrap_or_default() {
+                for record in frame::records(body).into_iter().flatten() {
                     index.apply(number, body_at, body, record);
                 }
             }
