@@ -268,7 +268,7 @@ fn spool_run(spool: &Spool) -> Vec<(String, bool)> {
 #[test]
 fn spool() {
     let config = SpoolConfig {
-        segment_octets: 800,
+        segment_octets: 4900,
         inline_octets: 900,
         ..SpoolConfig::new("/spool")
     };

@@ -193,7 +193,7 @@ fn callers_share_and_each_is_told() {
 fn opened_again_and_again() {
     let directory = tempfile::tempdir().unwrap();
     let config = SpoolConfig {
-        segment_octets: 4000,
+        segment_octets: 8000,
         ..SpoolConfig::new(directory.path())
     };
     let (spool, _) = Spool::open(config.clone()).unwrap();
@@ -236,7 +236,7 @@ struct Session {
 
 fn config() -> SpoolConfig {
     SpoolConfig {
-        segment_octets: 2500,
+        segment_octets: 6600,
         inline_octets: 900,
         ..SpoolConfig::new("/spool")
     }

@@ -58,7 +58,7 @@ fn segments(root: &Path) -> Vec<PathBuf> {
 fn a_message_is_moved_between_two_reads_of_it() {
     let directory = tempfile::tempdir().unwrap();
     let config = SpoolConfig {
-        segment_octets: 4000,
+        segment_octets: 8000,
         ..SpoolConfig::new(directory.path())
     };
     let files = Waiting::default();

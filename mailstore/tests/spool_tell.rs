@@ -18,6 +18,7 @@ use std::time::Duration;
 use common::at;
 use common::over::{Beside, Over};
 use mailstore::{Error, QueueId, Spool, SpoolConfig};
+use tempfile::TempDir;
 
 /// How long a test waits for what must come. It only bounds how long a failure takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -102,8 +103,16 @@ fn pending(root: &Path) -> Vec<usize> {
     pending.into_iter().map(|one| name(one.envelope)).collect()
 }
 
-#[test]
-fn a_group_is_told_while_the_next_is_written_and_before_it() {
+/// A spool whose first message is being synced, and will not have been told before `go_on` says so.
+struct Held {
+    directory: TempDir,
+    spool: Spool,
+    keeper: Keeper,
+    told: Told,
+    go_on: Sender<()>,
+}
+
+fn held() -> Held {
     let directory = tempfile::tempdir().unwrap();
     let (spool, keeper) = open(directory.path());
     let told = Told::default();
@@ -112,6 +121,24 @@ fn a_group_is_told_while_the_next_is_written_and_before_it() {
         let _ = is_to_go_on.recv();
     });
     keeper.wait();
+    Held {
+        directory,
+        spool,
+        keeper,
+        told,
+        go_on,
+    }
+}
+
+#[test]
+fn a_group_is_told_while_the_next_is_written_and_before_it() {
+    let Held {
+        directory,
+        spool,
+        keeper,
+        told,
+        go_on,
+    } = held();
     assert!(numbers(&told).is_empty(), "told before the sync");
     submit(&spool, 1, &told, || ());
     submit(&spool, 2, &told, || ());
@@ -132,14 +159,13 @@ fn a_group_is_told_while_the_next_is_written_and_before_it() {
 
 #[test]
 fn a_failed_sync_is_told_to_all_of_its_group_though_the_spool_is_closed() {
-    let directory = tempfile::tempdir().unwrap();
-    let (spool, keeper) = open(directory.path());
-    let told = Told::default();
-    let (go_on, is_to_go_on) = channel::<()>();
-    submit(&spool, 0, &told, move || {
-        let _ = is_to_go_on.recv();
-    });
-    keeper.wait();
+    let Held {
+        directory,
+        spool,
+        keeper,
+        told,
+        go_on,
+    } = held();
     for nth in 1..6 {
         submit(&spool, nth, &told, || ());
     }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::frame::{self, FRAME_HEADER, Key, Record, SEGMENT_HEADER};
+use super::frame::{self, At, FIRST_FRAME, FRAME_HEADER, Key, Record};
 use super::incoming::{Body, Sealed};
 use super::index::Index;
-use super::lock;
 use super::spare::Spares;
+use super::{lock, segment_name};
 use crate::durable::{Durable, File};
 use crate::error::{Error, IoContext};
 
@@ -26,8 +26,10 @@ pub(super) struct Writer {
     pub(super) spares: Spares,
     /// Room for a group's frames: a new one for each group would take longer than to fill it.
     buffer: Vec<u8>,
-    /// Places in ended segments from which on nothing was acknowledged, not yet in the log.
-    voids: Vec<(u64, u64)>,
+    /// What is to be told of segments that were ended, not yet in the log.
+    endings: Vec<Record<'static>>,
+    /// It is not known what the disk has of the last group.
+    in_doubt: bool,
     /// Refused batches that the log may still name until the voids are in it; their files go after that.
     doubtful: Vec<Sealed>,
     /// What the last group took to write and sync.
@@ -55,6 +57,7 @@ impl Writer {
         next_number: u64,
         segment_octets: u64,
         spares: Spares,
+        endings: Vec<Record<'static>>,
     ) -> Self {
         Self {
             directory,
@@ -63,7 +66,8 @@ impl Writer {
             current: None,
             spares,
             buffer: Vec::new(),
-            voids: Vec::new(),
+            endings,
+            in_doubt: false,
             doubtful: Vec::new(),
             last_sync: Duration::ZERO,
         }
@@ -80,7 +84,7 @@ impl Writer {
         }
         let number = self.next_number;
         self.next_number += 1;
-        let path = self.directory.join(format!("{number:010}"));
+        let path = self.directory.join(segment_name(number));
         let begun = (|| {
             let key = Key::new(number).map_err(std::io::Error::from);
             let key = key.at("choose a salt for", &path)?;
@@ -88,15 +92,14 @@ impl Writer {
                 Some(file) => file,
                 None => durable.create(&path)?,
             };
-            file.write_all_at(&key.header(), 0).at("write", &path)?;
-            // The header comes to the disk with the first frames; the name alone keeps the number from being
-            // given again.
+            file.write_all_at(&key.beginning(), 0).at("write", &path)?;
+            // It comes to the disk with the first frames; the name alone keeps the number from being given again.
             durable.sync_dir(&self.directory)?;
             Ok((key, file))
         })();
         match begun {
             Ok((key, file)) => {
-                let (file, end): (Arc<dyn File>, _) = (Arc::from(file), SEGMENT_HEADER as u64);
+                let (file, end): (Arc<dyn File>, _) = (Arc::from(file), FIRST_FRAME);
                 let len = file.stat().map_or(end, |stat| stat.len);
                 lock(index).add_segment(number, Arc::clone(&file), path.clone(), len);
                 self.current = Some(Current {
@@ -119,17 +122,39 @@ impl Writer {
     /// Ends a segment that has no room for so many octets of bodies more; one that is empty takes any.
     pub(super) fn make_room(&mut self, octets: usize) {
         let full = self.current.as_ref().is_some_and(|current| {
-            current.end > SEGMENT_HEADER as u64 && current.end + octets as u64 > self.segment_octets
+            let end = current.end + (octets + FRAME_HEADER) as u64;
+            current.end > FIRST_FRAME && end > self.segment_octets
         });
         if full {
-            self.current = None;
+            self.end_segment();
         }
     }
 
-    /// Ends the segment; the next one says before anything else that its tail was refused.
-    fn end_in_doubt(&mut self) {
+    /// Ends the segment; the next one says before anything else how far it was acknowledged.
+    fn end_segment(&mut self) {
         if let Some(current) = self.current.take() {
-            self.voids.push((current.number, current.end));
+            self.endings.push(Record::Void {
+                segment: current.number,
+                from: current.end,
+            });
+        }
+    }
+
+    /// Says behind the last group that it was acknowledged, when nothing more will be written. That is not synced: at
+    /// the worst it is not known of damage whether anybody was told what had stood there.
+    pub(super) fn close(&mut self) {
+        if let Some(current) = self
+            .current
+            .take()
+            .filter(|current| current.end > FIRST_FRAME)
+        {
+            let at = At {
+                place: current.end,
+                group: current.end,
+            };
+            let mut mark = Vec::with_capacity(FRAME_HEADER);
+            frame::write_end(&current.key, at, &mut mark);
+            let _ = current.file.write_all_at(&mark, current.end);
         }
     }
 
@@ -146,7 +171,7 @@ impl Writer {
 
     /// Whether it is not known what the disk has of the last group: what the log may name then must not go.
     pub(super) fn is_in_doubt(&self) -> bool {
-        !self.voids.is_empty()
+        self.in_doubt
     }
 
     /// What the last group took to write and sync.
@@ -171,27 +196,39 @@ impl Writer {
         let out = &mut self.buffer;
         out.clear();
         out.shrink_to(KEPT_BUFFER);
-        if !self.voids.is_empty() {
+        let group = current.end;
+        let place = |out: &[u8]| group + out.len() as u64;
+        if !self.endings.is_empty() {
             let mut body = Vec::new();
-            for &(segment, from) in &self.voids {
-                Record::Void { segment, from }.write(&mut body);
+            for ending in &self.endings {
+                ending.write(&mut body);
             }
-            frame::write_frame(&current.key, current.end, &[body], out);
+            frame::write_frame(
+                &current.key,
+                At {
+                    place: group,
+                    group,
+                },
+                &[body],
+                out,
+            );
         }
         let mut framed = Vec::with_capacity(bodies.len());
         for body in bodies {
-            let at = current.end + out.len() as u64;
+            let place = place(out);
             let start = out.len() + FRAME_HEADER;
-            frame::write_frame(&current.key, at, body.parts(), out);
+            frame::write_frame(&current.key, At { place, group }, body.parts(), out);
             framed.push(Framed {
-                body_at: at + FRAME_HEADER as u64,
+                body_at: place + FRAME_HEADER as u64,
                 body: start..out.len(),
             });
         }
+        let end = place(out);
+        frame::write_end(&current.key, At { place: end, group }, out);
         let begun = now();
         if let Err(error) = current
             .file
-            .write_all_at(out, current.end)
+            .write_all_at(out, group)
             .at("write", &current.path)
         {
             // As on a full disk: when the part that was written can be cut off durably, nothing has happened.
@@ -200,19 +237,22 @@ impl Writer {
                 .and_then(|()| durable.sync(&*current.file, &current.path))
                 .is_err()
             {
-                self.end_in_doubt();
+                self.in_doubt = true;
+                self.end_segment();
             }
             return Err(error);
         }
         if let Err(error) = durable.sync_data(&*current.file, &current.path) {
             // What is on the disk is not known, and another sync would not tell either.
-            self.end_in_doubt();
+            self.in_doubt = true;
+            self.end_segment();
             return Err(error);
         }
         self.last_sync = begun.elapsed();
-        self.voids.clear();
+        self.endings.clear();
+        self.in_doubt = false;
         self.doubtful.clear();
-        current.end += out.len() as u64;
+        current.end = end;
         Ok((current.number, framed))
     }
 }

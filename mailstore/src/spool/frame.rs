@@ -3,10 +3,19 @@
 use super::QueueId;
 
 /// First octets of a segment, with its number and its salt behind them.
-const SEGMENT_MAGIC: &[u8; 8] = b"PHSPOOL1";
-pub(super) const SEGMENT_HEADER: usize = 32;
+const SEGMENT_MAGIC: &[u8; 8] = b"PHSPOOL2";
+/// Those of an older version, whose frames are others.
+const OLD_MAGIC: &[u8; 8] = b"PHSPOOL1";
+const SEGMENT_HEADER: usize = 36;
+/// Where the header stands once more: in another block of the disk, whatever size its blocks have.
+const SECOND_HEADER: u64 = 4096;
+/// Where the first frame stands.
+pub(super) const FIRST_FRAME: u64 = SECOND_HEADER + SEGMENT_HEADER as u64;
+/// What the magics of frames and of end marks begin with.
+const MAGIC: [u8; 3] = *b"PHF";
 const FRAME_MAGIC: [u8; 4] = *b"PHFR";
-pub(super) const FRAME_HEADER: usize = 20;
+const END_MAGIC: [u8; 4] = *b"PHFE";
+pub(super) const FRAME_HEADER: usize = 24;
 /// A frame's body at most.
 pub(super) const BODY_LIMIT: usize = 16 << 20;
 
@@ -14,6 +23,7 @@ const ACCEPT: u8 = 1;
 const STATE: u8 = 2;
 const REMOVE: u8 = 3;
 const VOID: u8 = 4;
+const END: u8 = 5;
 
 /// What the checksums of a segment's frames begin with.
 ///
@@ -34,22 +44,41 @@ impl Key {
         Ok(Self { number, salt })
     }
 
-    /// First octets of the segment.
-    pub(super) fn header(&self) -> Vec<u8> {
+    /// First octets of a new segment: both of its headers, and the end mark of what has no frames yet.
+    pub(super) fn beginning(&self) -> Vec<u8> {
+        let second = usize::try_from(SECOND_HEADER).unwrap_or_default();
+        let mut out = self.header();
+        out.resize(second, 0);
+        out.extend_from_slice(&self.header());
+        let at = At {
+            place: FIRST_FRAME,
+            group: FIRST_FRAME,
+        };
+        write_end(self, at, &mut out);
+        out
+    }
+
+    fn header(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SEGMENT_HEADER);
         out.extend_from_slice(SEGMENT_MAGIC);
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(self.salt.as_flattened());
+        let checksum = crc32fast::hash(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
         out
     }
 
-    /// Reads a segment's first octets; `None` when they are not those of this segment.
-    pub(super) fn read(number: u64, header: &[u8]) -> Option<Self> {
-        let mut cursor = Cursor(header);
+    /// Reads a header, of whichever segment.
+    fn read(header: &[u8]) -> Option<Self> {
+        let (octets, checksum) = header
+            .get(..SEGMENT_HEADER)?
+            .split_at_checked(SEGMENT_HEADER - 4)?;
+        let mut cursor = Cursor(octets);
         let magic: [u8; 8] = cursor.array()?;
-        let found = u64::from_le_bytes(cursor.array()?);
+        let number = u64::from_le_bytes(cursor.array()?);
         let salt = [cursor.array()?, cursor.array()?];
-        (magic == *SEGMENT_MAGIC && found == number).then_some(Self { number, salt })
+        let is_good = magic == *SEGMENT_MAGIC && crc32fast::hash(octets).to_le_bytes() == *checksum;
+        is_good.then_some(Self { number, salt })
     }
 
     fn of_header(&self, header: &[u8]) -> u32 {
@@ -72,6 +101,45 @@ impl Key {
     }
 }
 
+/// What the octets of a segment before its first frame tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// At least one of its two headers is good.
+    Good(Key),
+    /// No header of it came to the disk, and so nothing that was acknowledged: there is what the file held before,
+    /// which is zeros, or headers of another segment.
+    Never,
+    /// It was written by an older version.
+    Old,
+    /// Neither.
+    Bad,
+}
+
+impl Beginning {
+    /// Reads the first octets of a segment: those before [`FIRST_FRAME`], or as many as there are.
+    pub(super) fn read(number: u64, octets: &[u8]) -> Self {
+        let second = usize::try_from(SECOND_HEADER).unwrap_or_default();
+        let copies = [octets, octets.get(second..).unwrap_or_default()]
+            .map(|copy| copy.get(..SEGMENT_HEADER).unwrap_or(copy));
+        let keys = copies.map(Key::read);
+        if let Some(key) = keys.into_iter().flatten().find(|key| key.number == number) {
+            return Self::Good(key);
+        }
+        let old = octets.strip_prefix(OLD_MAGIC);
+        if old.is_some_and(|rest| rest.starts_with(&number.to_le_bytes())) {
+            return Self::Old;
+        }
+        let was_never = |(copy, key): (&[u8], Option<Key>)| {
+            key.is_some() || copy.iter().all(|&octet| octet == 0)
+        };
+        if copies.into_iter().zip(keys).all(was_never) {
+            Self::Never
+        } else {
+            Self::Bad
+        }
+    }
+}
+
 /// One change as it stands in the log; places are counted from the start of the frame's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
@@ -87,8 +155,10 @@ pub(super) enum Record<'a> {
     State { id: QueueId, state: &'a [u8] },
     /// The message is done.
     Remove { id: QueueId },
-    /// What a segment holds from this place on was refused to its callers.
+    /// What a segment holds before this place was acknowledged, and what it holds from there on was not.
     Void { segment: u64, from: u64 },
+    /// What was found at an opening: behind this place of a segment, nothing counts.
+    End { segment: u64, at: u64 },
 }
 
 fn put_id(id: QueueId, out: &mut Vec<u8>) {
@@ -144,6 +214,11 @@ impl Record<'_> {
                 out.push(VOID);
                 out.extend_from_slice(&segment.to_le_bytes());
                 out.extend_from_slice(&from.to_le_bytes());
+            }
+            Self::End { segment, at } => {
+                out.push(END);
+                out.extend_from_slice(&segment.to_le_bytes());
+                out.extend_from_slice(&at.to_le_bytes());
             }
         }
     }
@@ -208,6 +283,10 @@ impl<'a> Cursor<'a> {
                 segment: u64::from_le_bytes(self.array()?),
                 from: u64::from_le_bytes(self.array()?),
             },
+            END => Record::End {
+                segment: u64::from_le_bytes(self.array()?),
+                at: u64::from_le_bytes(self.array()?),
+            },
             _ => return None,
         })
     }
@@ -223,34 +302,59 @@ pub(super) fn records(body: &[u8]) -> Option<impl Iterator<Item = Record<'_>>> {
     Some(std::iter::from_fn(move || cursor.record()))
 }
 
-/// Adds a frame to a write: magic, length of the body, place of the frame in its segment, checksum of the body,
-/// checksum of the header.
-pub(super) fn write_frame(key: &Key, at: u64, body: &[Vec<u8>], out: &mut Vec<u8>) {
-    let len = body.iter().map(Vec::len).sum::<usize>();
+/// Where a frame stands in a segment, and where the first frame of its group does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) place: u64,
+    pub(super) group: u64,
+}
+
+fn short(place: u64) -> u32 {
+    u32::try_from(place & 0xFFFF_FFFF).unwrap_or_default()
+}
+
+/// Adds a header to a write: magic, length of the body, place of the frame in its segment and of its group's first,
+/// checksum of the body, checksum of the header.
+fn write_header(key: &Key, magic: [u8; 4], at: At, len: usize, checksum: u32, out: &mut Vec<u8>) {
     let start = out.len();
-    out.reserve(FRAME_HEADER + len);
-    out.extend_from_slice(&FRAME_MAGIC);
+    out.extend_from_slice(&magic);
     out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
-    let place = u32::try_from(at & 0xFFFF_FFFF).unwrap_or_default();
-    out.extend_from_slice(&place.to_le_bytes());
-    out.extend_from_slice(&key.of_body(body).to_le_bytes());
+    out.extend_from_slice(&short(at.place).to_le_bytes());
+    out.extend_from_slice(&short(at.group).to_le_bytes());
+    out.extend_from_slice(&checksum.to_le_bytes());
     let checksum = key.of_header(out.get(start..).unwrap_or_default());
     out.extend_from_slice(&checksum.to_le_bytes());
+}
+
+/// Adds a frame to a write.
+pub(super) fn write_frame(key: &Key, at: At, body: &[Vec<u8>], out: &mut Vec<u8>) {
+    let len = body.iter().map(Vec::len).sum::<usize>();
+    out.reserve(FRAME_HEADER + len);
+    write_header(key, FRAME_MAGIC, at, len, key.of_body(body), out);
     for part in body {
         out.extend_from_slice(part);
     }
 }
 
-/// Where the first octets of a frame stand.
-pub(super) fn candidates(octets: &[u8]) -> impl Iterator<Item = usize> {
-    memchr::memmem::find_iter(octets, &FRAME_MAGIC)
+/// Adds an end mark to a write: so far the segment goes, until the next group stands here.
+pub(super) fn write_end(key: &Key, at: At, out: &mut Vec<u8>) {
+    write_header(key, END_MAGIC, at, 0, 0, out);
 }
 
-/// A frame's header, whose checksum was right.
+/// Where the first octets of a frame or of an end mark stand.
+pub(super) fn candidates(octets: &[u8]) -> impl Iterator<Item = usize> {
+    memchr::memmem::find_iter(octets, &MAGIC)
+}
+
+/// A header of a frame or an end mark, whose checksum was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHeader {
     /// Octets of the body.
     pub(super) len: usize,
+    /// Where its group begins.
+    pub(super) group: u64,
+    /// It is an end mark.
+    pub(super) is_end: bool,
     body_checksum: u32,
 }
 
@@ -262,13 +366,19 @@ impl FrameHeader {
         let magic: [u8; 4] = cursor.array()?;
         let len = cursor.len()?;
         let place = u32::from_le_bytes(cursor.array()?);
+        let group = u32::from_le_bytes(cursor.array()?);
         let body_checksum = u32::from_le_bytes(cursor.array()?);
         let checksum = u32::from_le_bytes(cursor.array()?);
-        let good = magic == FRAME_MAGIC
-            && u64::from(place) == at & 0xFFFF_FFFF
+        let good = (magic == FRAME_MAGIC || magic == END_MAGIC)
+            && place == short(at)
             && len <= BODY_LIMIT
             && checksum == key.of_header(header.get(..FRAME_HEADER - 4)?);
-        good.then_some(Self { len, body_checksum })
+        good.then_some(Self {
+            len,
+            group: at.saturating_sub(u64::from(place.wrapping_sub(group))),
+            is_end: magic == END_MAGIC,
+            body_checksum,
+        })
     }
 
     /// Whether this is the frame's body, whole.
@@ -311,6 +421,7 @@ mod tests {
                 segment: 4,
                 from: 99,
             },
+            Record::End { segment: 5, at: 77 },
         ];
         let mut body = Vec::new();
         for record in &all {
@@ -319,10 +430,26 @@ mod tests {
         assert!(records(&body).unwrap().eq(all));
         assert!(records(&body[..body.len() - 1]).is_none());
         let key = Key::new(3).unwrap();
-        assert_eq!(Key::read(3, &key.header()), Some(key));
-        assert_eq!(Key::read(4, &key.header()), None);
         let mut out = Vec::new();
-        write_frame(&key, 16, std::slice::from_ref(&body), &mut out);
+        let at = At {
+            place: 16,
+            group: 9,
+        };
+        write_frame(&key, at, std::slice::from_ref(&body), &mut out);
+        let header = FrameHeader::read(&key, 16, &out).unwrap();
+        assert!(header.group == 9 && !header.is_end);
+        let mut end = Vec::new();
+        write_end(&key, at, &mut end);
+        assert!(FrameHeader::read(&key, 16, &end).unwrap().is_end);
+        for at in 0..end.len() {
+            let mut bad = end.clone();
+            bad[at] ^= 1;
+            assert_eq!(
+                FrameHeader::read(&key, 16, &bad),
+                None,
+                "flipped octet {at}"
+            );
+        }
         let read = |key: &Key, at, content: &[u8]| {
             let header = FrameHeader::read(key, at, content)?;
             let end = content.len().min(FRAME_HEADER + header.len);
@@ -340,5 +467,35 @@ mod tests {
             bad[at] ^= 1;
             assert_ne!(read(&key, 16, &bad), Some(true), "flipped octet {at}");
         }
+    }
+
+    /// Whichever octets of one of the headers are others, the other one serves.
+    #[test]
+    fn a_segment_has_two_headers() {
+        let key = Key::new(3).unwrap();
+        let second = usize::try_from(SECOND_HEADER).unwrap();
+        let mut octets = key.beginning();
+        let end = octets.split_off(second + SEGMENT_HEADER);
+        assert_eq!(octets.len() as u64, FIRST_FRAME);
+        assert!(FrameHeader::read(&key, FIRST_FRAME, &end).unwrap().is_end);
+        assert_eq!(Beginning::read(3, &octets), Beginning::Good(key));
+        for start in [0, second] {
+            for at in start..start + SEGMENT_HEADER {
+                let mut bad = octets.clone();
+                bad[at] ^= 1 << (at % 8);
+                assert_eq!(Beginning::read(3, &bad), Beginning::Good(key), "octet {at}");
+            }
+        }
+        let mut lost = octets.clone();
+        lost[..second].fill(0);
+        assert_eq!(Beginning::read(3, &lost), Beginning::Good(key));
+        lost[second] ^= 1;
+        assert_eq!(Beginning::read(3, &lost), Beginning::Bad);
+        // What the file held before tells of a segment that was never written to.
+        assert_eq!(Beginning::read(4, &octets), Beginning::Never);
+        assert_eq!(Beginning::read(3, &vec![0; octets.len()]), Beginning::Never);
+        assert_eq!(Beginning::read(3, &[]), Beginning::Never);
+        let old = [OLD_MAGIC, &3u64.to_le_bytes()[..]].concat();
+        assert_eq!(Beginning::read(3, &old), Beginning::Old);
     }
 }

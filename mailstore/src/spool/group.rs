@@ -20,7 +20,13 @@ const ROUND: usize = 8 << 20;
 /// Runs until the spool is closed and its queue is empty.
 pub(super) fn run(inner: &Inner, mut writer: Writer, teller: &Teller) {
     // Each opening begins a segment; a process that starts again and again must not fill the disk with them.
-    while let Ok(true) = tidy(inner, &mut writer) {}
+    // Each old one is gone through once: where segments are too small for compaction to be of use, that ends, too.
+    let first_new = writer.end().map(|(number, _)| number);
+    while lock(&inner.index).segments.keys().next().copied() < first_new {
+        if !matches!(tidy(inner, &mut writer), Ok(true)) {
+            break;
+        }
+    }
     let (mut patience, mut wait) = (Patience::default(), None);
     while let Some(jobs) = next_group(inner, &mut patience, wait.take()) {
         let (group, done) = round(inner, &mut writer, jobs);
@@ -35,6 +41,7 @@ pub(super) fn run(inner: &Inner, mut writer: Writer, teller: &Teller) {
         // What fails here is tried again in the next round; no caller waits for it.
         let _ = tidy(inner, &mut writer);
     }
+    writer.close();
 }
 
 /// Waits for jobs; `None` when there will be none.

@@ -158,7 +158,7 @@ impl Index {
                 self.account(&old, false);
                 old.content.is_none().then_some(id)
             }
-            Record::Void { .. } => None,
+            Record::Void { .. } | Record::End { .. } => None,
         }
     }
 

@@ -73,8 +73,8 @@ pub struct Pending {
     pub size: u64,
 }
 
-/// Octets of a segment of the log that could not be read when the spool was opened, with mail behind them that could.
-/// They held mail or what became of it, or what was being written when a crash came.
+/// Octets of a segment of the log that could not be read when the spool was opened, though it goes on behind them.
+/// They held mail or what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The segment.
@@ -83,6 +83,10 @@ pub struct Damage {
     pub at: u64,
     /// How many there are in all.
     pub octets: u64,
+    /// Whoever handed in what stood there was told that it is on the disk: more was written behind it, or the spool was
+    /// closed. Where this is false, the octets are of the last group that was written before a crash, or of a segment
+    /// of which nothing can be read: somebody may have been told or nobody, and nothing on the disk says which.
+    pub was_acknowledged: bool,
 }
 
 /// The spool: accepted messages in a log of segments. Cloning shares it; the last clone to go ends its thread,
@@ -146,6 +150,11 @@ impl Drop for Committer {
             }
         }
     }
+}
+
+/// The file's name of a segment.
+fn segment_name(number: u64) -> String {
+    format!("{number:010}")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::durable::{Durable, File};
+use crate::durable::{Durable, File, Kind};
 use crate::error::{Error, IoContext};
 
 /// Octets of zeros written between two groups of the log.
@@ -34,11 +34,11 @@ impl Spares {
     /// Finds what earlier openings left. A spare that was not filled to its end goes.
     pub(super) fn open(directory: &Path, octets: u64, durable: &Durable) -> Result<Self, Error> {
         let mut found = Vec::new();
-        durable.readdir(directory, |name, _| {
+        durable.readdir(directory, |name, kind| {
             let number = name
                 .to_str()
                 .and_then(|name| name.strip_prefix("spare-")?.parse::<u64>().ok());
-            found.extend(number.map(|number| (number, directory.join(name))));
+            found.extend(number.map(|number| (number, directory.join(name), kind)));
         })?;
         let mut spares = Self {
             directory: directory.to_owned(),
@@ -48,11 +48,14 @@ impl Spares {
             given_up: false,
             next: found
                 .iter()
-                .map(|(number, _)| number + 1)
+                .map(|(number, ..)| number.saturating_add(1))
                 .max()
                 .unwrap_or(0),
         };
-        for (_, path) in found {
+        for (_, path, kind) in found {
+            if kind == Kind::Directory {
+                continue;
+            }
             let whole = durable.stat(&path)?.len >= octets;
             if whole && spares.ready.len() < KEPT {
                 spares.ready.push(path);

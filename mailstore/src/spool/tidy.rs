@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::commit::Writer;
-use super::frame::{FRAME_HEADER, Record};
+use super::frame::{BODY_LIMIT, FRAME_HEADER, Record};
 use super::group::apply;
 use super::incoming::Body;
 use super::{Inner, lock};
@@ -13,7 +13,7 @@ use crate::error::Error;
 const COMPACT_STEP: usize = 1 << 20;
 /// The log is compacted when it is longer than so many segments and than [`COMPACT_RATIO`] times what is needed
 /// of it.
-const COMPACT_SEGMENTS: u64 = 4;
+const COMPACT_SEGMENTS: u64 = 2;
 const COMPACT_RATIO: u64 = 4;
 
 /// One step of housekeeping; true when there may be more. Makes a spare segment when the current one is half
@@ -86,9 +86,9 @@ fn delete_segment(inner: &Inner, writer: &mut Writer, number: u64) -> Result<boo
 /// Writes some messages of a segment again at the end of the log.
 fn compact(inner: &Inner, writer: &mut Writer, number: u64) -> Result<(), Error> {
     let tenants = lock(&inner.index).tenants(number);
-    let mut body = Vec::new();
+    let (mut bodies, mut octets) = (Vec::new(), 0);
     for id in tenants {
-        if body.len() >= COMPACT_STEP {
+        if octets >= COMPACT_STEP {
             break;
         }
         let Some(entry) = lock(&inner.index).entries.get(&id).copied() else {
@@ -96,21 +96,36 @@ fn compact(inner: &Inner, writer: &mut Writer, number: u64) -> Result<(), Error>
         };
         let (envelope, state) = (inner.read(entry.envelope)?, inner.read(entry.state)?);
         let content = entry.content.map(|place| inner.read(place)).transpose()?;
-        Record::Accept {
-            id,
-            size: entry.size,
-            envelope: &envelope,
-            state: &state,
-            content: content.as_deref(),
+        let accept = |state: &[u8]| {
+            let mut body = Vec::new();
+            Record::Accept {
+                id,
+                size: entry.size,
+                envelope: &envelope,
+                state,
+                content: content.as_deref(),
+            }
+            .write(&mut body);
+            body
+        };
+        let mut body = accept(&state);
+        if body.len() > BODY_LIMIT {
+            // They came in two frames; the segment that has them is there until both of these are on the disk.
+            body = accept(&[]);
+            octets += body.len();
+            bodies.push(Body::from(body));
+            body = Vec::new();
+            Record::State { id, state: &state }.write(&mut body);
         }
-        .write(&mut body);
+        octets += body.len();
+        bodies.push(Body::from(body));
     }
-    if body.is_empty() {
+    if bodies.is_empty() {
         return Ok(());
     }
-    writer.make_room(body.len() + FRAME_HEADER);
+    writer.make_room(octets + bodies.len() * FRAME_HEADER);
     writer.ensure_segment(&inner.durable, &inner.index)?;
-    let (segment, framed) = writer.write(&inner.durable, &[Body::from(body)])?;
+    let (segment, framed) = writer.write(&inner.durable, &bodies)?;
     apply(inner, writer, segment, &framed);
     Ok(())
 }

@@ -54,7 +54,8 @@ impl LocalQueue {
                 segment = %damage.path.display(),
                 at = damage.at,
                 octets = damage.octets,
-                "part of the queue's log cannot be read: mail in it is lost, unless a crash came while it was written"
+                acknowledged = damage.was_acknowledged,
+                "part of the queue's log cannot be read and mail in it is lost; unless acknowledged, a crash may have come while it was written"
             );
         }
         let mut schedule = Schedule::default();
