@@ -52,6 +52,10 @@ pub(crate) struct Expression {
 
 impl Compiled {
     pub(crate) fn new(text: &[u8]) -> Self {
+        // A NUL ends texts early, which only the evaluator knows.
+        if text.contains(&0) {
+            return Self::default();
+        }
         let mut recipes = crate::parser::recipes(text);
         recipes.sort_by_key(|recipe| recipe.start);
         Self { recipes }

@@ -41,7 +41,7 @@
 //! | procmail | here |
 //! | --- | --- |
 //! | an empty LOCKEXT makes the lock the folder itself, and unlocking deletes the mail | no such lock is taken |
-//! | an empty UMASK makes every new folder open to everybody | the old one stays |
+//! | a UMASK that is empty or no octal number makes every new folder open to everybody | the old one stays |
 //! | `NAME = \| command` damages the name | it is a capture |
 //! | a backquote in a `$` condition ends the joining of folded fields | it does not |
 //! | some expressions hang or crash the compiler, `+\/` can make MATCH too long | neither |

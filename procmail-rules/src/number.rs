@@ -126,15 +126,33 @@ pub(crate) fn integer(text: &[u8], radix: u32) -> (i64, usize) {
         .get(at)
         .and_then(|byte| char::from(*byte).to_digit(radix))
     {
-        value = value
-            .saturating_mul(i64::from(radix))
-            .saturating_add(i64::from(digit));
+        let digit = i64::from(digit);
+        let more = value.saturating_mul(i64::from(radix));
+        value = if negative {
+            more.saturating_sub(digit)
+        } else {
+            more.saturating_add(digit)
+        };
         at += 1;
     }
     if at == start {
         return (0, 0);
     }
-    (if negative { -value } else { value }, at)
+    (value, at)
+}
+
+/// How many lines of a recipe are conditions with or without a star, as its first line says, and
+/// the octets that this takes. Of the number 32 bits count; a negative one is as good as none.
+pub(crate) fn lines(text: &[u8]) -> (Option<usize>, usize) {
+    let (value, used) = integer(text, 10);
+    let count = usize::try_from(low_word(value)).ok();
+    (count.filter(|_| used > 0), used)
+}
+
+/// What is left of a number in 32 bits.
+pub(crate) fn low_word(value: i64) -> i32 {
+    let low = u32::try_from(value & 0xffff_ffff).unwrap_or(u32::MAX);
+    low.cast_signed()
 }
 
 /// A number or a boolean word; `present` where the text is neither.
@@ -176,6 +194,17 @@ mod tests {
         assert_eq!(float(b"."), None);
         assert_eq!(float(b"-inf"), Some((f64::NEG_INFINITY, 4)));
         assert_eq!(float(b"1e"), Some((1.0, 1)));
+    }
+
+    #[test]
+    fn counted_lines() {
+        assert_eq!(lines(b"2c"), (Some(2), 1));
+        assert_eq!(lines(b" +1 "), (Some(1), 3));
+        assert_eq!(lines(b"c"), (None, 0));
+        assert_eq!(lines(b"-1"), (None, 2));
+        assert_eq!(lines(b"4294967297"), (Some(1), 10));
+        assert_eq!(lines(b"99999999999999999999"), (None, 20));
+        assert_eq!(lines(b"-99999999999999999999"), (Some(0), 21));
     }
 
     #[test]

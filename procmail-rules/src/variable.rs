@@ -157,12 +157,11 @@ impl Settings {
                 return;
             }
             b"EXITCODE" => {
-                // No number or word is negative enough to be mistaken for "not understood".
-                let value = number::setting(text, i64::MIN);
-                self.exit_code = match value {
+                // This number means what those do that are not understood.
+                self.exit_code = match number::low_word(number::setting(text, -2)) {
                     _ if !set => ExitCode::Unset,
-                    i64::MIN => ExitCode::Open,
-                    value => ExitCode::Fixed(value),
+                    -2 => ExitCode::Open,
+                    value => ExitCode::Fixed(i64::from(value)),
                 };
                 return;
             }

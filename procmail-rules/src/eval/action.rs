@@ -193,6 +193,7 @@ impl Machine {
                 raw,
                 partial: recipe.flags.ignore_errors,
                 lock: false,
+                exact: false,
             };
             self.deliver(&names, how).await?
         };
@@ -206,7 +207,7 @@ impl Machine {
             return Ok(());
         }
         if recipe.flags.copy {
-            if self.settings.log_abstract > 1 {
+            if self.settings.log_abstract == 2 {
                 self.log_abstract()?;
             }
             return Ok(());

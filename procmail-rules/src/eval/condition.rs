@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Machine;
 use super::expand::Mode;
 use super::program::exit_status;
-use super::source::{Source, is_blank, join_expression, join_lines};
+use super::source::{Source, is_blank, join_expression, join_lines, until_nul};
 use crate::ast::{Area, Flags, Prefixes};
 use crate::compiled::Expression;
 use crate::effect::{Output, Purpose};
@@ -249,7 +249,7 @@ impl Machine {
         if !itself || self.value(b"MATCH").is_none() {
             self.trace_line(&[b"Assigning \"MATCH=\""])?;
         }
-        self.trace_quoted(b"Matched", text)?;
+        self.trace_quoted(b"Matched", until_nul(text))?;
         self.set_value(b"MATCH", text)
     }
 

@@ -72,6 +72,7 @@ impl Machine {
             raw: false,
             partial: false,
             lock,
+            exact: true,
         };
         let name = name.to_vec();
         self.deliver(std::slice::from_ref(&name), how).await

@@ -177,9 +177,29 @@ impl Expansion {
             if self.words.arguments == Some(last) {
                 self.words.arguments_at = Some(last.0);
             }
-            self.words.words.push(std::mem::take(&mut self.word));
+            let word = std::mem::take(&mut self.word);
+            if memchr::memchr(0, &word).is_none() {
+                self.words.words.push(word);
+            } else {
+                // A NUL ends it. On a line of words another follows.
+                let most = if self.mode == Mode::Line {
+                    usize::MAX
+                } else {
+                    1
+                };
+                let parts = word.split(|byte| *byte == 0).take(most);
+                self.words.words.extend(parts.map(<[u8]>::to_vec));
+            }
             self.begun = false;
             self.named = false;
+        }
+    }
+
+    /// What stands for a variable. That of an assignment has begun even where nothing is put in.
+    fn put(&mut self, value: &[u8]) {
+        self.begun |= self.mode == Mode::Single;
+        if self.is_active() {
+            self.substitute(value);
         }
     }
 
@@ -304,7 +324,8 @@ impl Machine {
                     }
                     break;
                 }
-                b' ' | b'\t' if mode == Mode::Single && !state.begun && !state.inert => {}
+                // Blanks before the word, behind a newline that was quoted.
+                b' ' | b'\t' if mode == Mode::Single && !state.begun => {}
                 b' ' | b'\t' if mode == Mode::Single => {
                     source.rewind(source.position() - 1);
                     break;
@@ -369,6 +390,7 @@ impl Machine {
             b'\\' if source.peek_second().is_some_and(is_name) => {
                 source.next();
                 let name = source.take_while(is_name).to_vec();
+                state.begun |= state.mode == Mode::Single;
                 if state.is_active() {
                     state.begun = true;
                     let quoted = self.disarmed(&name);
@@ -422,6 +444,7 @@ impl Machine {
             }
             _ if is_name_start(byte) => {
                 let name = source.take_while(is_name).to_vec();
+                state.overflow |= name.len() > self.settings.linebuf;
                 let value = self.value(&name).unwrap_or(&[]).to_vec();
                 state.words.last_name = name;
                 value
@@ -431,9 +454,7 @@ impl Machine {
                 return Ok(());
             }
         };
-        if state.is_active() {
-            state.substitute(&value);
-        }
+        state.put(&value);
         Ok(())
     }
 
@@ -463,6 +484,7 @@ impl Machine {
     /// What follows `${`.
     fn braced(&mut self, state: &mut Expansion, source: &mut Source) -> Result<(), Error> {
         let name = source.take_while(is_name).to_vec();
+        state.overflow |= name.len() > self.settings.linebuf;
         let value = match name.as_slice() {
             [digit @ b'0'..=b'9'] => {
                 let within = usize::from(*digit - b'0') <= self.arguments.len();
@@ -485,11 +507,7 @@ impl Machine {
             _ => Alternative::Bad,
         };
         match alternative {
-            Alternative::Plain => {
-                if state.is_active() {
-                    state.substitute(&value.unwrap_or_default());
-                }
-            }
+            Alternative::Plain => state.put(&value.unwrap_or_default()),
             Alternative::Default(active) => state.open(active, Some(value.unwrap_or_default())),
             Alternative::Replace(active) => state.open(active, None),
             Alternative::Bad => self.log_quoted(b"Bad substitution of", &name)?,
@@ -529,8 +547,13 @@ impl Machine {
                 None => break,
             }
         }
+        // The command, too, has to find room in the line.
+        if state.is_used() && command.len() > state.room.saturating_add(1) {
+            state.overflow = true;
+            return Ok(());
+        }
         if !state.is_active() {
-            state.begun |= quoted;
+            state.begun |= quoted || state.mode == Mode::Single;
             return Ok(());
         }
         if self.expansion_depth() >= self.config.limits.expansion_depth {
@@ -567,13 +590,15 @@ impl Machine {
             self.log_line(&[b"Rescue of unfiltered data succeeded"])?;
         }
         let mut output = ran.output;
-        while output.last() == Some(&b'\n') {
-            output.pop();
-        }
-        if output.len() > room.saturating_sub(2) {
-            output.truncate(room.saturating_sub(2));
+        // Where it fills what there is room for, there may be more.
+        let most = room.saturating_sub(2);
+        if output.len() >= most.max(1) {
+            output.truncate(most);
             self.log_quoted(b"Excessive output quenched from", &command.name())?;
             self.note_overflow()?;
+        }
+        while output.last() == Some(&b'\n') {
+            output.pop();
         }
         Ok(output)
     }

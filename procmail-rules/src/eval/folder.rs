@@ -21,6 +21,8 @@ pub(super) struct How {
     pub(super) partial: bool,
     /// An mbox is locked, as nothing else has.
     pub(super) lock: bool,
+    /// The name of what cannot be made a directory stays as it is: nothing can be written to it.
+    pub(super) exact: bool,
 }
 
 /// Splits a folder name into the bare name and the kind its suffix asks for.
@@ -84,6 +86,8 @@ impl Machine {
             return self.deliver_nowhere();
         };
         if first.is_empty() {
+            let rest = more.join(&b' ');
+            self.skipped(&rest)?;
             return self.deliver_nowhere();
         }
         if first == b"/dev/null" {
@@ -100,7 +104,11 @@ impl Machine {
         let Some(target) = self.prepare(first).await? else {
             return Ok(false);
         };
-        if target.kind == FolderKind::Mbox {
+        let is_mbox = target.kind == FolderKind::Mbox;
+        if is_mbox && how.exact && target.path != *first {
+            return self.no_directory(first, target.path, how).await;
+        }
+        if is_mbox {
             let rest = more.join(&b' ');
             self.skipped(&rest)?;
             return self.append(target.path, how).await;
@@ -112,6 +120,18 @@ impl Machine {
         self.set_last_folder(b"")?;
         self.trace_quoted(b"Opening", b"")?;
         self.log_quoted(b"Error while writing to", b"")?;
+        Ok(false)
+    }
+
+    /// Fails to write to a name that only a directory can have.
+    async fn no_directory(&mut self, name: &[u8], path: Vec<u8>, how: How) -> Result<bool, Error> {
+        if how.lock {
+            self.take_last_lock(&path).await?;
+        }
+        self.last_file = Some(name.to_vec());
+        self.set_last_folder(name)?;
+        self.trace_quoted(b"Opening", name)?;
+        self.log_quoted(b"Error while writing to", &path)?;
         Ok(false)
     }
 

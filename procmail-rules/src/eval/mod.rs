@@ -38,7 +38,7 @@ pub(crate) use recipe::{LocalLock, trim};
 pub(crate) use source::{is_blank, is_name, is_name_start, is_space, join_expression, join_lines};
 
 use port::Port;
-use source::Source;
+use source::{Source, until_nul};
 
 /// One run of the rcfiles over one message: see the [crate's page](crate) for the loop.
 pub struct Evaluator {
@@ -391,6 +391,7 @@ impl Machine {
     }
 
     fn set_value(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        let value = until_nul(value);
         Arc::make_mut(&mut self.environment).set(name, value, &self.config.limits)
     }
 

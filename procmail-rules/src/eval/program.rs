@@ -61,7 +61,8 @@ impl Machine {
     /// Words as a direct command, with the arguments put in place of `"$@"`.
     pub(super) fn direct(&self, words: super::expand::Words) -> Program {
         let text = words.joined(b' ');
-        let at = words.arguments_at();
+        // What stands between backquotes has no arguments put in.
+        let at = words.arguments_at().filter(|_| self.nested == 0);
         let mut argv = words.into_words();
         if argv.is_empty() {
             argv.push(Vec::new());

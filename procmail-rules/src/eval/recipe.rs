@@ -60,9 +60,7 @@ impl Recipe {
     fn parse(words: &[Vec<u8>]) -> Self {
         let mut recipe = Self::default();
         let line = words.join(&b' ');
-        let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let number = line.get(..digits).unwrap_or(&[]);
-        let mut at = digits;
+        let (number, mut at) = crate::number::lines(&line);
         while let Some(byte) = line.get(at) {
             if *byte == b':' || !(is_blank(*byte) || recipe.flags.take(*byte)) {
                 break;
@@ -73,10 +71,7 @@ impl Recipe {
             || recipe.flags.also_succeeded
             || recipe.flags.otherwise
             || recipe.flags.on_error;
-        recipe.count = match digits {
-            0 => usize::from(!chained),
-            _ => usize::try_from(crate::number::integer(number, 10).0).unwrap_or(usize::MAX),
-        };
+        recipe.count = number.unwrap_or(usize::from(!chained));
         if line.get(at) == Some(&b':') {
             recipe.take_lock(words, at);
         } else {
@@ -124,14 +119,10 @@ impl Machine {
         if let Some(compiled) = self.compiled_at(start) {
             return self.compiled_recipe(&compiled, start).await;
         }
-        let words = self.expand(&mut source, Mode::Line, 1).await?;
+        let words = self.expand(&mut source, Mode::Line, 0).await?;
         self.resume(&source);
         if self.take_overflow() {
-            // The rest cannot be trusted: the file ends here.
-            if let Some(frame) = self.frames.last_mut() {
-                let end = frame.source.position() + frame.source.rest().len();
-                frame.source.rewind(end);
-            }
+            self.abandon_file();
             return Ok(());
         }
         let mut recipe = Recipe::parse(words.words());
@@ -155,6 +146,14 @@ impl Machine {
             Next::Action => self.action(recipe, matched).await,
             Next::Missing => self.log_line(&[b"Missing action"]),
             Next::EndOfFile => self.log_line(&[b"Incomplete recipe"]),
+        }
+    }
+
+    /// What is left of the file cannot be trusted.
+    pub(super) fn abandon_file(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            let end = frame.source.position() + frame.source.rest().len();
+            frame.source.rewind(end);
         }
     }
 

@@ -102,27 +102,31 @@ impl Source {
     }
 
     /// A line of a condition or a program: lines ending in a backslash are joined, keeping
-    /// backslash and newline; a line that is nothing but a backslash becomes a newline alone.
+    /// backslash and newline; a line that is nothing but a backslash becomes a newline alone. What
+    /// stands behind a NUL is lost.
     pub(super) fn raw_line(&mut self) -> Vec<u8> {
         let mut line = Vec::new();
         loop {
             let part = self.rest_of_line();
-            match part.as_slice() {
-                b"\\" => line.push(b'\n'),
-                [.., b'\\'] => {
-                    line.extend_from_slice(&part);
-                    line.push(b'\n');
-                }
-                _ => {
-                    line.extend_from_slice(&part);
-                    return line;
-                }
+            let goes_on = part.ends_with(b"\\");
+            if part != b"\\" {
+                line.extend_from_slice(&part);
             }
-            if self.peek().is_none() {
+            if goes_on {
+                line.push(b'\n');
+            }
+            if !goes_on || self.peek().is_none() {
+                line.truncate(until_nul(&line).len());
                 return line;
             }
         }
     }
+}
+
+/// The text up to a NUL, which ends it wherever it is a name or a value.
+pub(super) fn until_nul(text: &[u8]) -> &[u8] {
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    text.get(..end).unwrap_or(text)
 }
 
 pub(crate) fn is_name_start(byte: u8) -> bool {

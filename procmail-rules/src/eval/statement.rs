@@ -167,6 +167,12 @@ impl Machine {
         let start = source.position();
         let name = source.take_while(is_name).to_vec();
         let named = start..source.position();
+        if name.len() + 2 > self.settings.linebuf {
+            self.exceeded()?;
+            self.overflow = false;
+            self.abandon_file();
+            return Ok(());
+        }
         let follows = source.peek();
         if !follows.is_some_and(|byte| byte == b'=' || is_space(byte)) {
             self.resume(&source);

@@ -123,9 +123,8 @@ impl Parser<'_> {
     fn recipe_line(&mut self, start: usize, words: &[Word]) -> Line {
         let shown: Vec<Vec<u8>> = words.iter().map(shown).collect();
         let text = shown.join(&b' ');
-        let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, mut at) = number::lines(&text);
         let mut flags = Flags::default();
-        let mut at = digits;
         while let Some(byte) = text.get(at) {
             if *byte == b':' || !(is_blank(*byte) || flags.take(*byte)) {
                 break;
@@ -136,9 +135,8 @@ impl Parser<'_> {
             let end = words.last().map_or(start, |word| word.span.end);
             self.doubt(start..end);
         }
-        let number = number::integer(text.get(..digits).unwrap_or(&[]), 10).0;
         let mut line = Line {
-            number: (digits > 0).then(|| usize::try_from(number).unwrap_or(usize::MAX)),
+            number,
             flags,
             lock: Lock::None,
             rest: Vec::new(),

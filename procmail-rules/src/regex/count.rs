@@ -101,7 +101,9 @@ impl<'r> Cursor<'r> {
             self.position + 1
         };
         let found = self.search(text, begin)?;
-        let end = found.end.saturating_sub(1);
+        // The newline behind the text is no part of what MATCH was set from, and is looked at again.
+        let end = found.matched.as_ref().map_or(found.end, |own| own.end);
+        let end = end.saturating_sub(1);
         let empty = end <= self.position;
         self.position = end.max(self.position);
         Some((found, empty))

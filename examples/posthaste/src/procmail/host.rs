@@ -420,7 +420,10 @@ impl Host {
             match fs::hard_link(from, self.at(&name)) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 16 => {
                     if kind == FolderKind::Directory {
-                        return Err(error);
+                        // A directory that is named twice has the file already.
+                        let (one, other) = (fs::metadata(from)?, fs::metadata(self.at(&name))?);
+                        let same = (one.dev(), one.ino()) == (other.dev(), other.ino());
+                        return if same { Ok(name) } else { Err(error) };
                     }
                     tries += 1;
                 }

@@ -37,6 +37,9 @@ impl Machine {
             }
             Some(byte) if is_name_start(byte) => {
                 let name = source.take_while(is_name).to_vec();
+                if name.len() + 6 > self.settings.linebuf {
+                    return self.name_too_long(source).await;
+                }
                 source.take_while(is_blank);
                 let assigns = source.accept(b'=');
                 source.take_while(is_blank);
@@ -62,10 +65,21 @@ impl Machine {
         Ok(line)
     }
 
+    /// An action that begins with a longer name than LINEBUF has room for; the rest of its line is
+    /// read over.
+    async fn name_too_long(&mut self, mut source: Source) -> Result<Line, Error> {
+        self.exceeded()?;
+        self.expand(&mut source, Mode::Line, 0).await?;
+        self.resume(&source);
+        self.overflow = self.skipping > 0;
+        Ok(Line::Folders(None))
+    }
+
     fn pipe_line(&mut self, source: &mut Source) -> Result<Line, Error> {
         let text = source.raw_line();
         if text.len() >= self.settings.linebuf {
             self.exceeded()?;
+            self.overflow = self.skipping > 0;
             return Ok(Line::Folders(None));
         }
         Ok(Line::Pipe(text))
@@ -76,10 +90,13 @@ impl Machine {
         let sendmail = self.settings.sendmail.clone();
         let mut argv = vec![sendmail];
         let flags = self.settings.sendmail_flags.clone();
-        let flags = flags
-            .split(|byte| is_space(*byte))
-            .filter(|flag| !flag.is_empty());
-        argv.extend(flags.map(<[u8]>::to_vec));
+        if !flags.is_empty() {
+            let mut flags = flags.split(|byte| is_space(*byte));
+            // Behind a blank at the end an empty one follows.
+            let last = flags.next_back();
+            let flags = flags.filter(|flag| !flag.is_empty()).chain(last);
+            argv.extend(flags.map(<[u8]>::to_vec));
+        }
         let used = argv.iter().map(|word| word.len() + 1).sum();
         let words = self.expand(source, Mode::Line, used).await?;
         if self.overflow {

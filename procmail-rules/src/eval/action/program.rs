@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::eval::Machine;
 use crate::eval::program::{Program, UNAVAILABLE, WRITE_ERROR, exit_status};
 use crate::eval::recipe::{LocalLock, Recipe};
-use crate::eval::source::is_blank;
+use crate::eval::source::{is_blank, until_nul};
 use crate::format::{self, Part};
 use crate::message::Message;
 
@@ -23,17 +23,16 @@ pub(super) enum Use {
 impl Machine {
     pub(super) async fn pipe(&mut self, recipe: Recipe, text: &[u8]) -> Result<(), Error> {
         if text.iter().all(|byte| is_blank(*byte)) {
-            self.lock_for(&recipe, None).await?;
-            let delivered = self
-                .print(b"|", recipe.flags.part(), recipe.flags.raw)
-                .await?;
-            return self.delivered(&recipe, delivered);
+            return self.print_action(&recipe).await;
         }
-        self.extraneous_copy(&recipe, recipe.flags.filter)?;
         let Some(program) = self.command(text).await? else {
             self.last_success = false;
             return Ok(());
         };
+        if program.text.is_empty() {
+            return self.print_action(&recipe).await;
+        }
+        self.extraneous_copy(&recipe, recipe.flags.filter)?;
         let (purpose, used) = if recipe.flags.filter {
             (Purpose::Filter, Use::Filter)
         } else {
@@ -43,24 +42,37 @@ impl Machine {
             .await
     }
 
+    /// Where no program is named, the message goes to standard output, whatever a program's output
+    /// would have become.
+    async fn print_action(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        self.lock_for(recipe, None).await?;
+        let (part, raw) = (recipe.flags.part(), recipe.flags.raw);
+        let delivered = self.print(b"|", part, raw).await?;
+        self.delivered(recipe, delivered)
+    }
+
     pub(super) async fn capture(
         &mut self,
         recipe: Recipe,
         name: Vec<u8>,
         line: Line,
     ) -> Result<(), Error> {
-        self.extraneous_copy(&recipe, true)?;
         match line {
             Line::Pipe(text) => {
                 let Some(program) = self.command(&text).await? else {
                     self.last_success = false;
                     return Ok(());
                 };
+                if program.text.is_empty() {
+                    return self.print_action(&recipe).await;
+                }
+                self.extraneous_copy(&recipe, true)?;
                 let used = Use::Capture(name);
                 self.program_lock_and_run(recipe, &text, program, Purpose::Capture, used)
                     .await
             }
             Line::Forward(Some(program)) => {
+                self.extraneous_copy(&recipe, true)?;
                 self.program_action(recipe, program, Purpose::Forward, Use::Capture(name))
                     .await
             }
@@ -263,7 +275,7 @@ impl Machine {
     }
 
     async fn take_capture(&mut self, name: &[u8], output: Vec<u8>) -> Result<(), Error> {
-        let output = without_newline(&output);
+        let output = until_nul(without_newline(&output));
         self.set_value(name, output)?;
         self.take_effect(name, Some(output)).await
     }
