@@ -117,6 +117,7 @@ macro_rules! topics {
 topics! {
     lexical substitution backquote header conditions regex scoring chaining blocks folders programs
     locks ending include log arguments overflow practical
+    words recipes prefixes points destinations settings room
 }
 
 #[test]
