@@ -41,6 +41,8 @@ use uidlist::UidList;
 const LIST_LIMIT: u64 = 4 << 30;
 /// A list's first line is looked for in so many octets when nothing else of it is wanted.
 const LIST_HEADER: usize = 1024;
+/// Octets of a message that are counted at once.
+const BLOCK: u64 = 64 << 10;
 /// Files in `tmp` of this age were left by a crash.
 const ABANDONED: Duration = Duration::from_secs(36 * 3600);
 
@@ -489,7 +491,8 @@ pub(crate) fn begin_as(
 
 /// Wire size of a file in disk form.
 fn count_wire(file: &dyn crate::durable::File, len: u64) -> std::io::Result<u64> {
-    let mut block = vec![0; 64 * 1024];
+    // Most messages are far shorter than a block, and making one costs more than reading them.
+    let mut block = vec![0; usize::try_from(len.min(BLOCK)).unwrap_or_default()];
     let (mut at, mut size, mut to_wire) = (0, 0, ToWire::default());
     while at < len {
         let read = read_full_at(file, &mut block, at)?;
