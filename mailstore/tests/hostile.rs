@@ -15,34 +15,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::over::{Beside, Over};
-use common::{at, configs, inbox, now, read};
+use common::{BODY, configs, inbox, now, read};
 use mailstore::{
-    Account, AccountConfig, AclIdentifier, AppendOptions, DeliveryId, Error, FlagChange, Flags,
-    Foreign, Mailbox, Principal, QuotaRule, Source, Store, Target, Transfer,
+    Account, AccountConfig, AclIdentifier, Error, FlagChange, Flags, Foreign, Mailbox, Principal,
+    QuotaRule, Source, Store, Target, Transfer,
 };
 
-const BODY: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
-
 fn append(mailbox: &Arc<Mailbox>) -> Result<u32, Error> {
-    let mut append = mailbox.append(now())?;
-    append.write(BODY)?;
-    let options = AppendOptions {
-        keywords: vec!["Work".to_owned()],
-        ..AppendOptions::at(at(3))
-    };
-    Ok(append.commit(options, now())?.uid)
+    common::append(mailbox, &["Work"])
 }
 
 fn deliver(account: &Account, id: &str) -> Result<(), Error> {
-    let id = DeliveryId {
-        id: id.to_owned(),
-        arrived: at(1),
-        maybe_delivered: false,
-    };
-    let mut delivery = account.deliver("INBOX", id, now())?;
-    delivery.write(BODY)?;
-    delivery.commit(AppendOptions::at(at(7)), now())?;
-    Ok(())
+    common::deliver(account, id, false).map(drop)
 }
 
 /// What may stand in place of a file.

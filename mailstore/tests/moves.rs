@@ -16,7 +16,7 @@ use std::sync::Arc;
 use common::power::{Power, Trial};
 use common::sim::{Fail, Sim, World};
 use common::{at, now, read};
-use mailstore::{AccountConfig, AppendOptions, FlagChange, Flags, Mailbox, Store};
+use mailstore::{Account, AccountConfig, AppendOptions, FlagChange, Flags, Mailbox, Store};
 
 /// Tests have roots of their own: the locks of a process are known by their paths.
 fn configs(root: &str) -> [AccountConfig; 2] {
@@ -67,6 +67,15 @@ fn prepared(config: &AccountConfig) -> World {
     sim.world()
 }
 
+/// INBOX and the other mailbox.
+fn opened(sim: &Sim, config: &AccountConfig) -> (Arc<Account>, [Arc<Mailbox>; 2]) {
+    let account = Store::with_fs(Arc::new(sim.clone()))
+        .account(config)
+        .unwrap();
+    let mailboxes = ["INBOX", "Other"].map(|name| account.mailbox(name, at(1)).unwrap());
+    (account, mailboxes)
+}
+
 type Places = BTreeMap<u32, Vec<&'static str>>;
 
 /// Where each message is, with flags and keywords as they were.
@@ -113,11 +122,7 @@ fn losing_power_leaves_it_once() {
     for config in configs("/lost") {
         let base = prepared(&config);
         let sim = Sim::new(base.clone());
-        let account = Store::with_fs(Arc::new(sim.clone()))
-            .account(&config)
-            .unwrap();
-        let inbox = account.mailbox("INBOX", at(1)).unwrap();
-        let other = account.mailbox("Other", at(1)).unwrap();
+        let (_account, [inbox, other]) = opened(&sim, &config);
         let moved = inbox.move_to(&[1, 3], &other, at(2)).unwrap();
         assert_eq!(moved.uids, [(1, 2), (3, 3)]);
         let acknowledged = sim.op_count();
@@ -147,11 +152,7 @@ fn losing_power_leaves_a_message_of_an_mbox_once_or_twice() {
     config.index = false;
     let base = prepared(&config);
     let sim = Sim::new(base.clone());
-    let account = Store::with_fs(Arc::new(sim.clone()))
-        .account(&config)
-        .unwrap();
-    let inbox = account.mailbox("INBOX", at(1)).unwrap();
-    let other = account.mailbox("Other", at(1)).unwrap();
+    let (_account, [inbox, other]) = opened(&sim, &config);
     let begun = sim.op_count();
     let moved = inbox.move_to(&[1, 3], &other, at(2)).unwrap();
     assert_eq!(moved.uids, [(1, 2), (3, 3)]);
@@ -194,11 +195,7 @@ fn a_failing_disk_leaves_it_once() {
         for lasting in [false, true] {
             for call in 0.. {
                 let sim = Sim::new(base.clone());
-                let account = Store::with_fs(Arc::new(sim.clone()))
-                    .account(&config)
-                    .unwrap();
-                let inbox = account.mailbox("INBOX", at(1)).unwrap();
-                let other = account.mailbox("Other", at(1)).unwrap();
+                let (_account, [inbox, other]) = opened(&sim, &config);
                 let errno = if lasting { 28 } else { 5 };
                 sim.fail(Some(Fail {
                     call,

@@ -16,28 +16,11 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{at, configs, inbox, now, pipe, read};
-use mailstore::{
-    Account, AccountConfig, AppendOptions, DeliveryId, Error, FlagChange, Flags, Mailbox, Store,
-};
-
-const BODY: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
+use common::{BODY, configs, inbox, now, pipe, read};
+use mailstore::{AccountConfig, Error, FlagChange, Flags, Mailbox, Store};
 
 fn append(mailbox: &Arc<Mailbox>) -> u32 {
-    let mut append = mailbox.append(now()).unwrap();
-    append.write(BODY).unwrap();
-    append.commit(AppendOptions::at(at(3)), now()).unwrap().uid
-}
-
-fn deliver(account: &Account, id: &str) {
-    let id = DeliveryId {
-        id: id.to_owned(),
-        arrived: at(1),
-        maybe_delivered: true,
-    };
-    let mut delivery = account.deliver("INBOX", id, now()).unwrap();
-    delivery.write(BODY).unwrap();
-    delivery.commit(AppendOptions::at(at(7)), now()).unwrap();
+    common::append(mailbox, &[]).unwrap()
 }
 
 /// What is put in place of a file, and its name.
@@ -68,7 +51,7 @@ fn used(config: &AccountConfig, what: &str) {
     let seen = FlagChange::add(Flags::SEEN);
     mailbox.set_flags(&uids, &seen, None, now()).unwrap();
     let uid = append(&mailbox);
-    deliver(&account, what);
+    common::deliver(&account, what, true).unwrap();
     mailbox.refresh(now()).unwrap();
     assert_eq!(mailbox.expunge(&[uid], now()).unwrap(), [uid], "{what}");
     let count = mailbox.refresh(now()).unwrap().messages().len();
@@ -188,7 +171,7 @@ fn a_pipe_that_takes_the_place_of_the_sums_is_not_written_to() {
     again();
     mailbox.expunge(&[1], now()).unwrap();
     again();
-    deliver(&account, "q");
+    common::deliver(&account, "q", true).unwrap();
     again();
     let other = account.mailbox("Other", now()).unwrap();
     mailbox.move_to(&[2], &other, now()).unwrap();

@@ -16,7 +16,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mailstore::{Account, AccountConfig, Mailbox};
+use mailstore::{Account, AccountConfig, AppendOptions, Delivered, DeliveryId, Error, Mailbox};
 
 pub fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
@@ -62,4 +62,30 @@ pub fn read(mailbox: &Mailbox, uid: u32) -> Vec<u8> {
 
 pub fn inbox(account: &Account) -> Arc<Mailbox> {
     account.mailbox("INBOX", at(0)).unwrap()
+}
+
+/// What is in a mailbox where it matters only that it is whole.
+pub const BODY: &[u8] = b"Subject: x\r\n\r\nbody\r\n";
+
+/// Appends it with keywords; gives its UID.
+pub fn append(mailbox: &Arc<Mailbox>, keywords: &[&str]) -> Result<u32, Error> {
+    let mut append = mailbox.append(now())?;
+    append.write(BODY)?;
+    let options = AppendOptions {
+        keywords: keywords.iter().map(|&name| name.to_owned()).collect(),
+        ..AppendOptions::at(at(3))
+    };
+    Ok(append.commit(options, now())?.uid)
+}
+
+/// Delivers it into INBOX.
+pub fn deliver(account: &Account, id: &str, maybe_delivered: bool) -> Result<Delivered, Error> {
+    let id = DeliveryId {
+        id: id.to_owned(),
+        arrived: at(1),
+        maybe_delivered,
+    };
+    let mut delivery = account.deliver("INBOX", id, now())?;
+    delivery.write(BODY)?;
+    delivery.commit(AppendOptions::at(at(7)), now())
 }
