@@ -185,3 +185,58 @@ impl Appender for LocalAppender {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inbox(folder: &std::path::Path) -> Arc<mailstore::Mailbox> {
+        let config = mailstore::AccountConfig::maildir(folder.join("mail"), "host");
+        let account = mailstore::Store::new().account(&config).unwrap();
+        account.mailbox("INBOX", SystemTime::now()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn single_octets_are_not_held_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = inbox(folder.path());
+        let target = Target::Append(Arc::clone(&mailbox));
+        let mut appender = LocalAppender::new(target, Blocking::new(1));
+        let message = || NewMessage::at(SystemTime::now());
+        for number in 0..3 * HOLD / PER_CHUNK {
+            if number == HOLD / PER_CHUNK {
+                appender.next(message()).unwrap();
+            }
+            appender.write(Bytes::from_static(b"x")).await.unwrap();
+            let whole = appender.whole.iter().map(|(part, _)| part);
+            let held: usize = whole
+                .chain([&appender.part])
+                .map(|part| part.held.len())
+                .sum();
+            assert!(held <= HOLD / PER_CHUNK, "{held}");
+        }
+        let appended = Box::new(appender).commit(message()).await.unwrap();
+        assert_eq!(appended.len(), 2);
+        let view = mailbox.refresh(SystemTime::now()).unwrap();
+        let sizes: Vec<_> = view.messages().iter().map(|message| message.size).collect();
+        let octets = u64::try_from(HOLD / PER_CHUNK).unwrap();
+        assert_eq!(sizes, [Some(octets), Some(2 * octets)]);
+    }
+
+    #[tokio::test]
+    async fn a_delivery_is_of_one_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = inbox(folder.path());
+        let target = Target::Replace {
+            mailbox: Arc::clone(&mailbox),
+            other: mailbox,
+            uid: 1,
+        };
+        let mut appender = LocalAppender::new(target, Blocking::new(1));
+        let message = NewMessage::at(SystemTime::now());
+        assert!(appender.next(message.clone()).is_err());
+        // Nor does it come where there is nothing to replace.
+        let error = Box::new(appender).commit(message).await.unwrap_err();
+        assert!(matches!(error, StoreError::Gone(1)), "{error}");
+    }
+}
