@@ -44,8 +44,12 @@ pub struct Config {
     pub requeue: bool,
     /// `-Y`: Content-Length is ignored.
     pub ignore_content_length: bool,
-    /// `-m`: a mail filter for everybody, whose environment is not set up.
+    /// `-m`: a mail filter for everybody. It has no mailbox of its own, though DEFAULT tells of
+    /// [`system_mailbox`](Self::system_mailbox).
     pub mail_filter: bool,
+    /// `-p`: what is [`inherited`](Self::inherited) is the caller's environment. That of a
+    /// filter for everybody is then not set up at all.
+    pub preserve: bool,
     /// Each step is told to the host in an [`Effect::Note`](crate::Effect::Note).
     pub notes: bool,
     /// The umask at the start.
@@ -103,6 +107,7 @@ impl Default for Config {
             requeue: false,
             ignore_content_length: false,
             mail_filter: false,
+            preserve: false,
             notes: false,
             umask: 0o077,
             regexes: Arc::new(RegexCache::new()),

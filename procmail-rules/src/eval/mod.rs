@@ -301,15 +301,17 @@ impl Machine {
     /// Opens the next configured rcfile that can be read.
     async fn open_next_rc(&mut self) -> Result<bool, Error> {
         while let Some(rcfile) = self.config.rcfiles.get(self.next_rc).cloned() {
-            let first = self.value(b"MAILDIR").is_none()
-                || self.next_rc == 0 && self.config.system_rcfile.is_none();
+            let first = self.value(b"MAILDIR").is_none();
             self.next_rc += 1;
             let text = match rcfile.text {
                 Some(text) => Some(text),
                 None => self.read_rc(&rcfile.name).await?,
             };
             let Some(text) = text else {
-                self.log_quoted(b"Couldn't read", &rcfile.name)?;
+                // Those behind it are tried without a word.
+                if self.next_rc == 1 {
+                    self.log_quoted(b"Couldn't read", &rcfile.name)?;
+                }
                 continue;
             };
             if first {

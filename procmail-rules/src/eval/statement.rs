@@ -23,30 +23,34 @@ impl Machine {
         self.set_value(b"HOME", &config.home)?;
         self.set_value(b"SHELL", &config.shell)?;
         let mailbox = config.system_mailbox.clone().unwrap_or_default();
-        if let Some(mailbox) = &config.system_mailbox {
-            self.set_value(b"ORGMAIL", mailbox)?;
+        if !config.mail_filter {
+            if config.system_mailbox.is_some() {
+                self.set_value(b"ORGMAIL", &mailbox)?;
+            }
+            self.settings.orgmail.clone_from(&mailbox);
+            self.settings.default.clone_from(&mailbox);
         }
-        self.settings.orgmail.clone_from(&mailbox);
-        self.settings.default = mailbox.clone();
-        if !config.mail_filter || config.inherited.is_empty() {
-            self.set_value(b"PATH", &path)?;
-        }
-        self.set_value(b"HOST", &config.host)?;
-        self.set_value(b"DEFAULT", &mailbox)?;
-        let settings = Settings::new(&config.shell);
-        self.set_value(b"SHELLFLAGS", &settings.shell_flags)?;
-        self.set_value(b"SHELLMETAS", &settings.shell_metas)?;
-        self.set_value(b"SENDMAIL", &settings.sendmail)?;
-        self.set_value(b"SENDMAILFLAGS", &settings.sendmail_flags)?;
-        self.set_value(b"LOCKEXT", &settings.lock_extension)?;
-        self.set_value(b"MSGPREFIX", &settings.message_prefix)?;
         self.set_value(b"LINEBUF", b"2048")?;
-        self.set_value(b"PROCMAIL_VERSION", b"3.23pre")?;
+        if !(config.mail_filter && config.preserve) {
+            let settings = Settings::new(&config.shell);
+            self.set_value(b"PATH", &path)?;
+            self.set_value(b"HOST", &config.host)?;
+            self.set_value(b"DEFAULT", &mailbox)?;
+            self.set_value(b"SHELLFLAGS", &settings.shell_flags)?;
+            self.set_value(b"SHELLMETAS", &settings.shell_metas)?;
+            self.set_value(b"SENDMAIL", &settings.sendmail)?;
+            self.set_value(b"SENDMAILFLAGS", &settings.sendmail_flags)?;
+            self.set_value(b"LOCKEXT", &settings.lock_extension)?;
+            self.set_value(b"MSGPREFIX", &settings.message_prefix)?;
+            self.set_value(b"PROCMAIL_VERSION", b"3.23pre")?;
+        }
         if config.quiet {
             self.settings.take(b"COMSAT", Some(b"no"));
-            self.set_value(b"COMSAT", b"no")?;
+            if !config.preserve {
+                self.set_value(b"COMSAT", b"no")?;
+            }
         }
-        for name in [b"IFS".as_slice(), b"ENV", b"PWD"] {
+        for name in [b"IFS".as_slice(), b"ENV", b"PWD", b"MAILDIR"] {
             self.remove_value(name);
         }
         for assignment in &config.assignments {

@@ -23,6 +23,7 @@ mod user;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -116,12 +117,22 @@ fn applet(name: &OsStr) -> Option<Applet> {
     })
 }
 
+/// The name without the dash of a login shell, which some mail programs start programs with.
+fn login_name(name: &OsStr) -> &OsStr {
+    OsStr::from_bytes(
+        name.as_bytes()
+            .strip_prefix(b"-")
+            .unwrap_or(name.as_bytes()),
+    )
+}
+
 /// Runs what the command line asks for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let name = arguments
         .first()
-        .and_then(|path| Path::new(path).file_name());
+        .and_then(|path| Path::new(path).file_name())
+        .map(login_name);
     if let Some(applet) = name.and_then(applet) {
         return applet(arguments.into_iter().skip(1).collect());
     }

@@ -21,8 +21,7 @@ impl Account {
     /// The account of this process.
     #[must_use]
     pub fn own() -> Option<Self> {
-        let uid = rustix::process::getuid().as_raw();
-        find(|account| account.uid == uid)
+        Self::numbered(rustix::process::getuid().as_raw())
     }
 
     /// The account with this name; the case of letters is of no matter if none fits exactly.
@@ -30,6 +29,25 @@ impl Account {
     pub fn named(name: &[u8]) -> Option<Self> {
         find(|account| account.name == name)
             .or_else(|| find(|account| account.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// The account with this number.
+    #[must_use]
+    pub fn numbered(uid: u32) -> Option<Self> {
+        find(|account| account.uid == uid)
+    }
+
+    /// This process's account where the list has none: its number is its name.
+    #[must_use]
+    pub fn nameless() -> Self {
+        let uid = rustix::process::getuid().as_raw();
+        Self {
+            name: format!("#{uid}").into_bytes(),
+            uid,
+            gid: rustix::process::getgid().as_raw(),
+            home: b"/".to_vec(),
+            shell: b"/bin/sh".to_vec(),
+        }
     }
 
     /// The system mailbox.

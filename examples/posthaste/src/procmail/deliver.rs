@@ -1,4 +1,8 @@
 //! `procmail`: reads a message on standard input and does what the rcfiles say.
+//!
+//! A directory is no rcfile, and standard input that cannot be read is no empty message, as they
+//! are to Debian's program. A process whose account is not listed has its number for a name, and
+//! no mailbox in a folder that is everybody's.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -6,13 +10,14 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use procmail_rules::{Config, Evaluator, RcFile, format};
 
 use super::account::Account;
 use super::host::{Host, Policy, date};
+use super::signals::Held;
 
 /// The rcfile of the system.
 const SYSTEM_RC: &str = "/etc/procmailrc";
@@ -62,7 +67,7 @@ struct Options {
 impl Options {
     /// Reads the options. What is wrong with them is told, and the mail is delivered all the
     /// same: a slip in a `.forward` must not make mail bounce.
-    fn parse(arguments: &[OsString]) -> Self {
+    fn parse(program: &OsStr, arguments: &[OsString]) -> Self {
         let mut options = Self::default();
         let mut arguments = arguments.iter().map(|argument| argument.as_bytes());
         'words: while let Some(argument) = arguments.next() {
@@ -115,20 +120,30 @@ impl Options {
                     }
                     _ => {
                         let text = letters.get(at..).unwrap_or(&[]);
+                        let text = text.strip_prefix(b"-").unwrap_or(text);
                         let text = String::from_utf8_lossy(text);
                         complain(&format!("Unrecognised options: \"{text}\""));
                         let _ = io::stderr().write_all(HELP.as_bytes());
-                        complain("Processing continued");
+                        let _ = io::stderr().write_all(b"Processing continued\n");
                         continue 'words;
                     }
                 }
             }
         }
         options.rest.extend(arguments.map(<[u8]>::to_vec));
-        if options.deliver && options.mail_filter {
+        // To a program called as a login shell is, all are recipients.
+        options.deliver |= program.as_bytes().starts_with(b"-") && !options.rest.is_empty();
+        let conflicts = if options.deliver {
+            options.mail_filter
+        } else {
+            options.mail_filter && !options.arguments.is_empty()
+        };
+        if conflicts {
+            options.arguments.clear();
             complain("Conflicting options");
             let _ = io::stderr().write_all(HELP.as_bytes());
-            complain("Processing continued");
+        }
+        if options.deliver {
             options.mail_filter = false;
         }
         options
@@ -160,7 +175,7 @@ fn complain(text: &str) {
 
 /// Runs the command; its exit code.
 pub(super) fn run(program: &OsStr, arguments: &[OsString]) -> u8 {
-    let mut options = Options::parse(arguments);
+    let mut options = Options::parse(program, arguments);
     if options.version || options.help {
         let text = if options.version { VERSION } else { HELP };
         let _ = io::stderr().write_all(text.as_bytes());
@@ -174,24 +189,77 @@ pub(super) fn run(program: &OsStr, arguments: &[OsString]) -> u8 {
         complain("Missing rcfile");
         return NO_INPUT;
     }
+    let held = Held::default();
+    held.watch();
     let mut message = Vec::new();
     if io::stdin().lock().read_to_end(&mut message).is_err() {
         return TEMPORARY;
     }
     let own = Account::own();
     if options.deliver {
-        return deliver_to_all(program, &options, own.as_ref(), &message);
+        return deliver_to_all(program, &options, own.as_ref(), &message, &held);
     }
-    let Some(account) = own else {
-        complain("Unknown user");
-        return NO_USER;
-    };
+    let account = own.unwrap_or_else(Account::nameless);
     let (assignments, rcfiles) = options.sort();
-    start(program, &options, &account, assignments, rcfiles, message)
+    if options.mail_filter
+        && let Some(name) = rcfiles.first().filter(|name| is_special(name))
+    {
+        let path = Path::new(OsStr::from_bytes(name));
+        let owner = owner(path).filter(|_| assignments.is_empty() && !options.preserve);
+        match owner {
+            Some(owner) if owner.uid == account.uid => {}
+            Some(owner) if account.uid == 0 => {
+                return again(&owner, arguments, &message);
+            }
+            _ => complain(&format!(
+                "Denying special privileges for \"{}\"",
+                path.display()
+            )),
+        }
+    }
+    let start = Start {
+        program,
+        options: &options,
+        account: &account,
+        held: &held,
+    };
+    start.run(assignments, rcfiles, message)
+}
+
+/// Where filters for everybody are, that run with their owners' rights: as they may not be told
+/// what to do, nothing is assigned before them.
+const SPECIAL: &[u8] = b"/etc/procmailrcs/";
+
+fn is_special(name: &[u8]) -> bool {
+    name.starts_with(SPECIAL)
+}
+
+/// Whose the file is, if it is one, and no way leads out of the directory.
+fn owner(path: &Path) -> Option<Account> {
+    let inside = path.components().all(|part| part != Component::ParentDir);
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let uid = (inside && metadata.is_file()).then_some(metadata.uid())?;
+    Account::numbered(uid)
+}
+
+/// Starts this program again with the same arguments, and somebody's rights.
+fn again(account: &Account, arguments: &[OsString], message: &[u8]) -> u8 {
+    let Ok(program) = std::env::current_exe() else {
+        return TEMPORARY;
+    };
+    let mut command = Command::new(program);
+    command.arg0("procmail").args(arguments);
+    feed(&mut command, account, message)
 }
 
 /// `-d`: each recipient's mail is filtered with that user's rights.
-fn deliver_to_all(program: &OsStr, options: &Options, own: Option<&Account>, message: &[u8]) -> u8 {
+fn deliver_to_all(
+    program: &OsStr,
+    options: &Options,
+    own: Option<&Account>,
+    message: &[u8],
+    held: &Held,
+) -> u8 {
     let mut worst = 0;
     for (at, recipient) in options.rest.iter().enumerate() {
         // Of all but the last recipient, only whether they failed is told.
@@ -203,7 +271,7 @@ fn deliver_to_all(program: &OsStr, options: &Options, own: Option<&Account>, mes
         let Some(account) = Account::named(recipient) else {
             complain(&format!(
                 "Unknown user \"{}\"",
-                String::from_utf8_lossy(recipient)
+                String::from_utf8_lossy(recipient).to_ascii_lowercase()
             ));
             worst = failed(NO_USER);
             continue;
@@ -220,14 +288,13 @@ fn deliver_to_all(program: &OsStr, options: &Options, own: Option<&Account>, mes
                 ..Options::default()
             };
             own_options.from.get_or_insert_with(|| b"-".to_vec());
-            start(
+            let start = Start {
                 program,
-                &own_options,
-                &account,
-                Vec::new(),
-                Vec::new(),
-                message.to_vec(),
-            )
+                options: &own_options,
+                account: &account,
+                held,
+            };
+            start.run(Vec::new(), Vec::new(), message.to_vec())
         } else {
             as_user(&account, options, recipient, message)
         };
@@ -261,9 +328,13 @@ fn as_user(account: &Account, options: &Options, recipient: &[u8], message: &[u8
     for argument in &options.arguments {
         command.arg("-a").arg(OsStr::from_bytes(argument));
     }
+    command.arg("-d").arg(OsStr::from_bytes(recipient));
+    feed(&mut command, account, message)
+}
+
+/// Gives a program the message, and the rights of somebody.
+fn feed(command: &mut Command, account: &Account, message: &[u8]) -> u8 {
     let child = command
-        .arg("-d")
-        .arg(OsStr::from_bytes(recipient))
         .uid(account.uid)
         .gid(account.gid)
         .stdin(Stdio::piped())
@@ -281,87 +352,109 @@ fn as_user(account: &Account, options: &Options, recipient: &[u8], message: &[u8
         .unwrap_or(TEMPORARY)
 }
 
-fn start(
-    program: &OsStr,
-    options: &Options,
-    account: &Account,
-    assignments: Vec<Vec<u8>>,
-    rcfiles: Vec<Vec<u8>>,
-    mut message: Vec<u8>,
-) -> u8 {
-    if let Some(from) = &options.from {
-        set_from(&mut message, from, account, options.override_from);
-    }
-    let host = super::host_name();
-    let named = !rcfiles.is_empty();
-    let local = rcfiles.first().is_some_and(|name| name.starts_with(b"./"));
-    let maildir = if local || options.mail_filter {
-        b".".to_vec()
-    } else {
-        account.home.clone()
-    };
-    let names = if named {
-        rcfiles
-    } else {
-        vec![b".procmailrc".to_vec()]
-    };
-    let rcfiles: Vec<RcFile> = names
-        .into_iter()
-        .map(|name| locate(name, account, options.mail_filter))
-        .filter(|name| {
-            // A default rcfile may be missing; one that others could write is not used.
-            let path = Path::new(OsStr::from_bytes(name));
-            if !named && !path.exists() {
-                return false;
+/// Who delivers, and how.
+struct Start<'a> {
+    program: &'a OsStr,
+    options: &'a Options,
+    account: &'a Account,
+    held: &'a Held,
+}
+
+impl Start<'_> {
+    fn run(&self, assignments: Vec<Vec<u8>>, rcfiles: Vec<Vec<u8>>, mut message: Vec<u8>) -> u8 {
+        let Self {
+            program,
+            options,
+            account,
+            held,
+        } = *self;
+        if let Some(from) = &options.from {
+            set_from(&mut message, from, account, options.override_from);
+        }
+        let host = super::host_name();
+        let named = !rcfiles.is_empty();
+        let local = rcfiles.first().is_some_and(|name| {
+            name.starts_with(b"./") || options.mail_filter && !name.starts_with(b"/")
+        });
+        let maildir = if local {
+            b".".to_vec()
+        } else {
+            account.home.clone()
+        };
+        let names = if named {
+            rcfiles
+        } else {
+            vec![b".procmailrc".to_vec()]
+        };
+        let rcfiles: Vec<RcFile> = names
+            .into_iter()
+            .map(|name| locate(name, account, options.mail_filter))
+            .filter(|name| {
+                // A default rcfile may be missing; one that others could write is not used.
+                let path = Path::new(OsStr::from_bytes(name));
+                if !named && !path.exists() {
+                    return false;
+                }
+                let unchecked = name.starts_with(b"./") || name.as_slice() == NOTHING;
+                let relative = options.mail_filter && !name.starts_with(b"/");
+                let trusted = unchecked || relative || is_trusted(path, account);
+                if !trusted {
+                    complain(&format!("Suspicious rcfile \"{}\"", path.display()));
+                    if named {
+                        complain(&format!("Couldn't read \"{}\"", path.display()));
+                    }
+                }
+                trusted
+            })
+            .map(|name| match name.as_slice() {
+                NOTHING => RcFile::text(name, b""),
+                _ => RcFile::named(name),
+            })
+            .collect();
+        let system = (!named && !options.mail_filter && !options.preserve)
+            .then(|| system_rcfile(Path::new(SYSTEM_RC)))
+            .flatten();
+        let config = Config {
+            system_rcfile: system,
+            logname: account.name.clone(),
+            home: account.home.clone(),
+            shell: account.shell.clone(),
+            host: host.clone().into_bytes(),
+            system_mailbox: Some(account.mailbox()),
+            program: program.as_bytes().to_vec(),
+            arguments: options.arguments.clone(),
+            pid: std::process::id(),
+            inherited: inherited(options.preserve),
+            assignments,
+            rcfiles,
+            maildir,
+            quiet: named,
+            requeue: options.requeue,
+            ignore_content_length: options.ignore_content_length,
+            mail_filter: options.mail_filter,
+            preserve: options.preserve,
+            ..Config::default()
+        };
+        let policy = Policy {
+            programs: true,
+            own_process: true,
+        };
+        let logname = String::from_utf8_lossy(&account.name).into_owned();
+        let mut host = Host::new(policy, &host, &logname, &PathBuf::new(), config.umask);
+        host.hold(held, &message);
+        match host.run(Evaluator::new(config, &message)) {
+            Ok(outcome) => outcome.exit,
+            Err(error) => {
+                host.release_locks();
+                complain(&error.to_string());
+                TEMPORARY
             }
-            let trusted =
-                name.starts_with(b"./") || options.mail_filter || is_trusted(path, account);
-            if !trusted {
-                complain(&format!("Suspicious rcfile \"{}\"", path.display()));
-            }
-            trusted
-        })
-        .map(RcFile::named)
-        .collect();
-    let system = (!named && !options.mail_filter && !options.preserve)
-        .then(|| system_rcfile(Path::new(SYSTEM_RC)))
-        .flatten();
-    let config = Config {
-        system_rcfile: system,
-        logname: account.name.clone(),
-        home: account.home.clone(),
-        shell: account.shell.clone(),
-        host: host.clone().into_bytes(),
-        system_mailbox: (!options.mail_filter).then(|| account.mailbox()),
-        program: program.as_bytes().to_vec(),
-        arguments: options.arguments.clone(),
-        pid: std::process::id(),
-        inherited: inherited(options.preserve),
-        assignments,
-        rcfiles,
-        maildir,
-        quiet: named,
-        requeue: options.requeue,
-        ignore_content_length: options.ignore_content_length,
-        mail_filter: options.mail_filter,
-        ..Config::default()
-    };
-    let policy = Policy {
-        programs: true,
-        own_process: true,
-    };
-    let logname = String::from_utf8_lossy(&account.name).into_owned();
-    let mut host = Host::new(policy, &host, &logname, &PathBuf::new(), config.umask);
-    host.watch_signals(&message);
-    match host.run(Evaluator::new(config, &message)) {
-        Ok(outcome) => outcome.exit,
-        Err(error) => {
-            host.release_locks();
-            complain(&error.to_string());
-            TEMPORARY
         }
     }
 }
+
+/// The rcfile that says nothing.
+const NOTHING: &[u8] = b"/dev/null";
 
 /// What runs for everybody before their own rcfile, with no more rights than theirs: only root
 /// may have written it.
@@ -376,27 +469,25 @@ fn system_rcfile(path: &Path) -> Option<RcFile> {
 
 /// An rcfile's path: below the home directory unless it says otherwise.
 fn locate(name: Vec<u8>, account: &Account, mail_filter: bool) -> Vec<u8> {
-    if mail_filter || name.starts_with(b"/") || name.starts_with(b"./") {
+    if mail_filter || name.is_empty() || name.starts_with(b"/") || name.starts_with(b"./") {
         return name;
     }
     [&account.home, b"/".as_slice(), &name].concat()
 }
 
-/// Belongs the file to the user or root, and can nobody else write it?
+/// Belongs the file to the user or root, and can nobody else write it, or put another one in its
+/// place?
 fn is_trusted(path: &Path, account: &Account) -> bool {
-    let mine = |path: &Path| {
-        fs::metadata(path).map(|metadata| {
-            (metadata.uid() == account.uid || metadata.uid() == 0)
-                && (metadata.mode() & 0o002 == 0
-                    || metadata.is_dir() && metadata.mode() & 0o1000 != 0)
-        })
+    let closed = |metadata: &fs::Metadata| {
+        metadata.mode() & 0o002 == 0 || metadata.is_dir() && metadata.mode() & 0o1000 != 0
     };
-    match (mine(path), path.parent().map(mine)) {
-        (Ok(file), Some(Ok(directory))) => file && directory,
-        // What is not there is reported when it cannot be read.
-        (Err(_), _) => true,
-        (Ok(file), _) => file,
-    }
+    // What is not there is reported when it cannot be read.
+    let Ok(file) = fs::metadata(path) else {
+        return true;
+    };
+    let owned = file.uid() == account.uid || file.uid() == 0;
+    let directory = path.parent().and_then(|path| fs::metadata(path).ok());
+    owned && closed(&file) && directory.is_none_or(|directory| closed(&directory))
 }
 
 /// The variables that outlive the start: TZ, or with `-p` all but those that change what

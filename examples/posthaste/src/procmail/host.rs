@@ -103,8 +103,9 @@ impl Host {
     }
 
     /// Lets signals end the process in order, while it handles this message.
-    pub(super) fn watch_signals(&self, message: &[u8]) {
-        self.held.watch(message);
+    pub(super) fn hold(&mut self, held: &Held, message: &[u8]) {
+        self.held = held.clone();
+        self.held.deliver(message);
     }
 
     /// Keeps what is printed instead of writing it to standard output.

@@ -1,15 +1,20 @@
 //! `lockfile`: makes semaphore files.
+//!
+//! Where Debian's program tries without end to force a lock that it may not remove, this one
+//! counts that as a try; and a signal ends it even while it waits behind a forced lock.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::account::Account;
+use super::signals::on_signal;
 
 /// Bad options.
 const USAGE: u8 = 64;
@@ -17,6 +22,21 @@ const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
 /// Somebody else has the lock.
 const BUSY: u8 = 73;
+
+/// A signal ended the waiting.
+const SIGNALLED: u8 = 75;
+
+/// What `-h` tells besides.
+const HELP: &str = "\
+\t-v\ttell the version
+\t-nnn\twait so many seconds between tries
+\t-r nnn\ttry again so many times, and then give up
+\t-l nnn\tforce locks that are older than so many seconds
+\t-s nnn\twait so many seconds after a lock was forced
+\t-!\ttell of success as of failure
+\t-ml\tlock your system mailbox
+\t-mu\tunlock it
+";
 
 /// How often a path that cannot be used is tried.
 const HOPELESS_TRIES: u32 = 8;
@@ -54,10 +74,30 @@ pub(super) fn try_lock(path: &Path, host: &str) -> Result<bool, String> {
     }
 }
 
+/// What a signal has to take away.
+#[derive(Debug, Default)]
+struct Locks {
+    taken: Vec<PathBuf>,
+    /// The lock that is waited for.
+    wanted: PathBuf,
+}
+
+impl Locks {
+    fn release(&mut self) {
+        for path in self.taken.drain(..) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn held(locks: &Mutex<Locks>) -> MutexGuard<'_, Locks> {
+    locks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Options {
     sleep: u64,
     retries: i64,
-    stale: u64,
+    stale: i64,
     suspend: u64,
     inverted: bool,
 }
@@ -71,7 +111,18 @@ pub(super) fn run(arguments: &[OsString], host: &str) -> u8 {
         suspend: 16,
         inverted: false,
     };
-    let mut taken: Vec<PathBuf> = Vec::new();
+    let locks = Arc::new(Mutex::new(Locks::default()));
+    let watched = Arc::clone(&locks);
+    on_signal(move |_| {
+        // No lock is taken from here on.
+        let mut locks = held(&watched);
+        complain(&format!(
+            "Signal received, giving up on \"{}\"",
+            locks.wanted.display()
+        ));
+        locks.release();
+        std::process::exit(i32::from(SIGNALLED))
+    });
     let mut any = false;
     let mut rest = arguments.iter();
     let mut code = 0;
@@ -81,30 +132,39 @@ pub(super) fn run(arguments: &[OsString], host: &str) -> u8 {
             match options.take(letters, &mut rest) {
                 Taken::Yes => {}
                 Taken::Mailbox(lock) => {
-                    any = true;
                     let Some(path) = system_lock() else {
-                        code = UNAVAILABLE;
+                        complain("Can't determine your mailbox, who are you?");
+                        tell_usage();
+                        code = USAGE;
                         break;
                     };
                     if lock {
-                        code = options.acquire(&path, host);
-                    } else if fs::remove_file(&path).is_err() {
+                        any = true;
+                        code = options.acquire(path, host, &locks);
+                    } else if fs::remove_file(&path).is_ok() {
+                        any = true;
+                    } else {
                         complain(&format!("Can't unlock \"{}\"", path.display()));
-                        code = UNAVAILABLE;
                     }
                 }
                 Taken::No => {
                     tell_usage();
                     code = USAGE;
                 }
+                Taken::Help => {
+                    tell_usage();
+                    let _ = io::stderr().write_all(HELP.as_bytes());
+                    code = USAGE;
+                }
+                Taken::Version => {
+                    let version = env!("CARGO_PKG_VERSION");
+                    let _ = writeln!(io::stderr(), "lockfile v3.23pre, as posthaste {version}");
+                    code = USAGE;
+                }
             }
         } else {
             any = true;
-            let path = PathBuf::from(argument);
-            code = options.acquire(&path, host);
-            if code == 0 {
-                taken.push(path);
-            }
+            code = options.acquire(PathBuf::from(argument), host, &locks);
         }
         if code != 0 {
             break;
@@ -116,9 +176,7 @@ pub(super) fn run(arguments: &[OsString], host: &str) -> u8 {
     }
     if code != 0 {
         // All or none.
-        for path in &taken {
-            let _ = fs::remove_file(path);
-        }
+        held(&locks).release();
     }
     match code {
         0 if options.inverted => BUSY,
@@ -131,6 +189,8 @@ enum Taken {
     Yes,
     No,
     Mailbox(bool),
+    Help,
+    Version,
 }
 
 impl Options {
@@ -165,6 +225,8 @@ impl Options {
                 };
             }
             b'r' | b'l' | b's' => {}
+            b'h' | b'?' => return Taken::Help,
+            b'v' => return Taken::Version,
             _ => return Taken::No,
         }
         let value = if value.is_empty() {
@@ -177,7 +239,7 @@ impl Options {
         };
         match (letter, u64::try_from(value)) {
             (b'r', _) => self.retries = value,
-            (b'l', Ok(seconds)) => self.stale = seconds,
+            (b'l', _) => self.stale = value,
             (_, Ok(seconds)) => self.suspend = seconds,
             _ => return Taken::No,
         }
@@ -185,22 +247,43 @@ impl Options {
     }
 
     /// Takes one lock, trying as often as allowed.
-    fn acquire(&self, path: &Path, host: &str) -> u8 {
+    fn acquire(&self, mut path: PathBuf, host: &str, locks: &Mutex<Locks>) -> u8 {
         let mut retries = self.retries;
         let mut hopeless = HOPELESS_TRIES;
         loop {
-            match try_lock(path, host) {
+            let tried = {
+                let mut locks = held(locks);
+                locks.wanted.clone_from(&path);
+                let tried = try_lock(&path, host);
+                if let Ok(true) = tried {
+                    locks.taken.push(path.clone());
+                }
+                tried
+            };
+            match tried {
                 Ok(true) => return 0,
-                Ok(false) if self.is_stale(path) => {
-                    complain(&format!("Forcing lock on \"{}\"", path.display()));
-                    let _ = fs::remove_file(path);
-                    sleep(self.suspend);
-                    continue;
+                Ok(false) if self.is_stale(&path) => {
+                    if fs::remove_file(&path).is_ok() {
+                        complain(&format!("Forcing lock on \"{}\"", path.display()));
+                        sleep(self.suspend);
+                        continue;
+                    }
+                    complain(&format!("Forced unlock denied on \"{}\"", path.display()));
                 }
                 Ok(false) => {}
+                Err(_) if is_too_long(&path) => {
+                    complain(&format!(
+                        "Truncating \"{}\" and retrying lock",
+                        path.display()
+                    ));
+                    let mut shorter = path.into_os_string().into_vec();
+                    shorter.pop();
+                    path = OsString::from_vec(shorter).into();
+                    continue;
+                }
                 Err(_) => {
                     hopeless -= 1;
-                    if hopeless == 0 || retries == 0 {
+                    if hopeless == 0 || retries == 0 || path.as_os_str().is_empty() {
                         complain(&format!("Try praying, giving up on \"{}\"", path.display()));
                         return UNAVAILABLE;
                     }
@@ -219,8 +302,16 @@ impl Options {
         // That of a link, not of what it points to.
         let age = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
         let age = age.ok().and_then(|time| time.elapsed().ok());
-        self.stale > 0 && age.is_some_and(|age| age.as_secs() > self.stale)
+        let is_older =
+            |age: Duration| i64::try_from(age.as_secs()).is_ok_and(|age| age > self.stale);
+        self.stale != 0 && age.is_some_and(is_older)
     }
+}
+
+/// Is the name longer than that of any file?
+fn is_too_long(path: &Path) -> bool {
+    const LONGEST: usize = 255;
+    path.file_name().is_some_and(|name| name.len() > LONGEST)
 }
 
 /// The number that a text begins with, and what follows it.

@@ -64,31 +64,20 @@ impl Held {
         self.things().log = log;
     }
 
+    /// The message that is delivered, which the log is told of.
+    pub(super) fn deliver(&self, message: &[u8]) {
+        let mut things = self.things();
+        let line = message.split_inclusive(|byte| *byte == b'\n').next();
+        let from = line.filter(|line| line.starts_with(b"From "));
+        things.from = from.unwrap_or(&[]).to_vec();
+        things.size = message.len();
+    }
+
     /// Ends the process on SIGTERM, SIGHUP, SIGINT and SIGQUIT, as procmail does. A file that may
     /// not grow is then an error of the write alone.
-    pub(super) fn watch(&self, message: &[u8]) {
-        {
-            let mut things = self.things();
-            let line = message.split_inclusive(|byte| *byte == b'\n').next();
-            let from = line.filter(|line| line.starts_with(b"From "));
-            things.from = from.unwrap_or(&[]).to_vec();
-            things.size = message.len();
-        }
+    pub(super) fn watch(&self) {
         let held = self.clone();
-        let (watching, watches) = channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .build();
-            // Without it the signals end the process as they always do.
-            if let Ok(runtime) = runtime
-                && let Ok(end) = runtime.block_on(first(watching))
-            {
-                held.end(end);
-            }
-        });
-        // An error is that nothing watches.
-        let _ = watches.recv();
+        on_signal(move |end| held.end(end));
     }
 
     fn end(&self, (code, folder): (u8, &[u8])) -> ! {
@@ -111,6 +100,24 @@ impl Held {
         }
         std::process::exit(i32::from(code))
     }
+}
+
+/// Has something done on SIGTERM, SIGHUP, SIGINT and SIGQUIT, with what the signal asks for.
+pub(super) fn on_signal(ends: impl FnOnce((u8, &'static [u8])) + Send + 'static) {
+    let (watching, watches) = channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        // Without it the signals end the process as they always do.
+        if let Ok(runtime) = runtime
+            && let Ok(end) = runtime.block_on(first(watching))
+        {
+            ends(end);
+        }
+    });
+    // An error is that nothing watches.
+    let _ = watches.recv();
 }
 
 /// Waits for a signal, and tells what it asks for. One that was ignored when the process began, as by nohup(1),

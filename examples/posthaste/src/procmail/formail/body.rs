@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::header::is_from;
-use super::reader::{Reader, is_postmark};
+use super::reader::{MAIL_FROM, Reader, is_postmark};
 
 /// The end of a Babyl file's message.
 const BABYL_END: u8 = 0x1f;
@@ -49,7 +49,7 @@ pub(super) fn copy(
     }
     // In a Babyl file nothing begins before the message's end.
     let mut may_begin = !options.babyl;
-    let mut after_empty = length == 0 || copy_length(reader, length, out);
+    let mut after_empty = length == 0 || copy_length(reader, length, out, options.talks);
     while !reader.line.is_empty() || !after_empty || reader.peek().is_some() {
         if reader.line.is_empty() {
             reader.field();
@@ -67,7 +67,10 @@ pub(super) fn copy(
                     }
                     begins
                 }
-                Some(_) => free && options.digest && reader.is_known(),
+                Some(first) => {
+                    let postmark = options.babyl && first.starts_with(MAIL_FROM);
+                    free && options.digest && (postmark || reader.is_known())
+                }
                 None => free && options.digest && reader.article(),
             };
             if begins && reader.has_header(options.minimum) {
@@ -104,7 +107,7 @@ pub(super) fn copy(
 }
 
 /// Copies so many octets as they are; do they end with an empty line?
-fn copy_length(reader: &mut Reader<'_>, length: usize, out: &mut Out) -> bool {
+fn copy_length(reader: &mut Reader<'_>, length: usize, out: &mut Out, talks: bool) -> bool {
     let mut left = length;
     let mut after_empty = true;
     if !reader.line.is_empty() {
@@ -122,6 +125,12 @@ fn copy_length(reader: &mut Reader<'_>, length: usize, out: &mut Out) -> bool {
         out.extend(&[byte]);
         last = byte;
         left -= 1;
+    }
+    if talks && left > 1 {
+        let missing = left - 1;
+        super::complain(&format!(
+            "Content-Length: field exceeds actual length by {missing} bytes"
+        ));
     }
     if reader.peek() == Some(b'\n') && last != b'\n' {
         reader.next();

@@ -1,5 +1,6 @@
 //! Changes to fields, and what is extracted.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -19,17 +20,17 @@ pub(super) fn parts(text: &[u8]) -> (&[u8], &[u8]) {
 pub(super) fn makes_from(options: &Options) -> bool {
     options.changes.iter().any(|change| {
         change.letter == b'i' && change.name.is_empty()
-            || matches!(change.letter, b'a' | b'A' | b'i' | b'I')
-                && change.name.starts_with(b"From ")
+            || matches!(change.letter, b'a' | b'i' | b'I') && change.name.starts_with(b"From ")
     })
 }
 
 /// Is the `From ` line extracted, which is made if there is none?
 pub(super) fn extracts_from(options: &Options) -> bool {
-    options
-        .changes
-        .iter()
-        .any(|change| change.letter == b'X' && b"From ".starts_with(&change.name))
+    options.changes.iter().any(|change| {
+        let start = b"From ".get(..change.name.len());
+        matches!(change.letter, b'x' | b'X')
+            && start.is_some_and(|start| start.eq_ignore_ascii_case(&change.name))
+    })
 }
 
 /// Adds the fields asked for. They go to the end, in the order -a, -A, -i, -I in which they are
@@ -40,7 +41,7 @@ pub(super) fn add(header: &mut Header, options: &Options, from: Option<&[u8]>) {
         let (name, value) = parts(&change.name);
         let present = header.fields().iter().any(|field| matches(field, name));
         match change.letter {
-            b'a' if name == b"From " && !present => {
+            b'a' if name == b"From " && !present && !options.no_from => {
                 let sender = from
                     .and_then(|line| line.split(|byte| *byte == b' ').next())
                     .map(<[u8]>::to_vec)
@@ -48,11 +49,11 @@ pub(super) fn add(header: &mut Header, options: &Options, from: Option<&[u8]>) {
                     .unwrap_or_else(|| b"foo@bar".to_vec());
                 header.prepend(format::from_line(&sender, &date()));
             }
-            b'a' if !present && names_message(name) && value.trim_ascii().is_empty() => {
+            b'a' if !present && names_message(name) && value.is_empty() => {
                 added.push((change.letter, name.to_vec(), message_id(header)));
             }
             b'a' if !present => added.push((change.letter, name.to_vec(), value.to_vec())),
-            b'A' | b'i' | b'I' if !value.trim_ascii().is_empty() => {
+            b'A' | b'i' | b'I' if !value.is_empty() => {
                 added.push((change.letter, name.to_vec(), value.to_vec()));
             }
             _ => {}
@@ -120,14 +121,12 @@ pub(super) fn change(header: &mut Header, options: &Options, replied_to: bool) {
             } else {
                 parts(&change.name).0
             };
-            // Without a name, -i is about all fields.
-            change.letter == letter && (letter == b'i' || !name.is_empty()) && matches(field, name)
+            change.letter == letter && matches(field, name)
         })
     };
     header.fields_mut().retain_mut(|field| {
         // In a reply, -i without a value keeps what there was.
-        let kept =
-            |change: &&Change| options.reply && parts(&change.name).1.trim_ascii().is_empty();
+        let kept = |change: &&Change| options.reply && parts(&change.name).1.is_empty();
         if !replied_to && about(field, b'i').filter(|change| !kept(change)).is_some() {
             if field.starts_with(b"From ") {
                 continue_as_field(field);
@@ -135,8 +134,7 @@ pub(super) fn change(header: &mut Header, options: &Options, replied_to: bool) {
             field.splice(..0, b"Old-".iter().copied());
             return true;
         }
-        let replaced =
-            |change: &&Change| replied_to && !parts(&change.name).1.trim_ascii().is_empty();
+        let replaced = |change: &&Change| replied_to && !parts(&change.name).1.is_empty();
         if about(field, b'I')
             .filter(|change| !replaced(change))
             .is_some()
@@ -144,7 +142,8 @@ pub(super) fn change(header: &mut Header, options: &Options, replied_to: bool) {
             return false;
         }
         if let Some(change) = about(field, b'R') {
-            let length = if change.name.ends_with(b":") {
+            let whole = |name: &[u8]| name_length(name).is_some();
+            let length = if whole(&change.name) || whole(&change.with) {
                 name_length(field).unwrap_or(0)
             } else {
                 change.name.len()
@@ -153,64 +152,70 @@ pub(super) fn change(header: &mut Header, options: &Options, replied_to: bool) {
         }
         true
     });
-    for change in &options.changes {
-        if matches!(change.letter, b'u' | b'U') {
-            keep_one(header, parts(&change.name).0, change.letter == b'u');
-        }
-    }
+    keep_one(header, options);
 }
 
-/// Of several fields called so, the first or the last stays.
-fn keep_one(header: &mut Header, name: &[u8], first: bool) {
-    let found: Vec<usize> = header
-        .fields()
-        .iter()
-        .enumerate()
-        .filter(|(_, field)| matches(field, name))
-        .map(|(index, _)| index)
-        .collect();
-    let kept = if first { found.first() } else { found.last() };
+/// Of several fields of the same name, -u has the first stay, and -U the last.
+fn keep_one(header: &mut Header, options: &Options) {
+    let wants = |field: &[u8], letter: u8| {
+        let mut changes = options.changes.iter();
+        changes.any(|change| change.letter == letter && matches(field, parts(&change.name).0))
+    };
+    if !options.wants(b"uU") {
+        return;
+    }
+    // The first and the last of each name.
+    let mut ends: HashMap<Vec<u8>, (usize, usize)> = HashMap::new();
+    let name = |field: &[u8]| parts(field).0.to_ascii_lowercase();
+    for (index, field) in header.fields().iter().enumerate() {
+        ends.entry(name(field)).or_insert((index, index)).1 = index;
+    }
     let mut index = 0;
-    header.fields_mut().retain(|_| {
-        let keep = !found.contains(&index) || kept == Some(&index);
+    header.fields_mut().retain(|field| {
+        let (first, last) = ends.get(&name(field)).copied().unwrap_or_default();
+        let (wants_first, wants_last) = (wants(field, b'u'), wants(field, b'U'));
+        let keep = wants_first && index == first
+            || wants_last && index == last
+            || !(wants_first || wants_last);
         index += 1;
         keep
     });
 }
 
-/// `-x` and `-X`, in the order of the header.
+/// `-x` and `-X`, in the order of the header. What both are about is told without its name.
 pub(super) fn extract(header: &Header, options: &Options, out: &mut Vec<u8>) {
     for field in header.fields() {
-        for change in options
-            .changes
-            .iter()
-            .filter(|change| matches!(change.letter, b'x' | b'X'))
-        {
-            let name = match name_length(&change.name) {
-                Some(length) => change.name.get(..length).unwrap_or(&change.name),
-                None => &change.name,
-            };
-            if !name.is_empty() && !matches(field, name) {
-                continue;
-            }
-            if change.letter == b'X' {
+        let about = |letter: u8| {
+            let mut names = options
+                .changes
+                .iter()
+                .filter(|change| change.letter == letter)
+                .map(|change| match name_length(&change.name) {
+                    Some(length) => change.name.get(..length).unwrap_or(&change.name),
+                    None => &change.name,
+                });
+            names.find(|name| matches(field, name))
+        };
+        let Some(name) = about(b'x') else {
+            if about(b'X').is_some() {
                 out.extend_from_slice(field);
-                break;
             }
-            let length = name_length(field)
-                .unwrap_or(0)
-                .max(name.len().min(field.len()));
-            let value = field.get(length..).unwrap_or(&[]);
-            if options.zap {
-                let value = value.trim_ascii();
-                if !value.is_empty() {
-                    out.extend_from_slice(value);
-                    out.push(b'\n');
-                }
-            } else {
-                out.extend_from_slice(value);
-            }
-            break;
+            continue;
+        };
+        let length = name_length(field)
+            .unwrap_or(0)
+            .max(name.len().min(field.len()));
+        let value = field.get(length..).unwrap_or(&[]);
+        if !options.zap {
+            out.extend_from_slice(value);
+            continue;
+        }
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
+        let start = value.iter().position(|byte| !blank(byte));
+        let end = value.iter().rposition(|byte| !blank(byte));
+        if let (Some(start), Some(end)) = (start, end) {
+            out.extend_from_slice(value.get(start..=end).unwrap_or(&[]));
+            out.push(b'\n');
         }
     }
 }

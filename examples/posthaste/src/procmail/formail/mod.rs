@@ -1,4 +1,8 @@
 //! `formail`: makes, takes apart and splits mail.
+//!
+//! Where Debian's program crashes or takes memory for text, this one does what was asked for:
+//! `-u` and `-U` of fields that a reply keeps, `-I ""` with `-l`. A program that is refused by
+//! the system is run by `/bin/sh`, as there. `-0 -s` ends with 0, and what cannot be read with 69.
 
 mod body;
 mod duplicate;
@@ -18,7 +22,7 @@ use procmail_rules::format;
 use super::host::date;
 use body::Out;
 use header::Header;
-use options::{Change, Options};
+use options::{Change, Options, Refusal};
 use reader::Reader;
 
 /// Bad options.
@@ -29,18 +33,23 @@ const NO_USER: u8 = 67;
 const UNAVAILABLE: u8 = 69;
 /// The cache of message identifiers cannot be used.
 const NO_CACHE: u8 = 73;
+/// So many octets of a folder's name stand in procmail's log.
+const LONG_FOLDER: usize = 60;
 /// What was made cannot be written.
 const WRITE_ERROR: u8 = 74;
 
 /// Runs the command; its exit code.
 pub(super) fn run(arguments: &[OsString]) -> u8 {
-    let Some(options) = Options::parse(arguments) else {
-        return refused();
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(refusal) => return refused(&refusal),
     };
     if let Some((_, file)) = &options.cache {
         // It is there afterwards, even if there is no message.
         let made = fs::OpenOptions::new().create(true).append(true).open(file);
         if made.is_err() {
+            let file = file.to_string_lossy();
+            complain(&format!("Couldn't open \"{file}\""));
             return NO_CACHE;
         }
     }
@@ -58,7 +67,7 @@ pub(super) fn run(arguments: &[OsString]) -> u8 {
         return 0;
     }
     if !options.make_sense() {
-        return refused();
+        return refused(&Refusal::Usage);
     }
     if let Some(program) = &options.split {
         return split::run(&options, program, &mut reader);
@@ -69,13 +78,35 @@ pub(super) fn run(arguments: &[OsString]) -> u8 {
     if io::stdout().write_all(&out.bytes).is_ok() {
         treated.code
     } else {
-        UNAVAILABLE
+        WRITE_ERROR
     }
 }
 
-fn refused() -> u8 {
+fn refused(refusal: &Refusal) -> u8 {
+    match refusal {
+        Refusal::Version => {
+            let _ = writeln!(
+                io::stderr(),
+                "formail v3.23pre, as posthaste {}",
+                env!("CARGO_PKG_VERSION")
+            );
+            return USAGE;
+        }
+        Refusal::Name(name) => {
+            let name = String::from_utf8_lossy(name);
+            complain(&format!("Invalid field-name: \"{name}\""));
+        }
+        Refusal::Usage | Refusal::Help => {}
+    }
     let _ = io::stderr().write_all(options::USAGE_TEXT.as_bytes());
+    if *refusal == Refusal::Help {
+        let _ = io::stderr().write_all(options::HELP_TEXT.trim_start_matches('\n').as_bytes());
+    }
     USAGE
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "formail: {text}");
 }
 
 /// Reads the header of the first message: what begins with no field has none.
@@ -119,7 +150,16 @@ fn one(options: &Options, reader: &mut Reader<'_>, out: &mut Out) -> Treated {
         } else {
             reply::message_id(&header)
         };
-        let seen = duplicate::seen(file, *size, key.as_deref());
+        // The cache ends its entries with NUL.
+        let key = key.as_deref().map(|key| {
+            let end = memchr::memchr(0, key).unwrap_or(key.len());
+            key.get(..end).unwrap_or(key)
+        });
+        let seen = duplicate::seen(file, *size, key);
+        if options.talks && matches!(seen, Ok(true)) {
+            let key = String::from_utf8_lossy(key.unwrap_or(&[]));
+            complain(&format!("Duplicate key found:{key}"));
+        }
         if !split {
             let code = match seen {
                 Ok(true) => 0,
@@ -144,6 +184,7 @@ fn one(options: &Options, reader: &mut Reader<'_>, out: &mut Out) -> Treated {
         }
     } else if !options.no_from
         && (!options.wants(b"xX") || edit::extracts_from(options))
+        && !options.leaves_out_header()
         && from.is_none()
         && !edit::makes_from(options)
     {
@@ -155,7 +196,7 @@ fn one(options: &Options, reader: &mut Reader<'_>, out: &mut Out) -> Treated {
     let mut text = Vec::new();
     if extracting {
         edit::extract(&header, options, &mut text);
-    } else if !options.leaves_out_header() {
+    } else {
         text.extend(header.fields().concat());
     }
     if options.keep_body || !extracting {
@@ -174,9 +215,36 @@ fn one(options: &Options, reader: &mut Reader<'_>, out: &mut Out) -> Treated {
         let size = out.bytes.len();
         let length = summary.len();
         let text = [summary.as_slice(), b"\n"].concat();
-        out.bytes = format::abstract_lines(&text, length, folder, size);
+        out.bytes = abstract_lines(&text, length, folder, size);
     }
     Treated { code, more }
+}
+
+/// As procmail's log has it, but with all lines that the envelope has, and one more octet of the
+/// folder's name.
+fn abstract_lines(text: &[u8], length: usize, folder: &[u8], size: usize) -> Vec<u8> {
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let first = lines.clone().next().unwrap_or(&[]);
+    if !header::is_from(first) {
+        return told(text, length, folder, size);
+    }
+    let more = lines.skip(1).take_while(|line| line.starts_with(b">"));
+    let envelope = first.len() + more.map(<[u8]>::len).sum::<usize>();
+    let (envelope, rest) = text.split_at_checked(envelope).unwrap_or((text, &[]));
+    let rest = told(rest, length.saturating_sub(envelope.len()), folder, size);
+    [envelope, &rest].concat()
+}
+
+/// The lines of the subject and of the folder.
+fn told(text: &[u8], length: usize, folder: &[u8], size: usize) -> Vec<u8> {
+    let mut told = format::abstract_lines(text, length, folder, size);
+    // The longest name that is told of as it is ends a column before the next stop.
+    if let Some(last) = folder.get(LONG_FOLDER)
+        && let Some(tab) = memchr::memrchr(b'\t', &told)
+    {
+        told.insert(tab, *last);
+    }
+    told
 }
 
 /// So many octets of the body are no lines that could begin with `From `: what Content-Length

@@ -7,10 +7,37 @@ use super::header::name_length;
 
 pub(super) const USAGE_TEXT: &str = "\
 Usage: formail [-vbczfrktqY] [-D nnn idcache] [-p prefix] [-l folder]
-        [-xXaAiIuU field] [-R ofield nfield]
+	[-xXaAiIuU field] [-R ofield nfield]
    Or: formail [+nnn] [-nnn] [-bczfrktedqBY] [-D nnn idcache] [-p prefix]
-        [-m nnn] [-n [nnn]] [-l folder] [-xXaAiIuU field] [-R ofield nfield]
-        -s [prg [arg ...]]
+	[-n [nnn]] [-m nnn] [-l folder] [-xXaAiIuU field] [-R ofield nfield]
+	-s [prg [arg ...]]
+";
+
+/// What `-h` tells besides.
+pub(super) const HELP_TEXT: &str = "
+ -v             tell the version
+ -b             leave lines of the body that begin with From as they are
+ -Y             do not believe Content-Length
+ -c             join folded fields
+ -z             a blank behind each colon, and no empty fields
+ -f             make no From line
+ -r             make the header of a reply
+ -k             keep the body in a reply, or with what is extracted
+ -t             reply to whom the header names, and not to the envelope's sender
+ -l folder      tell of the message as procmail's log does
+ -D n cache     is the message in a cache of so many octets?
+ -s prg arg     split a mailbox, and start a program for each message
+ +n, -n         skip so many messages; treat no more than so many
+ -n [n]         programs may run beside one another
+ -d, -e, -B     split digests; without empty lines; Babyl files
+ -m n           so many fields head a message (2)
+ -q             tell of no duplicates and wrong lengths; -q- does
+ -p prefix      what quotes a line
+ -x, -X field   extract what a field says; with its name
+ -a, -A field   add a field if there is none; in any case
+ -i, -I field   add a field, and rename those there are; remove them
+ -u, -U field   keep the first of several fields; the last
+ -R old new     rename a field
 ";
 
 /// One thing to do to fields.
@@ -48,33 +75,48 @@ pub(super) struct Options {
     pub(super) babyl: bool,
     /// So many fields have to head a message.
     pub(super) minimum: usize,
+    /// `-q-`: duplicates and wrong lengths are told of.
+    pub(super) talks: bool,
+}
+
+/// A command line that is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It makes no sense.
+    Usage,
+    /// This is not what fields are called.
+    Name(Vec<u8>),
+    /// `-v`
+    Version,
+    /// `-h`
+    Help,
 }
 
 /// Fields that head a message, where nothing else is said.
 const MINIMUM: usize = 2;
 
 impl Options {
-    /// None if they make no sense.
-    pub(super) fn parse(arguments: &[OsString]) -> Option<Self> {
+    pub(super) fn parse(arguments: &[OsString]) -> Result<Self, Refusal> {
+        const NO_SENSE: Refusal = Refusal::Usage;
         let mut options = Self::default();
         let mut rest = arguments.iter().map(|argument| argument.as_bytes());
         // Programs may run beside one another; here they run in turn.
         let mut beside = false;
         while let Some(argument) = rest.next() {
-            let mut letters = match argument.split_first()? {
+            let mut letters = match argument.split_first().ok_or(NO_SENSE)? {
                 (b'+', digits) => {
-                    let (skip, after) = leading_number(digits)?;
+                    let (skip, after) = leading_number(digits).ok_or(NO_SENSE)?;
                     options.skip = skip;
                     after
                 }
                 (b'-', letters) => letters,
-                _ => return None,
+                _ => return Err(NO_SENSE),
             };
             while let Some((letter, after)) = letters.split_first() {
                 letters = after;
                 let mut value = || {
                     let own = Some(after).filter(|own| !own.is_empty());
-                    own.or_else(|| rest.next())
+                    own.or_else(|| rest.next()).ok_or(NO_SENSE)
                 };
                 match letter {
                     b'f' => options.no_from = true,
@@ -92,18 +134,28 @@ impl Options {
                         options.digest = true;
                         options.every = true;
                     }
-                    // What it is to be quiet about is not told here.
-                    b'q' => letters = after.strip_prefix(b"-").unwrap_or(after),
+                    b'q' => {
+                        options.talks = after.starts_with(b"-");
+                        letters = after.strip_prefix(b"-").unwrap_or(after);
+                    }
                     b'n' => {
                         beside = true;
                         let count = value()?;
                         let sign = usize::from(matches!(count.first(), Some(b'+' | b'-')));
-                        (_, letters) = leading_number(count.get(sign..)?)?;
+                        let number = count.get(sign..).and_then(leading_number);
+                        // Other letters may follow at once.
+                        letters = match number {
+                            Some((_, letters)) => letters,
+                            None if !after.is_empty() => after,
+                            None => return Err(NO_SENSE),
+                        };
                     }
-                    b'm' => (options.minimum, letters) = leading_number(value()?)?,
+                    b'm' => {
+                        (options.minimum, letters) = leading_number(value()?).ok_or(NO_SENSE)?;
+                    }
                     b'0'..=b'9' => {
-                        let digits = argument.get(argument.len() - after.len() - 1..)?;
-                        let (total, after) = leading_number(digits)?;
+                        let digits = argument.get(argument.len() - after.len() - 1..);
+                        let (total, after) = digits.and_then(leading_number).ok_or(NO_SENSE)?;
                         options.total = Some(total);
                         letters = after;
                     }
@@ -116,11 +168,12 @@ impl Options {
                         letters = &[];
                     }
                     b'D' => {
-                        let (size, own) = leading_number(value()?)?;
+                        let (size, own) = leading_number(value()?).ok_or(NO_SENSE)?;
                         let own = Some(own).filter(|own| !own.is_empty());
-                        let file = own.or_else(|| rest.next())?;
+                        let file = own.or_else(|| rest.next()).ok_or(NO_SENSE)?;
                         let file = OsStr::from_bytes(file).to_owned();
-                        options.cache = Some((u64::try_from(size).ok()?, file));
+                        let size = u64::try_from(size).map_err(|_| NO_SENSE)?;
+                        options.cache = Some((size, file));
                         letters = &[];
                     }
                     b'x' | b'X' | b'a' | b'A' | b'i' | b'I' | b'u' | b'U' => {
@@ -130,12 +183,8 @@ impl Options {
                     }
                     b'R' => {
                         let name = value()?.to_vec();
-                        let with = rest.next()?.to_vec();
-                        options.changes.push(Change {
-                            letter: *letter,
-                            name,
-                            with,
-                        });
+                        let with = rest.next().unwrap_or(&[]).to_vec();
+                        options.changes.push(Change::renaming(name, with)?);
                         letters = &[];
                     }
                     b's' if after.is_empty() => {
@@ -143,7 +192,9 @@ impl Options {
                         let program = program.map(|word| OsString::from_vec(word.to_vec()));
                         options.split = Some(program.collect());
                     }
-                    _ => return None,
+                    b'v' => return Err(Refusal::Version),
+                    b'h' | b'?' => return Err(Refusal::Help),
+                    _ => return Err(NO_SENSE),
                 }
             }
         }
@@ -156,7 +207,10 @@ impl Options {
         if options.minimum == 0 {
             options.minimum = MINIMUM;
         }
-        (options.split.is_some() || !splits).then_some(options)
+        if options.split.is_none() && splits {
+            return Err(NO_SENSE);
+        }
+        Ok(options)
     }
 
     /// Does what is to be written go together?
@@ -192,17 +246,59 @@ impl Options {
 }
 
 impl Change {
-    /// None if the text is not that of a field. The names of those that are added have to be
+    /// Refused if the text is not that of a field. The names of those that are added have to be
     /// whole.
-    fn new(letter: u8, name: Vec<u8>) -> Option<Self> {
+    fn new(letter: u8, mut name: Vec<u8>) -> Result<Self, Refusal> {
+        if let Some(start) = name.get_mut(..FROM.len())
+            && start.eq_ignore_ascii_case(FROM)
+        {
+            start.copy_from_slice(FROM);
+        }
         let whole = name_length(&name).is_some();
-        let part = name.iter().all(|byte| *byte > b' ' && *byte != b':');
-        (whole || part && !matches!(letter, b'a' | b'A')).then_some(Self {
-            letter,
+        if whole || is_part(&name) && !matches!(letter, b'a' | b'A') {
+            return Ok(Self {
+                letter,
+                name,
+                with: Vec::new(),
+            });
+        }
+        Err(Refusal::Name(name))
+    }
+
+    /// `-R`: the names have to be whole, or the old one is the beginning of names, and the new
+    /// one what they begin with then.
+    fn renaming(name: Vec<u8>, with: Vec<u8>) -> Result<Self, Refusal> {
+        let old = Self::new(b'R', name).map_err(|_| Refusal::Usage)?;
+        let name = whole_name(&old.name);
+        let renamed = match (name, whole_name(&with)) {
+            (Some(name), Some(with)) => Some((name, with)),
+            (None, Some(with)) if is_part(&old.name) => Some((old.name.clone(), with)),
+            (None, None) if is_part(&old.name) && is_part(&with) && !with.is_empty() => {
+                Some((old.name.clone(), with.clone()))
+            }
+            _ => None,
+        };
+        let (name, with) = renamed.ok_or(Refusal::Name(with))?;
+        Ok(Self {
+            letter: b'R',
             name,
-            with: Vec::new(),
+            with,
         })
     }
+}
+
+/// What envelope lines begin with.
+const FROM: &[u8] = b"From ";
+
+/// Can names of fields begin so?
+fn is_part(text: &[u8]) -> bool {
+    text.iter().all(|byte| *byte > b' ' && *byte != b':')
+}
+
+/// The name that a text is, but for blanks behind it.
+fn whole_name(text: &[u8]) -> Option<Vec<u8>> {
+    let (name, rest) = text.split_at_checked(name_length(text)?)?;
+    rest.trim_ascii().is_empty().then(|| name.to_vec())
 }
 
 pub(super) fn number(text: &[u8]) -> Option<usize> {

@@ -89,6 +89,9 @@ const KNOWN: &[&str] = &[
 /// How an article of a news spool begins.
 const ARTICLE: &[u8] = b"Article ";
 
+/// How a Babyl file has the `From ` line of a message.
+pub(super) const MAIL_FROM: &[u8] = b"Mail-from:";
+
 /// A position in the input, with what was read ahead.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
@@ -244,15 +247,34 @@ impl<'a> Reader<'a> {
                 if let Some(blank) = first.get_mut(ARTICLE.len() - 1) {
                     *blank = b':';
                 }
-            } else if babyl && first.starts_with(b"Mail-from:") {
-                let line = first.get(b"Mail-from:".len()..).unwrap_or(&[]);
+            } else if babyl && first.starts_with(MAIL_FROM) {
+                let line = first.get(MAIL_FROM.len()..).unwrap_or(&[]);
                 let line = line.trim_ascii_start();
                 if is_from(line) {
                     *first = line.to_vec();
                 }
             }
         }
+        for field in &mut fields {
+            join_colon(field);
+        }
         Header::of(fields)
+    }
+}
+
+/// Has the colon follow a field's name at once.
+fn join_colon(field: &mut Field) {
+    if is_from(field) {
+        return;
+    }
+    let name = field
+        .iter()
+        .take_while(|byte| !is_blank(**byte) && **byte != b':')
+        .count();
+    if let Some(length) = name_length(field)
+        && name < length - 1
+    {
+        field.drain(name..length - 1);
     }
 }
 

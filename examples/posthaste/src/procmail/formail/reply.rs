@@ -24,6 +24,9 @@ const SOURCES: [(&[u8], u8, u8); 11] = [
 /// What an address that looks worse loses, as many times as it does.
 const PENALTY: i32 = 12;
 
+/// The sender of what is not to be answered.
+const NOBODY: &[u8] = b"<>";
+
 /// The best sender, and the field it is from: of two that are as good, the first.
 pub(super) fn sender(header: &Header, trust: bool) -> Option<(Vec<u8>, &'static [u8])> {
     let mut best: Option<(i32, Vec<u8>, &'static [u8])> = None;
@@ -39,7 +42,12 @@ pub(super) fn sender(header: &Header, trust: bool) -> Option<(Vec<u8>, &'static 
         let Some(address) = value.and_then(|value| address(value, name)) else {
             continue;
         };
-        let weight = i32::from(if trust { *trusted } else { *plain }) - PENALTY * worse(&address);
+        let weight = if *name == b"Return-Path:" && address == NOBODY {
+            // That nobody is to be answered is believed whatever else is there.
+            i32::MAX
+        } else {
+            i32::from(if trust { *trusted } else { *plain }) - PENALTY * worse(&address)
+        };
         if best.as_ref().is_none_or(|(than, _, _)| weight > *than) {
             best = Some((weight, address, name));
         }
@@ -124,7 +132,18 @@ fn address(value: &[u8], name: &[u8]) -> Option<Vec<u8>> {
             _ => {}
         }
     }
-    let text = found.text;
+    let mut text = found.text;
+    if text.ends_with(b"\n") {
+        // The line ended in a quoted string.
+        text.pop();
+    }
+    if found.route {
+        // A route is told as it was written.
+        text = [b"<".as_slice(), &text, b">"].concat();
+    }
+    if text.is_empty() && found.angle && name == b"Return-Path:" {
+        return Some(NOBODY.to_vec());
+    }
     (!text.is_empty()).then_some(text)
 }
 
@@ -139,6 +158,8 @@ struct Found {
     angle: bool,
     /// A group's name was read.
     group: bool,
+    /// There is a comma in the angle brackets, as there is between the hosts of a route.
+    route: bool,
 }
 
 impl Found {
@@ -166,7 +187,7 @@ impl Found {
                     ..Self::default()
                 };
             }
-            b'>' if self.angle => return true,
+            b'>' => return true,
             b',' | b';' if !self.angle => {
                 if !self.group || self.ended {
                     return true;
@@ -177,6 +198,7 @@ impl Found {
             }
             _ => {
                 self.push(byte);
+                self.route |= byte == b',';
                 self.group |= byte == b':' && !self.ended;
             }
         }
@@ -192,7 +214,7 @@ pub(super) fn make(header: &Header, options: &Options) -> (Header, bool) {
             change.letter == b'i' && matches(field, super::edit::parts(&change.name).0)
         });
         let kept = match about {
-            Some(change) => super::edit::parts(&change.name).1.trim_ascii().is_empty(),
+            Some(change) => super::edit::parts(&change.name).1.is_empty(),
             None => matches(field, b"X-Loop:"),
         };
         if kept {

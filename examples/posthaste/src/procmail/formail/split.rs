@@ -24,10 +24,16 @@ impl Serial {
             Err(std::env::VarError::NotPresent) => "000".to_owned(),
             Err(std::env::VarError::NotUnicode(_)) => return None,
         };
-        Some(Self {
-            next: text.parse().ok()?,
-            width: text.len(),
-        })
+        let width = text.len();
+        let text = text.trim_ascii_start();
+        let next = if text.is_empty() {
+            0
+        } else {
+            text.parse().ok()?
+        };
+        // No room is kept for a sign.
+        let width = width - usize::from(next < 0);
+        Some(Self { next, width })
     }
 
     fn take(&mut self) -> String {
@@ -86,11 +92,16 @@ pub(super) fn run(options: &Options, program: &[OsString], reader: &mut Reader<'
 
 /// Gives a program one message; its exit code.
 fn feed(name: &OsStr, words: &[OsString], serial: Option<&str>, message: &[u8]) -> u8 {
-    let child = Command::new(name)
-        .args(words)
-        .envs(serial.map(|serial| ("FILENO", serial)))
-        .stdin(Stdio::piped())
-        .spawn();
+    let mut command = Command::new(name);
+    let spawn = |command: &mut Command| {
+        command
+            .args(words)
+            .envs(serial.map(|serial| ("FILENO", serial)))
+            .stdin(Stdio::piped())
+            .spawn()
+    };
+    // What cannot be run may be a script.
+    let child = spawn(&mut command).or_else(|_| spawn(Command::new("/bin/sh").arg(name)));
     let Ok(mut child) = child else {
         return UNAVAILABLE;
     };
