@@ -141,12 +141,12 @@ impl Expansion {
         let Some(brace) = self.braces.pop() else {
             return;
         };
-        // Where there is one word alone it has begun, even with nothing.
-        let single = self.mode == Mode::Single;
-        self.begun |= single;
         if brace.active {
             return;
         }
+        // Where there is one word alone it has begun, even with nothing that is put in.
+        let single = self.mode == Mode::Single;
+        self.begun |= single;
         let (word, octet) = brace.at;
         // Elsewhere no word begins with what is not used.
         if !single {
