@@ -596,6 +596,8 @@ impl Machine {
             output.truncate(most);
             self.log_quoted(b"Excessive output quenched from", &command.name())?;
             self.note_overflow()?;
+            // Newlines where it was cut are none at its end.
+            return Ok(output);
         }
         while output.last() == Some(&b'\n') {
             output.pop();
