@@ -49,6 +49,7 @@
 //! | rcfiles that include or switch to themselves never end | [`Limits`] |
 //! | `i` on a folder that cannot be opened loses the mail | the action fails |
 //! | a message that could not be written whole to an MH folder or a plain directory stays there | it is removed |
+//! | an MSGPREFIX that names a directory which is not there leaves an empty file, and its name is told | nothing stays, and the folder's name is told |
 //! | the log abstract of a message that begins with `Subject:` shows memory before it | it shows the subject |
 //! | clones run beside their parent | in turn, each to its end: with `w` that is the same |
 //! | NORESRETRY: forks and files are tried again when the system is short of them | the action fails, and the mail goes on to the next statement, at last to DEFAULT |

@@ -81,7 +81,10 @@ impl Machine {
     /// Locks DEFAULT, unless that is done already.
     pub(super) async fn take_last_lock(&mut self, folder: &[u8]) -> Result<(), Error> {
         match self.folder_lock(folder)? {
-            Some(lock) if self.global_lock.as_ref() != Some(&lock) => {
+            Some(lock)
+                if self.global_lock.as_ref() != Some(&lock)
+                    && self.local_lock.as_ref() != Some(&lock) =>
+            {
                 // That of the last recipe.
                 self.release_local_lock().await?;
                 self.take_local_lock(&lock).await

@@ -403,6 +403,7 @@ impl Writer {
                     "echo; echo",
                     "printf 'a b'",
                     "kill -9 $$;",
+                    "",
                 ]);
                 {
                     let wait = self.of(&["w", "w", "W", "wW", "wi"]);
@@ -428,7 +429,18 @@ impl Writer {
             _ => (flags, "f1".into()),
         };
         let start = if self.one_in(12) {
-            self.of(&[":", ":1", ":2", ":00", ": 0", ":0 $NOPE", ":0 \\\n"])
+            self.of(&[
+                ":",
+                ":1",
+                ":2",
+                ":00",
+                ": 0",
+                ":0 $NOPE",
+                ":0 \\\n",
+                ":-1",
+                ":+1",
+                ":99999999999999999999",
+            ])
         } else {
             ":0"
         };
@@ -535,7 +547,8 @@ impl Writer {
 /// A program that reads what it is given.
 fn reading(program: &str) -> String {
     let reads = ["cat", "tee", "sed s", "sed '", "tr ", "wc"];
-    if program.trim().is_empty() || reads.iter().any(|reader| program.contains(reader)) {
+    let nothing = program.trim().is_empty() || program.starts_with(['#', '"']);
+    if nothing || reads.iter().any(|reader| program.contains(reader)) {
         program.to_owned()
     } else {
         format!("cat >/dev/null; {program}")

@@ -123,7 +123,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "PATH",
     "HOME=sub",
     "MSGPREFIX",
-    "MSGPREFIX=x/",
+    "MSGPREFIX=m-",
     "PROCMAIL_VERSION",
     "PROCMAIL_OVERFLOW",
     "LASTFOLDER=\"a b\"",
@@ -136,6 +136,21 @@ pub(super) const SETTINGS: &[&str] = &[
     "SHIFT=on",
     "SHIFT=9",
     "SHIFT=-1",
+    "LOGABSTRACT=3",
+    "LOGABSTRACT=-2",
+    "EXITCODE=-2",
+    "EXITCODE=4294967301",
+    "EXITCODE=99999999999999999999",
+    "SENDMAILFLAGS=\"-a \"",
+    "SENDMAILFLAGS=\" \"",
+    "DEFAULT=plain/",
+    "DEFAULT=no/such/",
+    "DEFAULT=plain/.",
+    "ORGMAIL=plain/",
+    "A=\\\n  b",
+    "A=${NOPE:-} b",
+    "A=${A:+} b",
+    "A=$NOPE b",
 ];
 
 /// Statements as they are, odd ones most of all.
@@ -238,6 +253,8 @@ pub(super) const FOLDERS: &[&str] = &[
     "~/x",
     "*",
     "md/cur/",
+    "dir dir",
+    "\"\" f1",
 ];
 
 /// Programs that deliver.
@@ -273,6 +290,9 @@ pub(super) const PROGRAMS: &[&str] = &[
     "( cat >>p1 )",
     "{ cat >>p2; }",
     "head -c 3 >>p1",
+    "# nothing",
+    "\"\"",
+    "tee `echo \"$@\"p3`",
 ];
 
 /// Programs that filter.
