@@ -62,7 +62,9 @@ fn sender(
             std::thread::sleep(Duration::from_millis(2));
             continue;
         };
-        let _ = stream.set_read_timeout(Some(common::PATIENCE));
+        // A connection that the system took while the server was killed may be one that nobody knows of: no end of
+        // it comes. One that is only slow is made again.
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
         let greeted = stream.read_line(&mut line).is_ok() && line.starts_with("220");
