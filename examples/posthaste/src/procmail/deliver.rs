@@ -2,7 +2,10 @@
 //!
 //! A directory is no rcfile, and standard input that cannot be read is no empty message, as they
 //! are to Debian's program. A process whose account is not listed has its number for a name, and
-//! no mailbox in a folder that is everybody's.
+//! no mailbox in a folder that is everybody's. Each rcfile that cannot be read is told, and the next
+//! one tried behind a directory, too; Debian's tells the first alone. There an argument `A=b #c`
+//! keeps its blank, `HOST=x` as an argument leaves EXITCODE unset, and any argument before `./rc`
+//! makes MAILDIR the directory where it was started.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
