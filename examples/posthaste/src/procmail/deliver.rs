@@ -10,8 +10,8 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -313,6 +313,7 @@ fn as_user(account: &Account, options: &Options, recipient: &[u8], message: &[u8
     let Ok(program) = std::env::current_exe() else {
         return TEMPORARY;
     };
+    make_mailbox(account);
     let mut command = Command::new(program);
     command.arg0("procmail");
     for (letter, given) in [
@@ -333,6 +334,23 @@ fn as_user(account: &Account, options: &Options, recipient: &[u8], message: &[u8
     }
     command.arg("-d").arg(OsStr::from_bytes(recipient));
     feed(&mut command, account, message)
+}
+
+/// Makes the system mailbox of somebody who has none yet: only who has all rights can, where the
+/// folder is not everybody's. What fails here is told when the mailbox is written to.
+fn make_mailbox(account: &Account) {
+    let path = PathBuf::from(OsString::from_vec(account.mailbox()));
+    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+    // As Debian's programs have it: the folder's group may lock and read it.
+    let group = folder.filter(|folder| folder.mode() & 0o020 != 0);
+    let group = group.map_or(account.gid, |folder| folder.gid());
+    let mut options = fs::OpenOptions::new();
+    // No link is followed to what is there already.
+    let made = options.write(true).create_new(true).mode(0o660).open(&path);
+    let owned = made.map(|file| std::os::unix::fs::fchown(&file, Some(account.uid), Some(group)));
+    if let Ok(Err(_)) = owned {
+        let _ = fs::remove_file(&path);
+    }
 }
 
 /// Gives a program the message, and the rights of somebody.
